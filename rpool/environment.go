@@ -1,0 +1,43 @@
+package rpool
+
+import "time"
+
+// Start says how a worker comes to be.
+type Start string
+
+const (
+	// StartAuto forks a canary after load and falls back to StartSpawn where it hangs or dies.
+	StartAuto Start = "auto"
+	// StartFork forks every worker from the template.
+	StartFork Start = "fork"
+	// StartSpawn starts a fresh R for each worker.
+	StartSpawn Start = "spawn"
+)
+
+// Environment is what an R worker has loaded before its first request. Two
+// environments with the same Fingerprint share a template.
+type Environment struct {
+	R        string            // the Rscript or R binary; "" finds it (RPIPE_R, R_HOME, PATH)
+	Packages []string          // attached in order, in the template, once
+	Sources  []string          // files sourced into the global environment, in the template, once
+	Setup    string            // R code run after Sources
+	Dir      string            // working directory of the template; "" is the process's
+	Env      []string          // extra environment variables, KEY=value
+	Options  map[string]string // R options() set before Packages: name to R expression
+
+	Start      Start         // "" is StartAuto
+	Canary     string        // an R function name or expression run in the canary fork; "" is a data.frame round trip
+	CanaryWait time.Duration // 0 is 5s
+	BeforeFork string        // R code run in the template before each fork
+	AfterFork  string        // R code run in each worker after its fork
+	User       string        // uid or name that the template runs as; "" is our own
+	Limits     Limits
+}
+
+// Limits are set on the template and inherited by its workers; zero is none.
+type Limits struct {
+	AddressSpace int64         // bytes, RLIMIT_AS
+	CPU          time.Duration // RLIMIT_CPU
+	Files        int           // RLIMIT_NOFILE
+	Processes    int           // RLIMIT_NPROC
+}

@@ -1,0 +1,52 @@
+package rpool
+
+import (
+	"time"
+)
+
+// Priority orders those who wait for a worker.
+type Priority int
+
+const (
+	// Interactive requests go first: HTTP and tasks that somebody waits for.
+	Interactive Priority = iota
+	// Bulk requests fill what is idle; their workers run at nice 10.
+	Bulk
+)
+
+// Kind says what a request asks of a worker.
+type Kind uint8
+
+const (
+	// Map calls the function named Fun with the data.frame in Data.
+	Map Kind = iota + 1
+	// Call evaluates a serialized list(fun, args): fun is a function or a name.
+	Call
+)
+
+// Request is one unit of work for one worker. Everything that carries R values
+// is a headerless item of R's serialization (rdata.AppendItem).
+type Request struct {
+	Kind    Kind
+	Fun     string        // Map: the function's name, pkg::name allowed
+	Data    []byte        // Map: the data.frame. Call: list(fun, args)
+	Args    []byte        // Map: a named list of further arguments; nil for none
+	Seed    *Seed         // nil leaves the worker's own stream alone
+	Timeout time.Duration // 0 is none
+	Isolate bool          // run in a fork of its own, which ends with the request
+	Label   string        // for logs and errors, such as "batch 12 (rows 120001-130000)"
+}
+
+// Seed is an L'Ecuyer-CMRG state, as it stands in .Random.seed after the kind.
+type Seed [6]int32
+
+// Reply is what a worker answered.
+type Reply struct {
+	Data     []byte   // the value, a headerless item
+	Warnings []string // conditionMessage of each warning, at most 50
+	Output   string   // what the code printed, cut at 64 KiB
+	User     time.Duration
+	System   time.Duration
+	PeakRSS  int64 // bytes; the worker's high-water mark after the request
+	Pid      int   // the worker
+}

@@ -1,0 +1,53 @@
+// Package sources reads frames from files and elsewhere. PENDING DOC
+package sources
+
+import (
+	"context"
+
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// Source is a configured input, as YAML names it under source.
+type Source interface {
+	// Open starts reading after the position from ("" is the start). It finds
+	// the files, infers or checks the schema, and returns errors that name the
+	// file, line and column, and how to mend them.
+	Open(ctx context.Context, env *stages.Env, from string) (Reader, error)
+}
+
+// Reader yields the frames of one source, in order. One goroutine uses it; it
+// may read ahead in goroutines of its own, which Close waits for.
+type Reader interface {
+	// Schema is the schema of every frame.
+	Schema() *frame.Schema
+	// Size is what there is to read, as far as is known at the start: for
+	// progress and ETA. Zero is unknown.
+	Size() Size
+	// Next returns the next read, or io.EOF. Frames have up to frame.Rows rows
+	// and at least one.
+	Next(ctx context.Context) (*Read, error)
+	// Close stops reading ahead and releases everything.
+	Close() error
+	// Traits says what the source can promise.
+	Traits() Traits
+}
+
+// Size is the extent of an input.
+type Size struct {
+	Rows  int64 // 0 is unknown
+	Bytes int64 // compressed bytes on disk; 0 is unknown
+}
+
+// Read is one frame and where the source stands after it.
+type Read struct {
+	Frame frame.Frame
+	Bytes int64  // input bytes consumed for it (compressed, as Size counts them)
+	Pos   string // opaque position after it, for Open
+}
+
+// Traits says what a source can promise.
+type Traits struct {
+	Ordered    bool // the same rows come in the same order each time
+	Replayable bool // Open can start at any Pos that Next returned
+}
