@@ -1,0 +1,89 @@
+package stages
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+// Env is what a component is given when a run starts.
+type Env struct {
+	Run      string // id of the run
+	Pipeline string // name of the pipeline
+	Stage    string // label of this component in logs, metrics and errors
+	Dir      string // relative paths start here: the directory of the pipeline file
+	Temp     string // scratch directory of the run, removed at its end
+	Parallel int    // how many CPU-bound goroutines a component may use
+	Memory   int64  // bytes that one blocking or buffering component may hold
+	Log      *slog.Logger
+
+	Pool *rpool.Pool        // nil where the pipeline has no R stage
+	R    *rpool.Environment // what the pipeline's r: block says
+
+	// Reject takes rows that failed and were not wanted (on_error: skip or
+	// dead_letter). It settles the shares of Rejected.Batch, and returns an
+	// error when the run must stop. It may be called by several goroutines.
+	Reject func(ctx context.Context, r *Rejected) error
+
+	shared *shared
+}
+
+// shared is what all components of one run have in common.
+type shared struct {
+	mu      sync.Mutex
+	values  map[any]any
+	closers []func()
+}
+
+// For is the environment of one component of the run.
+func (e *Env) For(stage string) *Env {
+	if e.shared == nil {
+		e.shared = &shared{values: map[any]any{}}
+	}
+	c := *e
+	c.Stage = stage
+	if e.Log != nil {
+		c.Log = e.Log.With("stage", stage)
+	}
+	return &c
+}
+
+// Shared returns the run's value under key, made once by open: the SQL engine
+// that several stages use, for example. Use a key of an unexported type.
+func (e *Env) Shared(key any, open func() (any, error)) (any, error) {
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
+	if v, ok := e.shared.values[key]; ok {
+		return v, nil
+	}
+	v, err := open()
+	if err != nil {
+		return nil, err
+	}
+	e.shared.values[key] = v
+	return v, nil
+}
+
+// OnClose registers what must be released after the run's last stage has
+// returned. Call it outside of Shared's open.
+func (e *Env) OnClose(f func()) {
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
+	e.shared.closers = append(e.shared.closers, f)
+}
+
+// Close runs what OnClose registered, last first.
+func (e *Env) Close() {
+	if e.shared == nil {
+		return
+	}
+	e.shared.mu.Lock()
+	closers := e.shared.closers
+	e.shared.closers = nil
+	e.shared.mu.Unlock()
+	for i := len(closers) - 1; i >= 0; i-- {
+		closers[i]()
+	}
+}

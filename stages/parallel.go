@@ -1,0 +1,109 @@
+package stages
+
+import (
+	"context"
+
+	"github.com/sourcegraph/conc"
+)
+
+// Parallel runs f on up to workers batches at once. Ordered, its output has the
+// order of its input: a one-slot future for each batch in flight is queued in
+// input order, so one slow batch holds back at most workers finished ones.
+//
+// f owns its batch. A nil result with a nil error means that nothing is sent
+// on; f has then settled the batch. An error ends the stage.
+func Parallel[I, O any](workers int, ordered bool, f func(context.Context, *Batch[I]) (*Batch[O], error)) Stage[I, O] {
+	workers = max(1, workers)
+	if ordered {
+		return parallelOrdered(workers, f)
+	}
+	return parallelUnordered(workers, f)
+}
+
+func parallelOrdered[I, O any](workers int, f func(context.Context, *Batch[I]) (*Batch[O], error)) Stage[I, O] {
+	type result struct {
+		b   *Batch[O]
+		err error
+	}
+	return func(ctx context.Context, in <-chan *Batch[I], out chan<- *Batch[O]) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		view := meterOf(ctx)
+		view.staffed(workers)
+
+		// The writer holds one more slot than the channel does.
+		slots := make(chan chan result, workers-1)
+		var wg conc.WaitGroup
+		defer wg.Wait()
+		defer cancel(nil) // before wg.Wait: a feeder that waits for input must not hold us
+		wg.Go(func() {
+			defer close(slots)
+			for {
+				b, ok, err := Receive(ctx, in)
+				if !ok || err != nil {
+					return
+				}
+				slot := make(chan result, 1)
+				select {
+				case slots <- slot:
+				case <-ctx.Done():
+					return
+				}
+				wg.Go(func() {
+					var r result
+					done := view.working()
+					r.err = guard(func() (err error) { r.b, err = f(ctx, b); return err })
+					done()
+					slot <- r
+				})
+			}
+		})
+		for slot := range slots {
+			r := <-slot
+			if r.err == nil && r.b != nil {
+				r.err = Send(ctx, out, r.b)
+			}
+			if r.err != nil {
+				cancel(r.err)
+				return r.err
+			}
+		}
+		return context.Cause(ctx)
+	}
+}
+
+func parallelUnordered[I, O any](workers int, f func(context.Context, *Batch[I]) (*Batch[O], error)) Stage[I, O] {
+	return func(ctx context.Context, in <-chan *Batch[I], out chan<- *Batch[O]) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		view := meterOf(ctx)
+		view.staffed(workers)
+
+		work := func() error {
+			for {
+				b, ok, err := Receive(ctx, in)
+				if !ok || err != nil {
+					return err
+				}
+				done := view.working()
+				o, err := f(ctx, b)
+				done()
+				if err == nil && o != nil {
+					err = Send(ctx, out, o)
+				}
+				if err != nil {
+					return err
+				}
+			}
+		}
+		var wg conc.WaitGroup
+		for range workers {
+			wg.Go(func() {
+				if err := guard(work); err != nil {
+					cancel(err) // the first cause stays
+				}
+			})
+		}
+		wg.Wait()
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,50 @@
+package stages
+
+import (
+	"context"
+	"time"
+)
+
+// Send delivers b unless ctx ends first. What was not delivered is not settled:
+// the run ends.
+func Send[T any](ctx context.Context, out chan<- *Batch[T], b *Batch[T]) error {
+	m := meterOf(ctx)
+	select {
+	case out <- b:
+		m.sent(b.Rows, b.Bytes, 0)
+		return nil
+	default:
+	}
+	start := time.Now()
+	select {
+	case out <- b:
+		m.sent(b.Rows, b.Bytes, time.Since(start))
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Receive takes the next batch; ok is false when the input has ended. The error
+// is the context's cause.
+func Receive[T any](ctx context.Context, in <-chan *Batch[T]) (b *Batch[T], ok bool, err error) {
+	m := meterOf(ctx)
+	select {
+	case b, ok = <-in:
+		if ok {
+			m.received(b.Rows, b.Bytes, 0)
+		}
+		return b, ok, nil
+	default:
+	}
+	start := time.Now()
+	select {
+	case b, ok = <-in:
+		if ok {
+			m.received(b.Rows, b.Bytes, time.Since(start))
+		}
+		return b, ok, nil
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+}
