@@ -1,34 +1,46 @@
-// Package configs PENDING DOC
+// Package configs turns a YAML file into typed configuration and reports every
+// problem of it at once, each with its place and a way to mend it.
+//
+// The structs live with the components they configure. They and their tags are
+// the only source of everything said about a key: [Decode] reads and checks it,
+// [Normalized] prints it with defaults filled in, [Schema] tells editors about
+// it, [Reference] documents it.
+//
+//	type Retry struct {
+//		Max  int      `yaml:"max" default:"5" min:"0" doc:"Attempts after the first."`
+//		Wait Duration `yaml:"wait" default:"500ms" doc:"Wait before the first of them."`
+//	}
+//
+// # Tags
+//
+//   - yaml: the key. Fields without the tag, or with "-", are not configuration.
+//     ",inline" takes the keys of an embedded struct as the struct's own; on
+//     [Pairs] or a map it takes all keys that no other field has. ",component"
+//     marks the field of a [Union] that receives the component. ",position"
+//     marks a [Position] that receives the place of the struct.
+//   - default: the value of an absent key, written as in YAML.
+//   - required:"true": the key must be there, and not be empty.
+//   - enum:"a|b": the only values allowed, for strings and lists of strings.
+//   - min, max: bounds, both included: of a number, a [Size] or a [Duration]; of
+//     the length of a string, list or map.
+//   - scalar:"true": on a list, one value may stand in place of a list of one.
+//   - doc: a sentence for the reference and for editors; example: a value.
+//
+// # Types
+//
+// A field is a string, bool, integer, float, [Size], [Duration], [Secret], any
+// [encoding.TextUnmarshaler], a struct, a list, a map with string keys, [Pairs]
+// where the order of the keys matters, a pointer to one of these (nil when
+// absent), or any (then it holds nil, bool, int64, float64, string, []any or
+// [Object]). An absent struct gets its defaults; a required key inside is asked
+// for only where the struct is there, and its Checker runs only then.
+//
+// # Variables
+//
+// ${name} and ${name:default} are replaced after the YAML was parsed, in values
+// and never in keys, and what comes out takes the type of its field: a value
+// cannot add keys or change the structure. See [Variables].
 package configs
-
-import "time"
-
-// Problem is one finding of a check.
-type Problem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`   // from 1; 0 where it has no place
-	Column  int    `json:"column"` // from 1
-	Path    string `json:"path"`   // such as stages[2].map.fun
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-	Warning bool   `json:"warning,omitempty"`
-}
-
-// Problems are all findings, in the order of the file.
-type Problems []Problem
-
-// Position is where a value stands in its file. A struct field of this type
-// tagged yaml:",position" receives the place of its mapping.
-type Position struct{ Line, Column int }
-
-// Size is a number of bytes, written 16MiB, 1.5GB or 4096.
-type Size int64
-
-// Duration is a time span, written 500ms, 5s or 1h30m.
-type Duration time.Duration
-
-// Secret is a string that never prints.
-type Secret string
 
 // Component is one row of a table of components: a source, stage or sink.
 type Component struct {
@@ -43,17 +55,45 @@ type Table []Component
 // Union is implemented (on the value receiver) by a struct with a field tagged
 // yaml:",component". One key of its mapping names a component of the table,
 // whose config is decoded into that field; the other keys are its other fields.
+// A component without a value (a bare "batch:") has its defaults.
 type Union interface{ Components() Table }
 
 // Checker is implemented by config structs with rules that tags cannot say. It
 // runs after decoding and defaults, has no side effects, and reports every
 // problem. Field is the yaml name of one of the struct's own fields ("" is the
-// struct itself).
+// struct itself), or a path below it such as retry.max or columns[1]. Reports on
+// a field that already has a problem are dropped.
 type Checker interface {
 	Check(report func(field, message, hint string))
 }
 
-// Warner is like Checker, for what is legal but likely wrong.
+// Warner is like Checker, for what is legal but likely wrong. It runs only where
+// the struct has no error.
 type Warner interface {
 	Warn(report func(field, message, hint string))
+}
+
+// Shorthander is implemented by config structs that may be written without
+// their keys: anything but a mapping is the value of the field with the yaml
+// name that Shorthand returns, so that "filter: x > 1" may stand for
+// "filter: {where: x > 1}".
+type Shorthander interface{ Shorthand() string }
+
+// find returns the component of that name, or nil.
+func (t Table) find(name string) *Component {
+	for i := range t {
+		if t[i].Name == name {
+			return &t[i]
+		}
+	}
+	return nil
+}
+
+// names returns the names in the table's order.
+func (t Table) names() []string {
+	out := make([]string, len(t))
+	for i := range t {
+		out[i] = t[i].Name
+	}
+	return out
 }

@@ -1,0 +1,30 @@
+package configs
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Secret is a string that never prints: formatting with any verb, JSON, YAML
+// and slog give *** for it ("" where it is empty). string(s) is its value.
+type Secret string
+
+const hidden = "***"
+
+// String gives *** or "".
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// Format keeps every verb of package fmt from the value, %q, %x and %#v too.
+func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
+
+// MarshalText keeps encoders, JSON and YAML among them, from the value.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue keeps slog's handlers from the value.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

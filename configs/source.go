@@ -1,0 +1,78 @@
+package configs
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// source is the text of a file, for quoting it under a problem.
+type source struct {
+	name  string
+	lines []string
+	mask  map[int]int // line to the column from which a secret stands in it
+}
+
+func newSource(name string, data []byte) *source {
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	return &source{name: name, lines: lines, mask: map[int]int{}}
+}
+
+// problem makes an error at a place of the file.
+func (s *source) problem(at Position, path, message, hint string) Problem {
+	return Problem{File: s.name, Line: at.Line, Column: at.Column, Path: path, Message: message, Hint: hint, text: s}
+}
+
+// hide keeps what stands from one place to another out of quotes. A zero end is
+// the end of the file.
+func (s *source) hide(from, end Position) {
+	last := end.Line - 1
+	if end.Line == 0 {
+		last = len(s.lines)
+	}
+	s.cover(from.Line, from.Column)
+	for line := from.Line + 1; line <= last; line++ {
+		s.cover(line, 1)
+	}
+}
+
+func (s *source) cover(line, column int) {
+	if old, ok := s.mask[line]; !ok || column < old {
+		s.mask[line] = column
+	}
+}
+
+const quoteWidth = 100
+
+// quote returns a line as it can be shown, and the column of the caret in it, 0
+// where that part is not shown. Long lines are cut around the caret.
+func (s *source) quote(line, column int) (string, int, bool) {
+	if s == nil || line < 1 || line > len(s.lines) {
+		return "", 0, false
+	}
+	text := []rune(clean(strings.ToValidUTF8(s.lines[line-1], "\ufffd")))
+	if from, ok := s.mask[line]; ok && from-1 <= len(text) {
+		text = append(text[:from-1:from-1], []rune(hidden)...)
+		column = min(column, from)
+	}
+	column = min(max(column, 0), len(text)+1)
+	if column > quoteWidth*3/4 {
+		cut := column - quoteWidth/2
+		text, column = append([]rune("…"), text[cut:]...), column-cut+1
+	}
+	if len(text) > quoteWidth {
+		text = append(text[:quoteWidth:quoteWidth], '…')
+	}
+	return strings.TrimRight(string(text), " "), column, true
+}
+
+// notUTF8 finds the first byte that is not UTF-8.
+func (s *source) notUTF8() (line, column int, found bool) {
+	for i, text := range s.lines {
+		if !utf8.ValidString(text) {
+			valid := strings.ToValidUTF8(text, "\ufffd")
+			return i + 1, 1 + utf8.RuneCountInString(valid[:strings.IndexRune(valid, '\ufffd')]), true
+		}
+	}
+	return 0, 0, false
+}
