@@ -100,9 +100,77 @@ type Symbol struct{ Name string }
 // Opaque is an object this package does not look into, such as a closure, a
 // call, an environment or an external pointer. It round-trips: Item is its own
 // serialization, version 2 or 3, little-endian, without a stream header and
-// with a reference table that starts empty.
+// with a reference table that starts empty. Attrs repeats those of its
+// attributes that are atomic vectors, such as class, for whoever wants to know
+// what it is; writing looks at Item alone.
 type Opaque struct {
 	Kind  Kind
 	Item  []byte
 	Attrs Attributes
 }
+
+// Attributes of NULL are none.
+func (Null) Attributes() Attributes { return nil }
+
+// Len of NULL is 0.
+func (Null) Len() int { return 0 }
+
+// Attributes implements Value.
+func (v *Logical) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *Logical) Len() int { return len(v.Values) }
+
+// Attributes implements Value.
+func (v *Integer) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *Integer) Len() int { return len(v.Values) }
+
+// Attributes implements Value.
+func (v *Double) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *Double) Len() int { return len(v.Values) }
+
+// Attributes implements Value.
+func (v *Complex) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *Complex) Len() int { return len(v.Values) }
+
+// Attributes implements Value.
+func (v *Character) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *Character) Len() int { return max(len(v.Offsets)-1, 0) }
+
+// Attributes implements Value.
+func (v *Raw) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *Raw) Len() int { return len(v.Values) }
+
+// Attributes implements Value.
+func (v *List) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *List) Len() int { return len(v.Values) }
+
+// Attributes implements Value.
+func (v *Pairlist) Attributes() Attributes { return v.Attrs }
+
+// Len implements Value.
+func (v *Pairlist) Len() int { return len(v.Cells) }
+
+// Attributes of a symbol are none.
+func (v *Symbol) Attributes() Attributes { return nil }
+
+// Len of a symbol is 1.
+func (v *Symbol) Len() int { return 1 }
+
+// Attributes implements Value.
+func (v *Opaque) Attributes() Attributes { return v.Attrs }
+
+// Len of an opaque object is 1, whatever R says of it.
+func (v *Opaque) Len() int { return 1 }

@@ -1,0 +1,241 @@
+package rdata
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// ErrNUL says that a string holds a zero byte, which no R string can.
+var ErrNUL = errors.New("embedded NUL, which R strings cannot hold")
+
+// ErrUTF8 says that a string is not UTF-8.
+var ErrUTF8 = errors.New("not valid UTF-8")
+
+// Encoder appends an item to Buf piece by piece. It is for producers that hold
+// columns, and is as fast as copying them; AppendItem is simpler where Values
+// exist already. The caller keeps the grammar:
+//
+//	vector    = VectorHead payload [ attrs ]
+//	payload   = n numbers, n strings (Str, NAStr), or n items for a list
+//	attrs     = { Attr item } EndAttrs      where VectorHead was told of attrs
+//
+// The zero value is ready and writes little-endian. An Encoder that is Reset and
+// used again allocates nothing once Buf is large enough.
+type Encoder struct {
+	Buf []byte
+
+	big     bool
+	symbols map[string]int32
+	refs    int32 // objects in the reference table
+}
+
+// Reset empties Buf, keeping its memory, and the reference table.
+func (e *Encoder) Reset() {
+	e.Buf = e.Buf[:0]
+	e.refs = 0
+	clear(e.symbols)
+}
+
+// Grow appends n bytes and returns them, to be filled by the caller
+// (little-endian). They are not zeroed.
+func (e *Encoder) Grow(n int) []byte {
+	l := len(e.Buf)
+	e.Buf = slices.Grow(e.Buf, n)[:l+n]
+	return e.Buf[l:]
+}
+
+// VectorHead begins a vector of n elements. Object says that it has a class
+// attribute, attrs that attributes follow the payload.
+func (e *Encoder) VectorHead(kind Kind, n int, object, attrs bool) {
+	flags := uint32(kind)
+	if object {
+		flags |= flagObject
+	}
+	if attrs {
+		flags |= flagAttrs
+	}
+	e.word(flags)
+	e.length(n)
+}
+
+// length writes a vector's length, which takes three words beyond 2^31-1.
+func (e *Encoder) length(n int) {
+	if n > math.MaxInt32 {
+		e.word(math.MaxUint32)
+		e.word(uint32(uint64(n) >> 32))
+	}
+	e.word(uint32(n))
+}
+
+func (e *Encoder) word(w uint32) {
+	if e.big {
+		e.Buf = binary.BigEndian.AppendUint32(e.Buf, w)
+		return
+	}
+	e.Buf = binary.LittleEndian.AppendUint32(e.Buf, w)
+}
+
+// Int32s appends the payload of a logical or integer vector.
+func (e *Encoder) Int32s(v []int32) {
+	b := e.Grow(4 * len(v))
+	copy(b, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v)))
+	if e.big == hostLittle {
+		swap4(b)
+	}
+}
+
+// Float64s appends the payload of a double vector.
+func (e *Encoder) Float64s(v []float64) {
+	b := e.Grow(8 * len(v))
+	copy(b, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 8*len(v)))
+	if e.big == hostLittle {
+		swap8(b)
+	}
+}
+
+// Int64s appends the payload of an integer64, which is a double vector.
+func (e *Encoder) Int64s(v []int64) {
+	e.Float64s(unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(v))), len(v)))
+}
+
+// Bytes appends the payload of a raw vector, or any bytes as they are.
+func (e *Encoder) Bytes(b []byte) { e.Buf = append(e.Buf, b...) }
+
+// Str appends an element of a character vector. The error is ErrNUL or ErrUTF8;
+// nothing is appended then.
+func (e *Encoder) Str(s []byte) error {
+	flags, err := charFlags(s)
+	if err != nil {
+		return err
+	}
+	e.word(flags)
+	e.word(uint32(len(s)))
+	e.Buf = append(e.Buf, s...)
+	return nil
+}
+
+// NAStr appends a missing element of a character vector.
+func (e *Encoder) NAStr() {
+	e.word(charNA)
+	e.word(math.MaxUint32)
+}
+
+// Strs appends a whole character vector without attributes. It panics where a
+// string is not UTF-8 or holds a NUL: it is for names that the program makes
+// or has checked.
+func (e *Encoder) Strs(s ...string) {
+	e.VectorHead(KindCharacter, len(s), false, false)
+	for _, x := range s {
+		if err := e.Str(unsafe.Slice(unsafe.StringData(x), len(x))); err != nil {
+			panic("rdata: Strs: " + err.Error())
+		}
+	}
+}
+
+// Attr begins an attribute; its value, one item, must follow. A name that is
+// not UTF-8 or holds a NUL panics, as in Strs.
+func (e *Encoder) Attr(name string) {
+	e.word(uint32(KindPairlist) | flagTag)
+	if err := e.symbol(name); err != nil {
+		panic("rdata: Attr: " + err.Error())
+	}
+}
+
+// EndAttrs ends the attributes of a vector.
+func (e *Encoder) EndAttrs() { e.word(codeNil) }
+
+// Null appends NULL.
+func (e *Encoder) Null() { e.word(codeNil) }
+
+// symbol writes a name: in full the first time, as a reference from then on.
+func (e *Encoder) symbol(name string) error {
+	if ref, ok := e.symbols[name]; ok {
+		e.reference(ref)
+		return nil
+	}
+	b := unsafe.Slice(unsafe.StringData(name), len(name))
+	if _, err := charFlags(b); err != nil {
+		return err
+	}
+	e.word(uint32(KindSymbol))
+	_ = e.Str(b) // has just been checked
+	if e.symbols == nil {
+		e.symbols = make(map[string]int32)
+	}
+	e.symbols[name] = e.define()
+	return nil
+}
+
+// define takes the next place in the reference table.
+func (e *Encoder) define() int32 {
+	e.refs++
+	return e.refs
+}
+
+func (e *Encoder) reference(ref int32) {
+	if ref <= maxPackedRef {
+		e.word(uint32(ref)<<8 | codeReference)
+		return
+	}
+	e.word(codeReference)
+	e.word(uint32(ref))
+}
+
+// charFlags is the first word of a string.
+func charFlags(s []byte) (uint32, error) {
+	ascii, nul := true, false
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := binary.LittleEndian.Uint64(s[i:])
+		ascii = ascii && w&highBits == 0
+		nul = nul || (w-lowBits)&^w&highBits != 0
+	}
+	for ; i < len(s); i++ {
+		ascii = ascii && s[i] < utf8.RuneSelf
+		nul = nul || s[i] == 0
+	}
+	switch {
+	case nul:
+		return 0, ErrNUL
+	case ascii:
+		return charASCII, nil
+	case !utf8.Valid(s):
+		return 0, ErrUTF8
+	}
+	return charUTF8, nil
+}
+
+const (
+	highBits = 0x8080808080808080
+	lowBits  = 0x0101010101010101
+)
+
+func isASCII(s []byte) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		if binary.LittleEndian.Uint64(s)&highBits != 0 {
+			return false
+		}
+	}
+	for _, c := range s {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func swap4(b []byte) {
+	for ; len(b) >= 4; b = b[4:] {
+		binary.BigEndian.PutUint32(b, binary.LittleEndian.Uint32(b))
+	}
+}
+
+func swap8(b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		binary.BigEndian.PutUint64(b, binary.LittleEndian.Uint64(b))
+	}
+}

@@ -1,0 +1,418 @@
+package rdata
+
+import (
+	"slices"
+	"strings"
+)
+
+// A transcriber walks items without making Values of them. It skips them, or
+// copies them to another stream, of which byte order and reference table may
+// differ: names are looked up there, other references are numbered anew, and an
+// object whose definition lies before the copied part is defined at its first
+// use.
+type transcriber struct {
+	d    *decoder
+	e    *Encoder      // nil to skip
+	next int           // number, from 0, of the definition that is met next
+	to   map[int]int32 // references of the source, but for symbols → of the target
+
+	referred bool // a reference was met
+}
+
+func (d *decoder) transcriber(e *Encoder) *transcriber {
+	return &transcriber{d: d, e: e, next: len(d.refs), to: map[int]int32{}}
+}
+
+// skip passes over one item.
+func (d *decoder) skip() error {
+	t := transcriber{d: d, next: len(d.refs)}
+	return t.item()
+}
+
+// put writes a word where there is a target.
+func (t *transcriber) put(w uint32) {
+	if t.e != nil {
+		t.e.word(w)
+	}
+}
+
+// pass copies one word that does not depend on the reference table.
+func (t *transcriber) pass() (int, error) {
+	w, err := t.d.word()
+	if err != nil {
+		return 0, err
+	}
+	t.put(w)
+	return int(int32(w)), nil
+}
+
+// define enters the item at off, whose name is that of a symbol, in the
+// source's table, unless it is there since an earlier walk over it.
+func (t *transcriber) define(off int, code byte, name string) (index int) {
+	index = t.next
+	t.next++
+	if index == len(t.d.refs) {
+		t.d.refs = append(t.d.refs, definition{off, code, name})
+	}
+	return index
+}
+
+// item walks one item. Lists of cells are walked in a loop, so that depth is
+// that of nesting and not of length.
+func (t *transcriber) item() error {
+	if err := t.d.enter(); err != nil {
+		return err
+	}
+	defer t.d.leave()
+	for {
+		more, err := t.cell()
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// cell walks one item, or only the first cell of a list of them: more is true
+// then, and the rest of the list is the next item.
+func (t *transcriber) cell() (more bool, err error) {
+	d := t.d
+	start := d.p
+	flags, err := d.word()
+	if err != nil {
+		return false, err
+	}
+	switch code := flags & 0xff; code {
+	case codeNil, codeGlobalEnv, codeUnboundValue, codeMissingArg, codeBaseNamespace, codeEmptyEnv, codeBaseEnv, uint32(KindNull):
+		t.put(flags)
+		return false, nil
+	case codeReference:
+		return false, t.reference(flags)
+	case uint32(KindSymbol):
+		return false, t.symbol(start)
+	case codeNamespace, codePackage:
+		return false, t.defined(start, flags, t.named)
+	case codePersistent:
+		return false, d.errorAt(start, "persistent names (refhook of serialize()) are not supported")
+	case codeAltrep:
+		t.put(flags)
+		return false, t.altrep()
+	}
+	switch kind := Kind(flags); kind {
+	case KindEnvironment:
+		return false, t.defined(start, flags, t.environment)
+	case KindExternalPointer:
+		return false, t.defined(start, flags, func() error { return t.items(2, flags) })
+	case KindWeakReference:
+		return false, t.defined(start, flags, func() error { return t.items(0, flags) })
+	case KindPairlist, KindLanguage, KindClosure, KindPromise, KindDots:
+		t.put(flags)
+		n := 1 // the car; the cdr is the next item
+		if flags&flagAttrs != 0 {
+			n++
+		}
+		if flags&flagTag != 0 {
+			n++
+		}
+		for range n {
+			if err := t.item(); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	default:
+		return false, t.vector(start, flags)
+	}
+}
+
+// vector walks an item that is neither cells nor in the reference table.
+func (t *transcriber) vector(start int, flags uint32) error {
+	d := t.d
+	if Kind(flags) != KindChar {
+		t.put(flags)
+	}
+	var err error
+	switch kind := Kind(flags); kind {
+	case KindChar:
+		return t.char(flags)
+	case KindLogical, KindInteger:
+		err = t.numbers(4, 4)
+	case KindDouble:
+		err = t.numbers(8, 8)
+	case KindComplex:
+		err = t.numbers(16, 8)
+	case KindRaw:
+		err = t.numbers(1, 1)
+	case KindSpecial, KindBuiltin:
+		err = t.primitive()
+	case KindBytecode:
+		err = t.bytecode()
+	case KindS4:
+	case KindCharacter:
+		err = t.strings()
+	case KindList, KindExpression:
+		var n int
+		if n, err = t.length(4); err == nil {
+			return t.items(n, flags)
+		}
+	default:
+		return d.errorAt(start, "unknown type %d", kind)
+	}
+	if err != nil {
+		return err
+	}
+	return t.items(0, flags)
+}
+
+// items walks n items, and then the attributes where flags say that there are.
+func (t *transcriber) items(n int, flags uint32) error {
+	if flags&flagAttrs != 0 {
+		n++
+	}
+	for range n {
+		if err := t.item(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *transcriber) length(size int) (int, error) {
+	n, err := t.d.length(size)
+	if t.e != nil && err == nil {
+		t.e.length(n)
+	}
+	return n, err
+}
+
+// numbers walks a vector whose elements take size bytes, in words of wordSize.
+func (t *transcriber) numbers(size, wordSize int) error {
+	n, err := t.length(size)
+	if err != nil {
+		return err
+	}
+	b, err := t.d.take(n*size, "a vector")
+	if err != nil || t.e == nil {
+		return err
+	}
+	at := len(t.e.Buf)
+	t.e.Bytes(b)
+	if t.d.big != t.e.big {
+		switch wordSize {
+		case 4:
+			swap4(t.e.Buf[at:])
+		case 8:
+			swap8(t.e.Buf[at:])
+		}
+	}
+	return nil
+}
+
+func (t *transcriber) strings() error {
+	n, err := t.length(8)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		flags, err := t.d.word()
+		if err != nil {
+			return err
+		}
+		if Kind(flags) != KindChar {
+			return t.d.errorAt(t.d.p-4, "%selement of type %v in a character vector", ordinal(i), Kind(flags))
+		}
+		if err := t.char(flags); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// char walks a string after its flags. Marked strings, "bytes" too, stay as they
+// are. Strings without a mark become UTF-8, as the target does not say what
+// "native" was.
+func (t *transcriber) char(flags uint32) error {
+	d := t.d
+	const marks = (levelASCII | levelUTF8 | levelLatin1 | levelBytes) << levelShift
+	if t.e != nil && flags&marks == 0 {
+		s, na, err := d.char(flags)
+		if err != nil {
+			return err
+		}
+		if na {
+			t.e.NAStr()
+			return nil
+		}
+		return t.e.Str(s)
+	}
+	at := d.p
+	n, err := d.int()
+	if err != nil {
+		return err
+	}
+	if n < -1 {
+		return d.errorAt(at, "string of length %d", n)
+	}
+	b, err := d.take(max(n, 0), "a string")
+	if err != nil {
+		return err
+	}
+	if t.e != nil {
+		t.e.word(flags &^ flagAttrs)
+		t.e.word(uint32(int32(n)))
+		t.e.Bytes(b)
+	}
+	if flags&flagAttrs == 0 {
+		return nil
+	}
+	return t.dry(t.item)
+}
+
+// dry walks without writing.
+func (t *transcriber) dry(walk func() error) error {
+	e := t.e
+	t.e = nil
+	err := walk()
+	t.e = e
+	return err
+}
+
+// primitive walks a builtin, which is a name.
+func (t *transcriber) primitive() error {
+	at := t.d.p
+	n, err := t.pass()
+	if err != nil {
+		return err
+	}
+	if n < 0 {
+		return t.d.errorAt(at, "name of length %d", n)
+	}
+	b, err := t.d.take(n, "the name of a primitive function")
+	if err == nil && t.e != nil {
+		t.e.Bytes(b)
+	}
+	return err
+}
+
+// named walks what makes up a namespace or a package's environment: strings.
+func (t *transcriber) named() error {
+	at := t.d.p
+	if zero, err := t.pass(); err != nil {
+		return err
+	} else if zero != 0 {
+		return t.d.errorAt(at, "names in persistent strings are not supported")
+	}
+	n, err := t.pass()
+	if err != nil {
+		return err
+	}
+	if n < 0 {
+		return t.d.errorAt(at, "%d persistent strings", n)
+	}
+	for range n {
+		if err := t.item(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// altrep walks class, state and attributes. A memory-mapped vector would make R
+// open a file of the sender's choice.
+func (t *transcriber) altrep() error {
+	d := t.d
+	p, refs, depth := d.p, len(d.refs), d.depth
+	if t.next == refs { // on a first walk; a later one is over what passed
+		class, err := d.altrepClass()
+		if err != nil {
+			return err
+		}
+		if class.pkg == "base" && strings.HasPrefix(class.name, "mmap") {
+			_, err := d.mmapped()
+			return err
+		}
+		d.p, d.refs, d.depth = p, d.refs[:refs], depth
+	}
+	return t.items(3, 0)
+}
+
+// environment walks locked, enclosing environment, frame, hash table, attributes.
+func (t *transcriber) environment() error {
+	if _, err := t.pass(); err != nil {
+		return err
+	}
+	return t.items(4, 0)
+}
+
+// symbol walks a symbol after its flags.
+func (t *transcriber) symbol(start int) error {
+	d := t.d
+	known := t.next < len(d.refs)
+	name, err := d.symbol(start) // enters it in the table
+	if err != nil {
+		return err
+	}
+	if known {
+		d.refs = d.refs[:len(d.refs)-1]
+	}
+	t.next++
+	if t.e == nil {
+		return nil
+	}
+	return t.e.symbol(name)
+}
+
+// defined walks an object, after its flags, of which later ones may be
+// references. One that the target has already, because it was referred to from
+// before its own place, becomes a reference.
+func (t *transcriber) defined(start int, flags uint32, content func() error) error {
+	index := t.define(start, byte(flags), "")
+	if t.e == nil {
+		return content()
+	}
+	if ref, ok := t.to[index]; ok {
+		t.e.reference(ref)
+		return t.dry(content)
+	}
+	t.to[index] = t.e.define()
+	t.e.word(flags)
+	return content()
+}
+
+// reference walks a reference, whose flags have been read.
+func (t *transcriber) reference(flags uint32) error {
+	d := t.d
+	at := d.p - 4
+	i, err := d.reference(flags)
+	t.referred = true
+	if err != nil || t.e == nil {
+		return err
+	}
+	def := d.refs[i]
+	if def.code == byte(KindSymbol) {
+		return t.e.symbol(def.name)
+	}
+	if ref, ok := t.to[i]; ok {
+		t.e.reference(ref)
+		return nil
+	}
+	// it was defined before the copied part: copy the definition to here
+	p, next, size := d.p, t.next, len(t.e.Buf)
+	d.p, t.next = def.off, i
+	if err := t.item(); err != nil {
+		return err
+	}
+	if err := d.expand(at, int64(len(t.e.Buf)-size)); err != nil {
+		return err
+	}
+	d.p, t.next = p, next
+	return nil
+}
+
+// extract copies the item at the cursor to one that stands alone.
+func (d *decoder) extract() ([]byte, error) {
+	var e Encoder
+	if err := d.transcriber(&e).item(); err != nil {
+		return nil, err
+	}
+	return slices.Clip(e.Buf), nil
+}
