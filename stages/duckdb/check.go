@@ -1,0 +1,116 @@
+//go:build cgo
+
+package duckdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	b "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/rpipe-dev/rpipe/frame"
+)
+
+// checker finds out what is wrong with expressions, in terms of each of them.
+type checker struct {
+	db    *DB
+	in    *frame.Schema
+	exprs []Named
+}
+
+// wrong is an error about an expression as a whole.
+func wrong(expr int, format string, args ...any) *Error {
+	return &Error{Kind: "Binder", Message: fmt.Sprintf(format, args...), Expr: expr, offset: -1}
+}
+
+// parse checks the syntax of each expression alone, so that none can end the
+// parenthesis that it is put into.
+func (c *checker) parse() error {
+	var conn b.Connection
+	if b.Connect(c.db.db, &conn) == b.StateError {
+		return errors.New("duckdb: no connection")
+	}
+	defer b.Disconnect(&conn)
+	for i, e := range c.exprs {
+		if strings.TrimSpace(e.Expr) == "" {
+			return wrong(i, "the expression is empty")
+		}
+		const before = "SELECT "
+		var parsed b.ExtractedStatements
+		n := b.ExtractStatements(conn, before+e.Expr, &parsed)
+		message := b.ExtractStatementsError(parsed)
+		b.DestroyExtracted(&parsed)
+		if message != "" {
+			err := parseError(message)
+			sqlText{}.add(before[1:]).expr(i, e.Expr).locate(err)
+			return err
+		}
+		if n != 1 {
+			return wrong(i, "this is more than one expression: leave out the semicolon")
+		}
+	}
+	return nil
+}
+
+// rowWise refuses what does not give each row a value of its own. A WHERE clause
+// takes no aggregate, no window function and no unnest, and says so.
+func (c *checker) rowWise(ctx context.Context, i int, table sqlText) error {
+	text := sqlText{}.add("SELECT 1 FROM ").append(table).add(" WHERE ").expr(i, c.exprs[i].Expr).add(" IS NULL")
+	q, err := c.prepare(ctx, text)
+	if err == nil {
+		q.Close()
+		return nil
+	}
+	var e *Error
+	if errors.As(err, &e) && e.Kind == "Binder" {
+		switch {
+		case strings.Contains(e.Message, "cannot contain aggregates"):
+			e.Message = "an aggregate function needs all rows, and this expression sees one row at a time"
+		case strings.Contains(e.Message, "cannot contain window functions"):
+			e.Message = "a window function needs other rows, and this expression sees one row at a time"
+		case strings.Contains(e.Message, "not supported here"):
+			e.Message = "unnest makes several rows of one, and this expression has one value for each row"
+		}
+	}
+	return err
+}
+
+func (c *checker) prepare(ctx context.Context, text sqlText) (*Query, error) {
+	q, err := c.db.Prepare(ctx, text.sql, map[string]*frame.Schema{inputName: c.in})
+	text.locate(err)
+	return q, err
+}
+
+// expressions prepares what is to be run, and evaluates it over no rows. That
+// shows which columns are read, and what only shows in a run, such as a
+// subquery that reads the input again.
+func (c *checker) expressions(ctx context.Context, text sqlText) (*Expressions, error) {
+	q, err := c.prepare(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	x := &Expressions{query: q, text: text}
+	if _, err = x.Eval(ctx, frame.Empty(c.in)); err == nil {
+		x.uses = q.used(inputName)
+		err = c.ambiguous(x.uses)
+	}
+	if err != nil {
+		x.Close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// ambiguous refuses a column that is read and differs only in case from another.
+func (c *checker) ambiguous(uses []string) error {
+	for _, f := range c.in.Fields() {
+		for _, u := range uses {
+			if u != f.Name && strings.EqualFold(u, f.Name) {
+				return wrong(0, "the columns %q and %q differ only in case, and SQL cannot tell them apart: rename one of them first", u, f.Name)
+			}
+		}
+	}
+	return nil
+}

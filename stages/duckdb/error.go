@@ -1,0 +1,109 @@
+//go:build cgo
+
+package duckdb
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Error is what DuckDB says about a query.
+type Error struct {
+	Kind    string // DuckDB's class of error: Parser, Binder, Catalog, Conversion, Out of Range, Out of Memory, …
+	Message string
+	Line    int // place in the query or expression, from 1; 0 where it is not known
+	Column  int // in characters, from 1
+	Expr    int // number of the expression it stands in, from 0; of a plain query 0
+
+	offset int // in bytes, into the text that DuckDB got; -1 unknown
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.Line > 1:
+		return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
+	case e.Line == 1:
+		return fmt.Sprintf("column %d: %s", e.Column, e.Message)
+	}
+	return e.Message
+}
+
+// RowError reports whether some row's values are to blame, so that the query
+// may succeed without that row: a cast that fails, an overflow.
+func (e *Error) RowError() bool {
+	switch e.Kind {
+	case "Conversion", "Out of Range", "Invalid Input", "Mismatch Type", "Decimal", "Divide by Zero":
+		return true
+	}
+	return false
+}
+
+// parseError reads an error as DuckDB writes it under errors_as_json, with or
+// without the class in front.
+func parseError(text string) *Error {
+	e := &Error{offset: -1}
+	var m struct {
+		Kind     string `json:"exception_type"`
+		Message  string `json:"exception_message"`
+		Subtype  string `json:"error_subtype"`
+		Name     string `json:"name"`
+		Position string `json:"position"`
+	}
+	start := strings.IndexByte(text, '{')
+	if start < 0 || json.Unmarshal([]byte(text[start:]), &m) != nil || m.Message == "" {
+		kind, message, ok := strings.Cut(text, " Error: ")
+		if !ok {
+			kind, message = "", text
+		}
+		e.Kind, e.Message = kind, oneLine(message)
+		return e
+	}
+	e.Kind, e.Message = m.Kind, oneLine(m.Message)
+	if p, err := strconv.Atoi(m.Position); err == nil {
+		e.offset = p
+	}
+	if m.Subtype == "COLUMN_NOT_FOUND" && m.Name != "" {
+		e.Message = fmt.Sprintf("there is no column %q", m.Name)
+		if _, candidates, ok := strings.Cut(m.Message, "Candidate bindings: "); ok {
+			e.Message += "; near it: " + oneLine(candidates)
+		}
+	}
+	if m.Kind == "Out of Memory" {
+		e.Message = "out of memory: " + e.Message
+	}
+	return e
+}
+
+// oneLine drops DuckDB's advice about settings, which a user cannot reach, and
+// puts the rest in one line, in lower case as errors are.
+func oneLine(message string) string {
+	message, _, _ = strings.Cut(message, "\n\nPossible solutions")
+	message, _, _ = strings.Cut(message, "\n\nLINE ")
+	var lines []string
+	for l := range strings.Lines(message) {
+		if l = strings.TrimRight(strings.TrimSpace(l), "!."); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	message = strings.Join(lines, "; ")
+	message = strings.ReplaceAll(message, ":; ", ": ")
+	if first, size := utf8.DecodeRuneInString(message); first < utf8.RuneSelf && size < len(message) && message[1] >= 'a' {
+		message = strings.ToLower(message[:1]) + message[1:]
+	}
+	return message
+}
+
+// locate fills Line and Column from the offset into text. It reports whether
+// the error is within text.
+func (e *Error) locate(text string) bool {
+	if e.offset < 0 || e.offset > len(text) {
+		return false
+	}
+	before := text[:e.offset]
+	e.Line = 1 + strings.Count(before, "\n")
+	e.Column = 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+	return true
+}

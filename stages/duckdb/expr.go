@@ -1,0 +1,110 @@
+//go:build cgo
+
+package duckdb
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rpipe-dev/rpipe/frame"
+)
+
+// inputName is what the rows are called in expressions, where one must say it.
+const inputName = "input"
+
+// Expressions computes columns from the columns of a frame, row by row. Its
+// methods may be called by several goroutines.
+type Expressions struct {
+	query *Query
+	text  sqlText
+	uses  []string
+}
+
+// Named is an expression and the name of its result.
+type Named struct{ Name, Expr string }
+
+// Condition is one boolean column: true where the expression is true, false
+// where it is false or NULL. As in a WHERE clause, AND is evaluated from left to
+// right, and what is on its right only for rows where its left is true.
+func (d *DB) Condition(ctx context.Context, in *frame.Schema, expr string) (*Expressions, error) {
+	c := checker{db: d, in: in, exprs: []Named{{Name: "condition", Expr: expr}}}
+	if err := c.parse(); err != nil {
+		return nil, err
+	}
+	typed, err := c.prepare(ctx, sqlText{}.add("SELECT ").expr(0, expr).add(" FROM input"))
+	if err != nil {
+		return nil, err
+	}
+	t := typed.Schema().Field(0)
+	typed.Close()
+	if frame.KindOf(t) != frame.KindBool {
+		return nil, wrong(0, "the condition is of type %s, neither true nor false: compare it with something, as in x > 0", frame.TypeName(t))
+	}
+	if err := c.rowWise(ctx, 0, sqlText{}.add("input")); err != nil {
+		return nil, err
+	}
+	return c.expressions(ctx, sqlText{}.add("SELECT CASE WHEN ").expr(0, expr).add(` THEN true ELSE false END AS "condition" FROM input`))
+}
+
+// Columns computes one column for each expression, in order, called by its
+// name. An expression sees the columns of the frame and those of the
+// expressions before it; one that has the name of a column stands in for that
+// column from then on.
+func (d *DB) Columns(ctx context.Context, in *frame.Schema, exprs []Named) (*Expressions, error) {
+	c := checker{db: d, in: in, exprs: exprs}
+	if err := c.parse(); err != nil {
+		return nil, err
+	}
+	known := map[string]string{} // name in lower case to name
+	for _, f := range in.Fields() {
+		known[strings.ToLower(f.Name)] = f.Name
+	}
+	table := sqlText{}.add("input")
+	names := make([]string, len(exprs))
+	for i, e := range exprs {
+		lower := strings.ToLower(e.Name)
+		have, replaces := known[lower]
+		if e.Name == "" {
+			return nil, wrong(i, "a new column needs a name")
+		}
+		if replaces && have != e.Name {
+			return nil, wrong(i, "the new column %q differs only in case from %q, and SQL cannot tell them apart", e.Name, have)
+		}
+		if err := c.rowWise(ctx, i, table); err != nil {
+			return nil, err
+		}
+		level := sqlText{}.add("(SELECT *, ").expr(i, e.Expr).add(" AS " + quote(e.Name))
+		if replaces {
+			level = sqlText{}.add("(SELECT * REPLACE (").expr(i, e.Expr).add(" AS " + quote(e.Name) + ")")
+		}
+		table = level.add(" FROM ").append(table).add(")")
+		known[lower] = e.Name
+		names[i] = quote(e.Name)
+	}
+	return c.expressions(ctx, sqlText{}.add("SELECT "+strings.Join(names, ", ")+" FROM ").append(table))
+}
+
+// Schema is that of the result.
+func (x *Expressions) Schema() *frame.Schema { return x.query.Schema() }
+
+// Uses are the columns of the frame that are read.
+func (x *Expressions) Uses() []string { return x.uses }
+
+// Close gives back what the expressions hold.
+func (x *Expressions) Close() { x.query.Close() }
+
+// Eval computes the columns for a frame: one row for each of its rows, in their
+// order. The error is an *Error whose RowError is true where some row's values
+// are to blame.
+func (x *Expressions) Eval(ctx context.Context, f frame.Frame) (frame.Frame, error) {
+	out, err := x.query.Collect(ctx, map[string]Input{inputName: Table(f)})
+	if err != nil {
+		x.text.locate(err)
+		return nil, err
+	}
+	if out.NumRows() != f.NumRows() {
+		return nil, fmt.Errorf("there are %d values for %d rows", out.NumRows(), f.NumRows())
+	}
+	return out, nil
+}
