@@ -1,0 +1,225 @@
+package rpool
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// crew is one environment in use: its template and its workers. Pool.mu guards
+// its fields.
+type crew struct {
+	key      string
+	env      *Environment // as it was at first use
+	pointers []*Environment
+	origin   *origin // nil while no template is up
+	retired  bool    // keep nothing that nobody waits for
+
+	members []*member // up: idle or leased
+	idle    []*member // those that may be leased, the longest idle first
+	leased  int
+	leaving int     // not reaped yet
+	lines   [2]line // who waits, by Priority
+	warmers []*warmer
+
+	claims   int // slots of the budget promised to workers that are not up yet
+	inflight int // of those, the ones being started now
+	starters int // goroutines that work the claims off
+
+	launches  backoff
+	crashes   backoff
+	notBefore time.Time // no start before it
+	failure   error     // of the last launch or start; nil once one succeeded
+
+	lastUsed  time.Time
+	counts    Counts
+	toldLarge bool // MaxMemory below what the environment alone takes has been logged
+
+	cursor *waiter // scratch of grow
+	cover  int     // scratch of grow
+}
+
+// origin is one template process and the workers that came from it, which may
+// outlive it. Closing a template kills what is left of its process group, so it
+// is closed when the last of its workers has gone.
+type origin struct {
+	t       template
+	crew    *crew
+	workers int  // up, leaving or being started
+	ended   bool // makes no more workers
+	done    chan struct{}
+}
+
+type memberState uint8
+
+const (
+	idle    memberState = iota // in crew.idle
+	leased                     // somebody holds it
+	leaving                    // not reaped yet, still a part of the budget
+	gone                       // reaped
+)
+
+// member is one worker of a crew.
+type member struct {
+	proc process
+	crew *crew
+	from *origin
+	turn chan struct{} // of capacity 1: filled by whoever talks to proc
+	quit chan struct{} // closed when the pool wants it to end
+
+	// Guarded by Pool.mu.
+	state    memberState
+	pri      Priority // of the lease
+	served   int      // requests
+	born     time.Time
+	since    time.Time // idle since
+	rss      int64     // when last polled
+	doomed   string    // why it is to be replaced: a name of an option; "" is not
+	spent    bool      // must not be leased again
+	replaced bool      // its replacement is up
+	expected bool      // its end is our doing, and no crash
+
+	nice int // belongs to whoever holds the lease
+
+	mu     sync.Mutex // guards what follows
+	cancel context.CancelCauseFunc
+	reason error // why it was interrupted; later requests end with it too
+}
+
+// interrupt ends the request that runs on m and every later one with reason,
+// and reports whether one ran.
+func (m *member) interrupt(reason error) (running bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.reason == nil {
+		m.reason = reason
+	}
+	if m.cancel != nil {
+		m.cancel(reason)
+	}
+	return m.cancel != nil
+}
+
+// dead reports whether m's process has been reaped.
+func (m *member) dead() bool {
+	select {
+	case <-m.proc.Exited():
+		return true
+	default:
+		return false
+	}
+}
+
+// enter finds the crew of env, making one for an environment that was not in
+// use, and returns it with p.mu held. It computes the fingerprint, which reads
+// files, without the lock.
+func (p *Pool) enter(env *Environment) (*crew, error) {
+	p.mu.Lock()
+	for !p.draining {
+		if c := p.byEnv[env]; c != nil {
+			return c, nil
+		}
+		p.mu.Unlock()
+		p.introduce(env)
+		p.mu.Lock()
+	}
+	p.mu.Unlock()
+	return nil, ErrClosed
+}
+
+// introduce makes env known to the pool.
+func (p *Pool) introduce(env *Environment) {
+	copied := *env
+	key := copied.Fingerprint()
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.crews[key]
+	if c == nil {
+		c = &crew{
+			key: key, env: &copied, lastUsed: time.Now(),
+			launches: backoff{base: launchBackoff, limit: launchBackoffMax},
+			crashes:  backoff{base: crashBackoff, limit: crashBackoffMax},
+		}
+		p.crews[key] = c
+		p.order = append(p.order, c)
+	}
+	// A caller that makes a new Environment for each request must not fill the
+	// table: the oldest pointer goes, and would only be hashed again.
+	if len(c.pointers) >= maxPointers {
+		delete(p.byEnv, c.pointers[0])
+		c.pointers = slices.Delete(c.pointers, 0, 1)
+	}
+	if p.byEnv[env] == nil {
+		c.pointers = append(c.pointers, env)
+		p.byEnv[env] = c
+	}
+}
+
+// maxPointers is how many Environment pointers are remembered for one crew.
+const maxPointers = 64
+
+// forget drops what leads to c, so that a later use of its environment starts
+// afresh. p.mu is held.
+func (p *Pool) forget(c *crew) {
+	for _, env := range c.pointers {
+		delete(p.byEnv, env)
+	}
+	c.pointers = nil
+	if p.crews[c.key] == c {
+		delete(p.crews, c.key)
+	}
+}
+
+// disband drops a crew of which nothing is left but perhaps its template.
+// p.mu is held.
+func (p *Pool) disband(c *crew) {
+	p.end(c.origin)
+	c.origin = nil
+	p.forget(c)
+	p.order = slices.DeleteFunc(p.order, func(o *crew) bool { return o == c })
+	p.past.add(&c.counts)
+}
+
+// empty reports whether c has no worker, none on its way, and nobody who waits.
+// p.mu is held.
+func (c *crew) empty() bool {
+	return len(c.members) == 0 && c.leaving == 0 && c.claims == 0 && c.starters == 0 && len(c.warmers) == 0 &&
+		c.lines[Interactive].length == 0 && c.lines[Bulk].length == 0
+}
+
+// end says that o makes no more workers; its template is closed when the last
+// one has gone. p.mu is held.
+func (p *Pool) end(o *origin) {
+	if o == nil {
+		return
+	}
+	o.ended = true
+	if o.workers == 0 {
+		select {
+		case <-o.done:
+		default:
+			close(o.done)
+		}
+	}
+}
+
+// keep owns a template: it notices its death and closes it in the end.
+func (p *Pool) keep(o *origin) {
+	select {
+	case <-o.t.Exited():
+		p.mu.Lock()
+		if c := o.crew; c.origin == o {
+			c.origin = nil
+			p.delay(c, c.crashes.fail())
+			p.o.Log.Warn("R template ended unexpectedly; another will be started when it is needed", "environment", c.key, "pid", o.t.Pid())
+		}
+		p.end(o)
+		p.schedule()
+		p.mu.Unlock()
+		<-o.done
+	case <-o.done:
+	}
+	o.t.Close()
+}

@@ -1,0 +1,263 @@
+package rpool
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	errReleased   = errors.New("rpool: lease was released")
+	errOverMemory = errors.New("rpool: worker is over its memory limit")
+)
+
+// Lease is one worker held by one caller. Its methods are safe for concurrent
+// use, but requests run one at a time.
+type Lease struct {
+	pool     *Pool
+	m        *member
+	released atomic.Bool
+}
+
+// Pid is the worker's process.
+func (l *Lease) Pid() int { return l.m.proc.Pid() }
+
+// Do runs one request on the leased worker. Errors are a *ConditionError, a
+// *TimeoutError, a *DiedError, the cause of ctx, or ErrClosed when the pool was
+// closed meanwhile. After any of them but *DiedError and ErrClosed the lease
+// can be used again.
+func (l *Lease) Do(ctx context.Context, r *Request) (*Reply, error) {
+	if l.released.Load() {
+		return nil, errReleased
+	}
+	return l.pool.run(ctx, l.m, r)
+}
+
+// Release gives the worker back; one that is dead or whose state is unknown is
+// replaced. A request that still runs is cancelled. Further calls do nothing.
+func (l *Lease) Release() {
+	if l.released.Swap(true) {
+		return
+	}
+	if len(l.m.turn) > 0 && l.m.interrupt(errReleased) {
+		l.pool.mu.Lock()
+		l.m.spent = true
+		l.pool.mu.Unlock()
+	}
+	l.pool.release(l.m)
+}
+
+// take waits for a worker of env and leases it to the caller.
+func (p *Pool) take(ctx context.Context, env *Environment, pri Priority) (*member, error) {
+	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		c, err := p.enter(env)
+		if err != nil {
+			return nil, err
+		}
+		var m *member
+		if len(c.idle) > 0 && p.mayLease(pri) {
+			// Nobody who could have this worker waits, or it would not be idle.
+			if m = p.pop(c); m != nil {
+				p.lease(m, pri)
+			}
+		}
+		if m != nil {
+			p.mu.Unlock()
+		} else {
+			w, err := p.enqueue(c, pri)
+			if err == nil {
+				p.schedule()
+			}
+			p.mu.Unlock()
+			if err != nil {
+				return nil, err
+			}
+			if m, err = p.await(ctx, w); err != nil {
+				return nil, err
+			}
+		}
+		if m.dead() { // it ended between being found idle and now
+			p.release(m)
+			continue
+		}
+		p.renice(m, pri)
+		return m, nil
+	}
+}
+
+// pop takes the idle worker of c that was used last: its caches are warm, and
+// the others may reach their idle timeout. It is nil where all turn out dead.
+// p.mu is held.
+func (p *Pool) pop(c *crew) *member {
+	for len(c.idle) > 0 {
+		m := c.idle[len(c.idle)-1]
+		if !m.dead() {
+			return m
+		}
+		p.leave(m)
+	}
+	return nil
+}
+
+// lease hands m, which is the last of its crew's idle workers, to somebody.
+// p.mu is held.
+func (p *Pool) lease(m *member, pri Priority) {
+	c := m.crew
+	c.idle = c.idle[:len(c.idle)-1]
+	m.state, m.pri = leased, pri
+	c.leased++
+	p.leased++
+	if pri == Bulk {
+		p.bulk++
+	}
+	if n := p.o.MaxRequests; n > 0 && m.served+1 >= n && m.doomed == "" {
+		// This may be its last lease: let the replacement come up meanwhile.
+		m.doomed = "max_requests"
+		p.replace()
+	}
+}
+
+// unlease takes m from its holder. p.mu is held.
+func (p *Pool) unlease(m *member) {
+	m.crew.leased--
+	p.leased--
+	if m.pri == Bulk {
+		p.bulk--
+	}
+}
+
+// release takes m back from its holder.
+func (p *Pool) release(m *member) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m.state != leased {
+		return // it died meanwhile, or the pool is closing
+	}
+	m.crew.lastUsed = now
+	switch {
+	case m.dead():
+		p.leave(m)
+	case m.spent:
+		p.stop(m)
+	case p.giveWay(m, now), m.crew.retired && m.crew.waiting(p) == 0:
+		p.stop(m)
+	default:
+		p.unlease(m)
+		m.state, m.since = idle, now
+		m.crew.idle = append(m.crew.idle, m)
+	}
+	p.schedule()
+}
+
+// run runs one request on m, which the caller holds.
+func (p *Pool) run(ctx context.Context, m *member, r *Request) (*Reply, error) {
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	m.mu.Lock()
+	reason := m.reason
+	if reason == nil {
+		m.cancel = cancel
+	}
+	m.mu.Unlock()
+	if reason != nil {
+		return nil, p.explain(m, reason, reason)
+	}
+	if m.dead() {
+		return nil, m.proc.Death()
+	}
+
+	start, finished := time.Now(), false
+	defer func() {
+		if !finished { // a panic passes through: nobody knows what the worker does now
+			m.mu.Lock()
+			m.cancel = nil
+			m.mu.Unlock()
+			p.mu.Lock()
+			m.spent = true
+			p.mu.Unlock()
+		}
+	}()
+	reply, err := m.proc.Do(ctx, r)
+	finished = true
+	busy := time.Since(start)
+
+	m.mu.Lock()
+	m.cancel = nil
+	reason = m.reason
+	m.mu.Unlock()
+	if reason != nil && err != nil {
+		err = p.explain(m, reason, err)
+	}
+	p.account(ctx, m, busy, err, reason != nil)
+	return reply, err
+}
+
+// explain gives a request that the pool itself interrupted its error.
+func (p *Pool) explain(m *member, reason, err error) error {
+	if !errors.Is(reason, errOverMemory) {
+		return reason
+	}
+	var died *DiedError
+	if !errors.As(err, &died) && !errors.Is(err, errOverMemory) {
+		return err // it ended by itself before the interrupt came
+	}
+	p.mu.Lock()
+	e := &DiedError{Pid: m.proc.Pid(), RSS: m.rss}
+	p.mu.Unlock()
+	if died != nil {
+		rss := e.RSS
+		*e = *died
+		e.RSS = max(rss, died.RSS)
+	}
+	e.OutOfMemory = true
+	return e
+}
+
+// account books a request that ended with err; interrupted says that the pool
+// itself wanted it to end.
+func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err error, interrupted bool) {
+	// Told apart before taking the lock; the common case costs one comparison.
+	clean, deliberate, timeout := true, false, false
+	if err != nil {
+		var (
+			condition *ConditionError
+			timedOut  *TimeoutError
+		)
+		switch {
+		case errors.As(err, &condition):
+		case errors.As(err, &timedOut):
+			timeout, deliberate = true, true
+		case ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())):
+			deliberate = true
+		default:
+			clean = false
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := m.crew
+	m.served++
+	c.counts.Requests++
+	c.counts.BusyTime += busy
+	if timeout {
+		c.counts.Timeouts++
+	}
+	m.expected = deliberate || interrupted
+	if !clean || m.replaced || p.o.MaxRequests > 0 && m.served >= p.o.MaxRequests {
+		m.spent = true
+	} else if !deliberate {
+		c.crashes.succeed()
+	}
+}

@@ -1,0 +1,231 @@
+package rpool
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestFirstComeFirstServed(t *testing.T) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		held := w.acquire(env, Interactive)
+		var queue []*outcome
+		for range 5 {
+			queue = append(queue, w.waiting(w.Context(), env, Interactive))
+		}
+		for i, o := range queue {
+			if o.lease() != nil {
+				t.Fatalf("waiter %d was served while the only worker was leased", i)
+			}
+			held.Release()
+			if held = o.lease(); held == nil {
+				t.Fatalf("waiter %d was not served in its turn", i)
+			}
+		}
+		held.Release()
+		if n := w.total().Started; n != 1 {
+			t.Errorf("%d workers were started for a budget of 1", n)
+		}
+	})
+}
+
+func TestInteractiveGoesBeforeBulk(t *testing.T) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		held := w.acquire(env, Bulk)
+		bulk := w.waiting(w.Context(), env, Bulk)
+		first := w.waiting(w.Context(), env, Interactive)
+		second := w.waiting(w.Context(), env, Interactive)
+		for _, o := range []*outcome{first, second, bulk} {
+			held.Release()
+			if held = o.lease(); held == nil {
+				t.Fatal("out of order")
+			}
+		}
+		held.Release()
+	})
+}
+
+func TestBulkLeavesTheReserve(t *testing.T) {
+	inBubble(t, Options{Max: 3, Reserve: 1}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		first, second := w.acquire(env, Bulk), w.acquire(env, Bulk)
+		third := w.waiting(w.Context(), env, Bulk)
+		if third.lease() != nil {
+			t.Fatal("bulk took the reserved worker")
+		}
+		if n := len(w.alive()); n != 2 {
+			t.Errorf("%d workers are up; bulk must not bring up one that it may not have", n)
+		}
+		quick := w.acquire(env, Interactive)
+		quick.Release()
+		if third.lease() != nil {
+			t.Fatal("bulk took the reserved worker when it came back")
+		}
+		first.Release()
+		l := third.lease()
+		if l == nil {
+			t.Fatal("bulk was not served when a bulk lease came back")
+		}
+		l.Release()
+		second.Release()
+	})
+}
+
+func TestBulkLimitSpansEnvironments(t *testing.T) {
+	inBubble(t, Options{Max: 2, Reserve: 1}, &fakeR{}, func(w *world) {
+		a, b := environment("a"), environment("b")
+		w.acquire(b, Interactive).Release() // b has an idle worker
+		held := w.acquire(a, Bulk)
+		o := w.waiting(w.Context(), b, Bulk)
+		if o.lease() != nil {
+			t.Fatal("two bulk leases with a reserve of 1 in 2")
+		}
+		held.Release()
+		l := o.lease()
+		if l == nil {
+			t.Fatal("the bulk lease of one environment was not passed on to the other")
+		}
+		l.Release()
+	})
+}
+
+func TestQueueLength(t *testing.T) {
+	inBubble(t, Options{Max: 1, QueueLength: 2}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		held := w.acquire(env, Bulk)
+		a, b := w.waiting(w.Context(), env, Bulk), w.waiting(w.Context(), env, Bulk)
+		if _, err := w.p.Acquire(w.Context(), env, Bulk); !errors.Is(err, ErrQueueFull) {
+			t.Fatalf("third waiter: %v, want ErrQueueFull", err)
+		}
+		quick := w.waiting(w.Context(), env, Interactive)
+		if err := quick.error(); err != nil {
+			t.Fatalf("a queue full of bulk shut Interactive out: %v", err)
+		}
+		held.Release()
+		quick.lease().Release()
+		a.lease().Release()
+		b.lease().Release()
+	})
+}
+
+func TestQueueWait(t *testing.T) {
+	inBubble(t, Options{Max: 1, QueueWait: 3 * time.Second}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		held := w.acquire(env, Interactive)
+		start := time.Now()
+		o := w.waiting(w.Context(), env, Interactive)
+		after(3 * time.Second)
+		if err := o.error(); !errors.Is(err, ErrQueueWait) {
+			t.Fatalf("got %v, want ErrQueueWait", err)
+		}
+		if d := o.at.Sub(start); d != 3*time.Second {
+			t.Errorf("gave up after %v", d)
+		}
+		if n := w.total().WaitingInteractive; n != 0 {
+			t.Errorf("%d still in the queue", n)
+		}
+		held.Release()
+		w.acquire(env, Interactive).Release()
+	})
+}
+
+func TestCancelledWaiterLeavesTheQueue(t *testing.T) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		held := w.acquire(env, Interactive)
+		why := errors.New("client hung up")
+		ctx, cancel := context.WithCancelCause(w.Context())
+		first := w.waiting(ctx, env, Interactive)
+		second := w.waiting(w.Context(), env, Interactive)
+		cancel(why)
+		if err := first.error(); err != why {
+			t.Fatalf("got %v, want the context's cause", err)
+		}
+		held.Release()
+		l := second.lease()
+		if l == nil {
+			t.Fatal("the wake-up went to who had left")
+		}
+		l.Release()
+		if _, err := w.p.Acquire(ctx, env, Interactive); err != why {
+			t.Errorf("with a context that has ended: %v, want its cause", err)
+		}
+	})
+}
+
+// A lease that is granted at the moment its caller gives up must come back.
+func TestCancelAtTheMomentOfBeingServed(t *testing.T) {
+	for range 200 {
+		inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+			env := environment("a")
+			held := w.acquire(env, Interactive)
+			ctx, cancel := context.WithCancel(w.Context())
+			o := w.waiting(ctx, env, Interactive)
+			go cancel()
+			held.Release()
+			if l := o.lease(); l != nil {
+				l.Release()
+			}
+			if c := w.total(); c.Busy != 0 || c.Idle != 1 {
+				t.Fatalf("busy %d, idle %d after everyone is done", c.Busy, c.Idle)
+			}
+		})
+	}
+}
+
+func TestQueueWaitIsCounted(t *testing.T) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		held := w.acquire(env, Interactive)
+		a, b := w.waiting(w.Context(), env, Interactive), w.waiting(w.Context(), env, Interactive)
+		after(2 * time.Second)
+		held.Release()
+		l := a.lease()
+		after(time.Second)
+		l.Release()
+		b.lease().Release()
+		c := w.total()
+		if c.QueueWait != 5*time.Second || c.QueueWaitMax != 3*time.Second {
+			t.Errorf("queue wait %v, max %v; want 5s, 3s", c.QueueWait, c.QueueWaitMax)
+		}
+	})
+}
+
+func TestBulkRunsNiced(t *testing.T) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+		env := environment("a")
+		for _, pri := range []Priority{Interactive, Bulk, Bulk, Interactive} {
+			w.acquire(env, pri).Release()
+		}
+		if got := w.procs[0].nices; len(got) != 2 || got[0] != 10 || got[1] != 0 {
+			t.Errorf("niced %v, want [10 0]: only where it changes", got)
+		}
+	})
+}
+
+func TestWorkerThatCannotBeRaisedAgainIsReplaced(t *testing.T) {
+	refuse := func(n int) error {
+		if n < bulkNice {
+			return errors.New("permission denied")
+		}
+		return nil
+	}
+	inBubble(t, Options{Max: 1}, &fakeR{NiceErr: refuse}, func(w *world) {
+		env := environment("a")
+		w.acquire(env, Bulk).Release()
+		w.acquire(env, Interactive).Release() // runs at nice 10 this once
+		synctest.Wait()
+		alive := w.alive()
+		if len(alive) != 1 || alive[0] == w.procs[0] {
+			t.Fatal("the niced worker is still there")
+		}
+		w.acquire(env, Bulk).Release()
+		if n := len(alive[0].nices); n != 0 {
+			t.Errorf("another worker was niced after raising was refused")
+		}
+	})
+}
