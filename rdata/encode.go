@@ -1,8 +1,6 @@
 package rdata
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -37,8 +35,11 @@ func (e *Encoder) Value(v Value) error {
 		return e.attributes(v.Attrs)
 	case *Character:
 		e.head(KindCharacter, v.Len(), v.Attrs)
-		if err := e.character(v); err != nil {
+		if err := v.check(); err != nil {
 			return err
+		}
+		if i, err := appendStrings(e, v.Offsets, v.Data, missingBits(v.Missing)); err != nil {
+			return fmt.Errorf("%s%w", ordinal(i), err)
 		}
 		return e.attributes(v.Attrs)
 	case *List:
@@ -157,38 +158,6 @@ func (c *Character) check() error {
 			return fmt.Errorf("%soffsets %d to %d of %d bytes", ordinal(i), last, o, len(c.Data))
 		}
 		last = o
-	}
-	return nil
-}
-
-// character writes the payload of a character vector.
-func (e *Encoder) character(c *Character) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	n := c.Len()
-	if n == 0 {
-		return nil
-	}
-	data := c.Data[c.Offsets[0]:c.Offsets[n]]
-	plain := isASCII(data) && bytes.IndexByte(data, 0) < 0 && c.Missing == nil && !e.big
-	if !plain {
-		for i := range n {
-			if c.IsNA(i) {
-				e.NAStr()
-			} else if err := e.Str(c.Data[c.Offsets[i]:c.Offsets[i+1]]); err != nil {
-				return fmt.Errorf("%s%w", ordinal(i), err)
-			}
-		}
-		return nil
-	}
-	b := e.Grow(8*n + len(data))
-	p := 0
-	for i := range n {
-		s := c.Data[c.Offsets[i]:c.Offsets[i+1]]
-		binary.LittleEndian.PutUint32(b[p:], charASCII)
-		binary.LittleEndian.PutUint32(b[p+4:], uint32(len(s)))
-		p += 8 + copy(b[p+8:], s)
 	}
 	return nil
 }

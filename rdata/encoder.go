@@ -2,18 +2,10 @@ package rdata
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 	"slices"
-	"unicode/utf8"
 	"unsafe"
 )
-
-// ErrNUL says that a string holds a zero byte, which no R string can.
-var ErrNUL = errors.New("embedded NUL, which R strings cannot hold")
-
-// ErrUTF8 says that a string is not UTF-8.
-var ErrUTF8 = errors.New("not valid UTF-8")
 
 // Encoder appends an item to Buf piece by piece. It is for producers that hold
 // columns, and is as fast as copying them; AppendItem is simpler where Values
@@ -105,39 +97,8 @@ func (e *Encoder) Int64s(v []int64) {
 // Bytes appends the payload of a raw vector, or any bytes as they are.
 func (e *Encoder) Bytes(b []byte) { e.Buf = append(e.Buf, b...) }
 
-// Str appends an element of a character vector. The error is ErrNUL or ErrUTF8;
-// nothing is appended then.
-func (e *Encoder) Str(s []byte) error {
-	flags, err := charFlags(s)
-	if err != nil {
-		return err
-	}
-	e.word(flags)
-	e.word(uint32(len(s)))
-	e.Buf = append(e.Buf, s...)
-	return nil
-}
-
-// NAStr appends a missing element of a character vector.
-func (e *Encoder) NAStr() {
-	e.word(charNA)
-	e.word(math.MaxUint32)
-}
-
-// Strs appends a whole character vector without attributes. It panics where a
-// string is not UTF-8 or holds a NUL: it is for names that the program makes
-// or has checked.
-func (e *Encoder) Strs(s ...string) {
-	e.VectorHead(KindCharacter, len(s), false, false)
-	for _, x := range s {
-		if err := e.Str(unsafe.Slice(unsafe.StringData(x), len(x))); err != nil {
-			panic("rdata: Strs: " + err.Error())
-		}
-	}
-}
-
-// Attr begins an attribute; its value, one item, must follow. A name that is
-// not UTF-8 or holds a NUL panics, as in Strs.
+// Attr begins an attribute; its value, one item, must follow. The name is one
+// that the program chose: not UTF-8, or with a NUL in it, it panics.
 func (e *Encoder) Attr(name string) {
 	e.word(uint32(KindPairlist) | flagTag)
 	if err := e.symbol(name); err != nil {
@@ -183,49 +144,6 @@ func (e *Encoder) reference(ref int32) {
 	}
 	e.word(codeReference)
 	e.word(uint32(ref))
-}
-
-// charFlags is the first word of a string.
-func charFlags(s []byte) (uint32, error) {
-	ascii, nul := true, false
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := binary.LittleEndian.Uint64(s[i:])
-		ascii = ascii && w&highBits == 0
-		nul = nul || (w-lowBits)&^w&highBits != 0
-	}
-	for ; i < len(s); i++ {
-		ascii = ascii && s[i] < utf8.RuneSelf
-		nul = nul || s[i] == 0
-	}
-	switch {
-	case nul:
-		return 0, ErrNUL
-	case ascii:
-		return charASCII, nil
-	case !utf8.Valid(s):
-		return 0, ErrUTF8
-	}
-	return charUTF8, nil
-}
-
-const (
-	highBits = 0x8080808080808080
-	lowBits  = 0x0101010101010101
-)
-
-func isASCII(s []byte) bool {
-	for ; len(s) >= 8; s = s[8:] {
-		if binary.LittleEndian.Uint64(s)&highBits != 0 {
-			return false
-		}
-	}
-	for _, c := range s {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 func swap4(b []byte) {
