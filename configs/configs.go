@@ -42,6 +42,8 @@
 // cannot add keys or change the structure. See [Variables].
 package configs
 
+import "reflect"
+
 // Component is one row of a table of components: a source, stage or sink.
 type Component struct {
 	Name string     // its key in YAML
@@ -87,6 +89,17 @@ func (t Table) find(name string) *Component {
 		}
 	}
 	return nil
+}
+
+// NameOf returns the name under which a component, as New makes it, stands in
+// the table; "" where it does not.
+func (t Table) NameOf(component any) string {
+	for _, c := range t {
+		if reflect.TypeOf(c.New()) == reflect.TypeOf(component) {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // names returns the names in the table's order.

@@ -19,12 +19,15 @@ func Decode(doc *Document, into any) Problems {
 	if doc == nil {
 		return nil
 	}
-	d := &decoder{doc: doc, failed: map[string]bool{}, budget: 1_000_000}
+	d := &decoder{doc: doc, failed: map[string]bool{}, budget: maxValues}
 	d.structure(doc.root, "", doc.root.at, v.Elem())
 	d.rules()
 	d.problems.Sort()
 	return d.problems
 }
+
+// maxValues is far beyond any file that a person or program writes.
+const maxValues = 200_000
 
 type decoder struct {
 	doc      *Document
@@ -148,10 +151,7 @@ func (s *shape) example(instead *node) string {
 
 // value decodes what stands at a key or in a list. Place is where its key is.
 func (d *decoder) value(n *node, path string, place Position, v reflect.Value, f *field) {
-	if d.budget--; d.budget < 0 {
-		if d.budget == -1 {
-			d.report(n.at, path, "the file has too many values", "are aliases nested?")
-		}
+	if !d.afford(n, path) {
 		return
 	}
 	if n.bad {
@@ -172,7 +172,7 @@ func (d *decoder) value(n *node, path string, place Position, v reflect.Value, f
 	case t == pairsType:
 		d.pairs(n, path, v)
 	case t == anyType:
-		if x := free(n); x != nil {
+		if x := d.free(n, path); x != nil {
 			v.Set(reflect.ValueOf(x))
 		}
 	case t.Kind() == reflect.Struct:
@@ -188,6 +188,14 @@ func (d *decoder) value(n *node, path string, place Position, v reflect.Value, f
 	if len(d.problems) == before {
 		d.bounds(n, path, v, f)
 	}
+}
+
+// afford counts a value, and reports the one that is too much.
+func (d *decoder) afford(n *node, path string) bool {
+	if d.budget--; d.budget == -1 {
+		d.report(n.at, path, "the file has too many values", "are aliases nested?")
+	}
+	return d.budget >= 0
 }
 
 func (d *decoder) list(n *node, path string, v reflect.Value, f *field) {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 )
@@ -30,9 +31,58 @@ func (f *field) setDefault(v reflect.Value) {
 		}
 		n = doc.root
 	}
-	d := &decoder{doc: &Document{text: newSource("", nil), places: map[string]Position{}}, failed: map[string]bool{}, budget: 1000}
+	d := tagDecoder()
 	d.value(n, f.name, Position{}, v, f)
 	if len(d.problems) > 0 {
 		panic(fmt.Sprintf("configs: default %q of type %v: %v", f.fallback, t, d.problems))
 	}
+}
+
+// tagDecoder decodes what stands in a tag rather than in a file.
+func tagDecoder() *decoder {
+	doc := &Document{text: newSource("", nil), places: map[string]Position{}}
+	return &decoder{doc: doc, failed: map[string]bool{}, budget: maxValues}
+}
+
+// yamlValue is a default or example as JSON would have it.
+func (f *field) yamlValue(text string) any {
+	t := f.typ
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.String || isText(t) {
+		return text
+	}
+	doc, problems := Parse("tag of "+f.name, []byte(text), Variables{})
+	if len(problems) > 0 {
+		return text
+	}
+	return jsonValue(tagDecoder().free(doc.root, ""))
+}
+
+func (f *field) jsonDefault() json.RawMessage {
+	out, err := json.Marshal(f.yamlValue(f.fallback))
+	if err != nil {
+		panic(fmt.Sprintf("configs: default %q of %s: %v", f.fallback, f.name, err))
+	}
+	return out
+}
+
+// jsonValue turns Objects into maps.
+func jsonValue(x any) any {
+	switch x := x.(type) {
+	case Object:
+		out := map[string]any{}
+		for _, m := range x {
+			out[m.Key] = jsonValue(m.Value)
+		}
+		return out
+	case []any:
+		out := []any{}
+		for _, it := range x {
+			out = append(out, jsonValue(it))
+		}
+		return out
+	}
+	return x
 }

@@ -29,15 +29,15 @@ type expansion struct {
 
 type fault struct{ message, hint string }
 
-// expand replaces the variables in a text.
-func (x *expansion) expand(text string) (string, []fault) {
+// expand replaces the variables in a text, and tells whether there were any:
+// the text then has no type of its own.
+func (x *expansion) expand(text string) (expanded string, replaced bool, faults []fault) {
 	var out strings.Builder
-	var faults []fault
 	for {
 		dollar := strings.Index(text, "${")
 		if dollar < 0 {
 			out.WriteString(text)
-			return out.String(), faults
+			return out.String(), replaced, faults
 		}
 		if dollar > 0 && text[dollar-1] == '$' {
 			out.WriteString(text[:dollar-1] + "${")
@@ -47,13 +47,14 @@ func (x *expansion) expand(text string) (string, []fault) {
 		out.WriteString(text[:dollar])
 		body, rest, closed := strings.Cut(text[dollar+2:], "}")
 		if !closed {
-			return out.String(), append(faults, fault{"${ without a }", "write $${ where a literal ${ is meant"})
+			return out.String(), true, append(faults, fault{"${ without a }", "write $${ where a literal ${ is meant"})
 		}
 		value, f := x.lookup(body)
 		if f != nil {
 			faults = append(faults, *f)
 		}
 		out.WriteString(value)
+		replaced = true
 		text = rest
 	}
 }

@@ -190,13 +190,14 @@ func (p *parser) scalar(y *yaml.Node, n *node, path string) {
 	case y.Tag == "!!null" && !n.quoted:
 		n.kind = null
 	}
-	text, faults := p.vars.expand(y.Value)
+	text, replaced, faults := p.vars.expand(y.Value)
 	for _, f := range faults {
 		p.report(n.at, path, f.message, f.hint)
 		n.bad = true
 	}
-	if strings.Contains(y.Value, "${") {
-		n.text, n.tag, n.quoted = text, "", false
+	n.text = text
+	if replaced {
+		n.tag, n.quoted = "", false
 	}
 }
 

@@ -208,39 +208,3 @@ func less(a, b reflect.Value) bool {
 	}
 	return a.Float() < b.Float()
 }
-
-// free gives a node without a type of its own the one that YAML gives it.
-func free(n *node) any {
-	switch n.kind {
-	case null:
-		return nil
-	case list:
-		out := make([]any, len(n.items))
-		for i, it := range n.items {
-			out[i] = free(it)
-		}
-		return out
-	case mapping:
-		out := make(Object, len(n.entries))
-		for i, e := range n.entries {
-			out[i] = Member{e.key, free(e.value)}
-		}
-		return out
-	}
-	if n.quoted || n.tag == "!!str" {
-		return n.text
-	}
-	if x, ok := integer(n.text); ok {
-		return x
-	}
-	if x, err := strconv.ParseFloat(n.text, 64); err == nil && !strings.ContainsAny(n.text, "_xXpP") {
-		return x
-	}
-	switch n.text {
-	case "true":
-		return true
-	case "false":
-		return false
-	}
-	return n.text
-}
