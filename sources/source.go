@@ -1,4 +1,16 @@
-// Package sources reads frames from files and elsewhere. PENDING DOC
+// Package sources reads the input of a pipeline as frames: CSV, NDJSON,
+// Parquet and RDS files, a range of numbers, rows written in the pipeline file.
+//
+// A source is its config: the exported struct (CSV, Parquet, ...) that the YAML
+// is decoded into implements [Source]. Open finds the files, settles the schema
+// and returns a [Reader], whose frames come in the order of the input whatever
+// is parsed in parallel behind it. Memory is bounded by the number of frames
+// read ahead, not by the size of the input.
+//
+// Every read carries a position. A position given to Open continues after that
+// read, in a later process too, provided that the files are the same: files
+// are taken in the order of their names, and cuts between reads depend on the
+// content alone.
 package sources
 
 import (
@@ -12,7 +24,8 @@ import (
 type Source interface {
 	// Open starts reading after the position from ("" is the start). It finds
 	// the files, infers or checks the schema, and returns errors that name the
-	// file, line and column, and how to mend them.
+	// file, line and column, and how to mend them. The context is for the
+	// opening alone; the reader lives until Close.
 	Open(ctx context.Context, env *stages.Env, from string) (Reader, error)
 }
 
@@ -25,7 +38,8 @@ type Reader interface {
 	// progress and ETA. Zero is unknown.
 	Size() Size
 	// Next returns the next read, or io.EOF. Frames have up to frame.Rows rows
-	// and at least one.
+	// and at least one. After an error it returns the same error again, except
+	// that the end of ctx leaves the reader as it was.
 	Next(ctx context.Context) (*Read, error)
 	// Close stops reading ahead and releases everything.
 	Close() error

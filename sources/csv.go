@@ -1,0 +1,153 @@
+package sources
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// CSV reads delimited text files. Quoting follows RFC 4180 and encoding/csv:
+// see dialect.
+type CSV struct {
+	Path      Paths             `yaml:"path" required:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .csv and .tsv files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.csv.gz"`
+	Header    bool              `yaml:"header" default:"true" doc:"Whether the first record of each file names the columns."`
+	Names     []string          `yaml:"names" doc:"Names of the columns in files without a header (header: false); V1, V2, ... where it is not set."`
+	Columns   []string          `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
+	Types     map[string]string `yaml:"types" doc:"Types of columns by name: bool, int32, int64, double, string, factor, date, timestamp, timestamp[Europe/Berlin], json, difftime[mins]. Columns that are not named here are inferred." example:"{flight: string, time_hour: timestamp[UTC]}"`
+	InferRows int               `yaml:"infer_rows" default:"10240" min:"1" doc:"How many rows are looked at to infer types. A later value that does not fit is an error that says how to mend it."`
+	Delimiter string            `yaml:"delimiter" default:"," doc:"What separates fields: one ASCII character, or the word tab."`
+	Quote     string            `yaml:"quote" default:"\"" doc:"What quotes fields: one ASCII character, or the word none."`
+	Comment   string            `yaml:"comment" doc:"Lines that begin with this character are skipped."`
+	Decimal   string            `yaml:"decimal" default:"." enum:".|," doc:"The decimal mark of numbers."`
+	NA        []string          `yaml:"na" default:"[\"\", NA]" doc:"Texts that mean a missing value. In string columns a quoted field is never missing."`
+	Trim      bool              `yaml:"trim" default:"false" doc:"Drop white space around fields that are not quoted. Numbers, dates and booleans never mind it."`
+	Skip      int               `yaml:"skip" default:"0" min:"0" doc:"Lines to drop at the beginning of each file, before the header."`
+	Encoding  string            `yaml:"encoding" default:"utf-8" enum:"utf-8|latin1|windows-1252|utf-16" doc:"Character encoding. A byte order mark of UTF-8 or UTF-16 is recognised and dropped."`
+	Ragged    string            `yaml:"ragged" default:"error" enum:"error|pad" doc:"What a record with too few fields is: error makes it a bad row, pad fills it with missing values. Too many fields are always an error."`
+	OnError   string            `yaml:"on_error" default:"stop" enum:"stop|skip|dead_letter" doc:"What to do with a bad row (a value that is not of its column's type, a malformed quote, a wrong number of fields): stop ends the run, skip drops and counts it, dead_letter writes its text and the error to the pipeline's dead_letter."`
+	MaxRecord configs.Size      `yaml:"max_record" default:"16MiB" doc:"The longest record that is accepted. It bounds the memory that a quote which is never closed can take."`
+}
+
+var (
+	_ Source          = (*CSV)(nil)
+	_ configs.Checker = (*CSV)(nil)
+)
+
+// Check reports settings that do not go together.
+func (c *CSV) Check(report func(field, message, hint string)) {
+	if _, err := c.dialect(); err != nil {
+		report(err.field, err.message, "write one ASCII character in quotes, such as \";\"")
+	}
+	if c.Header && len(c.Names) > 0 {
+		report("names", "names are for files without a header", "set header: false")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Types)) {
+		if _, err := textType(name, c.Types[name]); err != nil {
+			report("types", err.Error(), "")
+		}
+	}
+	checkDistinct(c.Names, "names", report)
+	checkDistinct(c.Columns, "columns", report)
+	if c.MaxRecord > 512<<20 {
+		report("max_record", "a record cannot be longer than 512MiB", "")
+	}
+}
+
+func checkDistinct(names []string, field string, report func(field, message, hint string)) {
+	seen := map[string]bool{}
+	for _, n := range names {
+		if seen[n] {
+			report(field, fmt.Sprintf("column %q is named twice", n), "")
+		}
+		seen[n] = true
+	}
+}
+
+// dialectError is a setting that is not one character.
+type dialectError struct{ field, message string }
+
+func (c *CSV) dialect() (*dialect, *dialectError) {
+	d := &dialect{trim: c.Trim}
+	for _, s := range []struct {
+		field, value, fallback string
+		to                     *byte
+	}{
+		{"delimiter", c.Delimiter, ",", &d.comma},
+		{"quote", c.Quote, `"`, &d.quote},
+		{"comment", c.Comment, "none", &d.comment},
+	} {
+		v := s.value
+		if v == "" {
+			v = s.fallback
+		}
+		switch {
+		case v == "none" && s.field != "delimiter":
+			continue
+		case v == "tab" || v == `\t`:
+			v = "\t"
+		}
+		if len(v) != 1 || v[0] >= 0x80 || v[0] == '\n' || v[0] == '\r' || v[0] == 0 {
+			return nil, &dialectError{s.field, fmt.Sprintf("%q is not one ASCII character", v)}
+		}
+		*s.to = v[0]
+	}
+	if d.comma == d.quote || d.comma == d.comment || d.quote != 0 && d.quote == d.comment {
+		return nil, &dialectError{"delimiter", "delimiter, quote and comment must differ"}
+	}
+	return d, nil
+}
+
+// textType reads the type of a column of text.
+func textType(name, s string) (arrow.Field, error) {
+	f, err := frame.ParseType(s)
+	if err != nil {
+		return f, fmt.Errorf("column %q: %w", name, err)
+	}
+	f.Name = name
+	switch frame.KindOf(f) {
+	case frame.KindBinary, frame.KindList, frame.KindOther:
+		return f, fmt.Errorf("column %q: text cannot be read as %s", name, s)
+	}
+	return f, nil
+}
+
+// Open finds the files, reads the header and infers the types from the first
+// file that has rows.
+func (c *CSV) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
+	files, err := c.Path.list(env.Dir, compressedNames(".csv", ".tsv")...)
+	if err != nil {
+		return nil, fmt.Errorf("csv: %w", err)
+	}
+	at, err := parsePosition(from, files)
+	if err != nil {
+		return nil, fmt.Errorf("csv: %w", err)
+	}
+	d, problem := c.dialect()
+	if problem != nil {
+		return nil, fmt.Errorf("csv: %s: %s", problem.field, problem.message)
+	}
+	t := newTextReader(ctx, env, files, at, c.Encoding, int(c.MaxRecord))
+	t.rejects = c.OnError
+	f := &csvFormat{config: c, dialect: d, reader: t}
+	if err := f.settle(ctx); err != nil {
+		t.Close()
+		return nil, fmt.Errorf("csv: %w", err)
+	}
+	t.start(f)
+	return t, nil
+}
+
+// compressedNames adds the suffixes of compressed files.
+func compressedNames(suffixes ...string) (all []string) {
+	for _, s := range suffixes {
+		all = append(all, s, s+".gz", s+".zst", s+".bz2", s+".xz")
+	}
+	return all
+}

@@ -1,0 +1,8 @@
+package sources
+
+import "github.com/rpipe-dev/rpipe/configs"
+
+// Table lists the sources that a pipeline may name.
+var Table = configs.Table{
+	{Name: "csv", Doc: "Reads delimited text files.", New: func() any { return new(CSV) }},
+}
