@@ -1,5 +1,39 @@
-// Package sinks writes frames to files and elsewhere, and makes them visible
-// only when they are complete. PENDING DOC
+// Package sinks writes frames to files and to standard output, and makes a
+// file visible only when it is complete.
+//
+// A sink is a config struct that is also the component: package configs decodes
+// YAML into it, Open turns it into a Writer for one run. Table lists them.
+//
+// # Files and commit
+//
+// The file sinks (parquet, csv, ndjson, rds) share one machine and differ in
+// their format alone. A part is written in the output directory under a hidden
+// temporary name, .<name>.tmp-<run>, which the sources' globs do not match.
+// Prepare closes and fsyncs the parts of an epoch and returns their checksums;
+// Publish renames them without ever replacing a file, and fsyncs the
+// directories; Finish does what if_exists says of older files and writes
+// _manifest.json; Abort removes what was not published. Between Prepare and
+// Publish a caller may record the parts in a journal: Publish takes them from
+// there after a crash and counts what is already done as done.
+//
+// A part is called <run>-<epoch>-<part>-<nonce>.<ext>. With partition_by it
+// stands in col=value directories as Hive, Spark, DuckDB and Arrow read them.
+//
+// A path with the format's own extension (out/delays.parquet) means one file of
+// just that name. Anything else is a directory.
+//
+// While a run is open it holds .rpipe.lock in the output directory, so that no
+// other run writes there; temporary files of runs that died are removed by the
+// next one.
+//
+// # What a second run does
+//
+// if_exists: error refuses a directory that holds data files. append adds to
+// them. replace puts the new files in place, writes a manifest that names both
+// lists, then deletes the old files. replace_partitions does so for the
+// partitions that this run wrote. Files are deleted only where a manifest or
+// their own name shows that rpipe wrote them; a directory with other data files
+// is refused when the run starts.
 package sinks
 
 import (

@@ -1,0 +1,228 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// fileWriter is the Writer of every file sink: it divides frames by epoch and
+// partition, cuts files at their limits, and commits.
+type fileWriter struct {
+	out    *output
+	format format
+	layout layout
+	env    *stages.Env
+
+	schema *frame.Schema // of the first batch, whole; nil before it
+	split  *partitioner  // nil without partition_by
+	parts  *partSet
+
+	published []Part
+	prepared  int  // parts of this run that Prepare has returned
+	ended     bool // Finish or Abort was called
+}
+
+// openFiles is Open of every file sink.
+func openFiles(ctx context.Context, env *stages.Env, l layout, fm format) (Writer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if l.maxOpen <= 0 {
+		l.maxOpen = defaultMaxOpen
+	}
+	out, err := openOutput(&l, fm.ext(), env)
+	if err != nil {
+		return nil, err
+	}
+	return &fileWriter{out: out, format: fm, layout: l, env: env, parts: newPartSet(out, fm, &l, env.Memory)}, nil
+}
+
+var errEnded = errors.New("sink: the writer has been finished or aborted")
+
+func (w *fileWriter) Write(ctx context.Context, b *stages.Rows) error {
+	if w.ended {
+		return errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	f, err := w.conform(b.Value)
+	if err != nil {
+		return &Error{Op: "write", Path: w.out.shown, Err: err}
+	}
+	e, err := w.parts.epoch(b.Epoch)
+	if err != nil {
+		return &Error{Op: "write", Path: w.out.shown, Err: err}
+	}
+	if f.NumRows() == 0 {
+		return nil
+	}
+	if w.split == nil {
+		return w.parts.add(e, piece{frame: f})
+	}
+	pieces, err := w.split.split(f)
+	if err != nil {
+		return &Error{Op: "write", Path: w.out.shown, Err: err}
+	}
+	for _, p := range pieces {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := w.parts.add(e, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// conform makes the first batch's schema that of the whole output.
+func (w *fileWriter) conform(f frame.Frame) (frame.Frame, error) {
+	s := f.Schema()
+	if w.schema == nil {
+		if s.NumFields() == 0 {
+			return nil, errors.New("the rows have no columns")
+		}
+		if err := w.checkAppend(s); err != nil {
+			return nil, err
+		}
+		if len(w.layout.partitionBy) > 0 {
+			p, err := newPartitioner(w.layout.partitionBy, s)
+			if err != nil {
+				return nil, err
+			}
+			w.split = p
+		}
+		w.schema = s
+		return f, nil
+	}
+	if sameColumns(s, w.schema) {
+		return f, nil
+	}
+	return frame.Conform(f, w.schema)
+}
+
+// sameColumns compares names and types; metadata, such as the levels of a
+// factor, may differ.
+func sameColumns(a, b *frame.Schema) bool {
+	return a == b || slices.EqualFunc(a.Fields(), b.Fields(), func(x, y arrow.Field) bool {
+		return x.Name == y.Name && arrow.TypeEqual(x.Type, y.Type)
+	})
+}
+
+// checkAppend refuses to put files of another schema beside those that are there.
+func (w *fileWriter) checkAppend(s *frame.Schema) error {
+	old := w.out.old
+	if old == nil || len(old.Files) == 0 || (w.out.kind != existsAppend && w.out.kind != existsReplacePartitions) {
+		return nil
+	}
+	now := columnsOf(s)
+	for i, c := range now {
+		at := slices.IndexFunc(old.Schema, func(o manifestColumn) bool { return o.Name == c.Name })
+		switch {
+		case at < 0:
+			return fmt.Errorf("column %q is new: the %d files that are there do not have it; use if_exists: replace or another path", c.Name, len(old.Files))
+		case old.Schema[at].Type != c.Type:
+			return fmt.Errorf("column %q is %s, and %s in the files that are there; use if_exists: replace or another path", c.Name, c.Type, old.Schema[at].Type)
+		case at != i:
+			return fmt.Errorf("column %q has another place than in the files that are there; use if_exists: replace or another path", c.Name)
+		}
+	}
+	if len(now) < len(old.Schema) {
+		return fmt.Errorf("column %q of the files that are there is missing; use if_exists: replace or another path", old.Schema[len(now)].Name)
+	}
+	return nil
+}
+
+// Prepare closes the parts of an epoch. A run without rows whose columns are
+// known gets one empty file, so that its readers find the columns; an output in
+// partitions cannot say where it would belong and gets none.
+func (w *fileWriter) Prepare(ctx context.Context, epoch uint64) ([]Part, error) {
+	if w.ended {
+		return nil, errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	var empty *frame.Schema
+	if w.prepared == 0 && len(w.published) == 0 && w.split == nil {
+		empty = w.schema
+	}
+	parts, err := w.parts.prepare(epoch, empty)
+	if err != nil {
+		return nil, err
+	}
+	w.prepared += len(parts)
+	return parts, nil
+}
+
+func (w *fileWriter) Publish(ctx context.Context, parts []Part) error {
+	if w.ended {
+		return errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if err := w.out.publish(parts); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if !slices.ContainsFunc(w.published, func(q Part) bool { return q.Path == p.Path }) {
+			w.published = append(w.published, p)
+		}
+	}
+	return nil
+}
+
+func (w *fileWriter) Finish(ctx context.Context) error {
+	if w.ended {
+		return errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	slices.SortFunc(w.published, func(a, b Part) int {
+		if a.Path < b.Path {
+			return -1
+		}
+		return 1
+	})
+	m := &manifest{
+		Version: manifestVersion, Format: w.format.name(), Pipeline: w.env.Pipeline, Run: w.env.Run,
+		Created: time.Now().UTC().Truncate(time.Second), PartitionBy: w.layout.partitionBy, Schema: columnsOf(w.schema),
+	}
+	if w.schema == nil && w.out.old != nil {
+		m.Schema = w.out.old.Schema
+	}
+	if err := w.out.finish(m, w.published); err != nil {
+		return err
+	}
+	w.end()
+	return nil
+}
+
+func (w *fileWriter) Abort() error {
+	if !w.ended {
+		w.end()
+	}
+	return nil
+}
+
+// end closes and removes whatever is not published.
+func (w *fileWriter) end() {
+	w.ended = true
+	w.parts.discard()
+	w.out.removeTemps(func(run string) bool { return run == w.out.run })
+	w.out.leave()
+}
+
+// sortedKeys makes the order of files the same for the same rows.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

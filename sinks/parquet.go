@@ -1,0 +1,124 @@
+package sinks
+
+import (
+	"context"
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/compress/gzip"
+	"github.com/parquet-go/parquet-go/compress/lz4"
+	"github.com/parquet-go/parquet-go/compress/snappy"
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
+	zstdlib "github.com/klauspost/compress/zstd"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// Parquet writes Parquet files that any reader understands. What R knows of a
+// column and Parquet does not say (levels of a factor, a time zone's name, the
+// unit of a difftime) stands in the file's metadata under MetadataKey.
+type Parquet struct {
+	Path        string       `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .parquet."`
+	PartitionBy []string     `yaml:"partition_by" doc:"Columns whose values divide the rows into col=value directories, row by row; they are left out of the files."`
+	Compression string       `yaml:"compression" default:"zstd" enum:"zstd|snappy|gzip|lz4|none" doc:"How pages are compressed."`
+	Level       int          `yaml:"level" doc:"Compression level: 1 to 22 for zstd (default 3), 1 to 9 for gzip (default 6); the others have none."`
+	RowGroup    RowGroup     `yaml:"row_group" doc:"Limits of one row group, which is also what is held in memory for an open file."`
+	RowsPerFile int64        `yaml:"rows_per_file" doc:"Rows after which the next file begins; 0 is no limit."`
+	BytesPer    configs.Size `yaml:"bytes_per_file" doc:"Bytes after which the next file begins; a file may exceed it by one row group; 0 is no limit."`
+	MaxOpen     int          `yaml:"max_open_partitions" default:"64" doc:"Files that may be open at once; beyond it the largest is closed and its partition goes on in another file."`
+	IfExists    string       `yaml:"if_exists" default:"error" enum:"error|append|replace|replace_partitions" doc:"What to do where the path holds output already."`
+}
+
+// RowGroup limits a row group; whichever comes first ends it.
+type RowGroup struct {
+	Rows  int64        `yaml:"rows" default:"100000" doc:"Rows of one row group."`
+	Bytes configs.Size `yaml:"bytes" default:"64MiB" doc:"Bytes of one row group in memory, before encoding and compression."`
+}
+
+const (
+	defaultGroupRows  = 100_000
+	defaultGroupBytes = 64 << 20
+)
+
+// Open implements Sink.
+func (p *Parquet) Open(ctx context.Context, env *stages.Env) (Writer, error) {
+	return openFiles(ctx, env, p.layout(), &parquetFormat{config: p, parallel: max(env.Parallel, 1)})
+}
+
+func (p *Parquet) layout() layout {
+	return layout{
+		path: p.Path, ifExists: p.IfExists, rowsPerFile: p.RowsPerFile, bytesPerFile: int64(p.BytesPer),
+		partitionBy: p.PartitionBy, maxOpen: p.MaxOpen,
+	}
+}
+
+// Check implements configs.Checker.
+func (p *Parquet) Check(report func(field, message, hint string)) {
+	l := p.layout()
+	l.check(".parquet", report)
+	if p.RowGroup.Rows < 0 || p.RowGroup.Bytes < 0 {
+		report("row_group", "limits must not be negative", "leave them out for 100000 rows and 64MiB")
+	}
+	checkLevel(p.Compression, p.Level, report)
+}
+
+// checkLevel reports a level that the compression does not have.
+func checkLevel(compression string, level int, report func(field, message, hint string)) {
+	most := map[string]int{"": 22, "zstd": 22, "gzip": 9}[compression]
+	switch {
+	case level == 0:
+	case most == 0:
+		report("level", "compression "+compression+" has no levels", "leave it out, or use zstd or gzip")
+	case level < 0 || level > most:
+		report("level", "is outside of what "+compression+" has", "1 to 22 for zstd, 1 to 9 for gzip")
+	}
+}
+
+// parquetFormat implements format.
+type parquetFormat struct {
+	config   *Parquet
+	parallel int
+}
+
+func (p *parquetFormat) name() string { return "parquet" }
+func (p *parquetFormat) ext() string  { return ".parquet" }
+
+func (p *parquetFormat) chunk() (rows, bytes int64) {
+	rows, bytes = p.config.RowGroup.Rows, int64(p.config.RowGroup.Bytes)
+	if rows <= 0 {
+		rows = defaultGroupRows
+	}
+	if bytes <= 0 {
+		bytes = defaultGroupBytes
+	}
+	return rows, bytes
+}
+
+func (p *parquetFormat) codec() compress.Codec {
+	level := p.config.Level
+	switch p.config.Compression {
+	case "none":
+		return &parquet.Uncompressed
+	case "snappy":
+		return &snappy.Codec{}
+	case "lz4":
+		return &lz4.Codec{}
+	case "gzip":
+		if level == 0 {
+			level = gzip.DefaultCompression
+		}
+		return &gzip.Codec{Level: level}
+	}
+	if level == 0 {
+		return &zstd.Codec{}
+	}
+	return &zstd.Codec{Level: zstdlib.EncoderLevelFromZstd(level)}
+}
+
+func (p *parquetFormat) open(w io.Writer, s *frame.Schema, first []frame.Frame) (encoder, error) {
+	return newParquetEncoder(w, s, first, p.codec(), p.parallel)
+}

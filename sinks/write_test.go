@@ -1,0 +1,93 @@
+package sinks
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// rows makes a batch of n rows, numbered from first: id int64, name string (NA
+// each third), part string of three values, score double.
+func rows(t testing.TB, epoch uint64, first, n int) *stages.Rows {
+	t.Helper()
+	s := arrow.NewSchema([]arrow.Field{
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "name", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "part", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "score", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+	}, nil)
+	b := frame.NewBuilder(s)
+	for i := first; i < first+n; i++ {
+		b.Column(0).AppendInt64(int64(i))
+		if i%3 == 0 {
+			b.Column(1).AppendNull()
+		} else {
+			b.Column(1).AppendString("name " + string(rune('a'+i%26)))
+		}
+		b.Column(2).AppendString([]string{"x", "y/z", "é"}[i%3])
+		b.Column(3).AppendDouble(float64(i) / 2)
+	}
+	f, err := b.Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stages.Rows{Value: f, Rows: n, Epoch: epoch}
+}
+
+func testEnv(t testing.TB, run string) *stages.Env {
+	return &stages.Env{Run: run, Pipeline: "test", Dir: t.TempDir(), Parallel: 2}
+}
+
+// commit runs the whole protocol over batches of one epoch.
+func commit(t testing.TB, s Sink, env *stages.Env, batches ...*stages.Rows) []Part {
+	t.Helper()
+	ctx := context.Background()
+	w, err := s.Open(ctx, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range batches {
+		if err := w.Write(ctx, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parts, err := w.Prepare(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Publish(ctx, parts); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return parts
+}
+
+func TestSmoke(t *testing.T) {
+	env := testEnv(t, "r1")
+	for name, s := range map[string]Sink{
+		"parquet":     &Parquet{Path: "p"},
+		"partitioned": &Parquet{Path: "q", PartitionBy: []string{"part"}},
+		"single":      &Parquet{Path: "one/x.parquet", Compression: "snappy"},
+		"csv":         &CSV{Path: "c", Header: true},
+		"csv one":     &CSV{Path: "one/x.csv.gz", Header: true},
+		"ndjson":      &NDJSON{Path: "n", PartitionBy: []string{"part"}},
+		"rds":         &RDS{Path: "one/x.rds"},
+	} {
+		parts := commit(t, s, env, rows(t, 0, 0, 1000), rows(t, 0, 1000, 500))
+		for _, p := range parts {
+			t.Logf("%s: %+v", name, p)
+		}
+	}
+	filepath.WalkDir(env.Dir, func(p string, e os.DirEntry, err error) error {
+		t.Log(p)
+		return err
+	})
+}
