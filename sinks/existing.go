@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -41,7 +42,8 @@ func (o *output) checkExisting() error {
 	known := 0
 	if o.old != nil {
 		o.old.Files = slices.DeleteFunc(o.old.Files, func(f manifestFile) bool {
-			return !slices.Contains(found, f.Path)
+			_, err := os.Lstat(o.abs(f.Path))
+			return errors.Is(err, fs.ErrNotExist)
 		})
 		known = len(o.old.Files)
 	}

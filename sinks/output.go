@@ -65,8 +65,8 @@ func openOutput(l *layout, ext string, env *stages.Env) (_ *output, err error) {
 	}
 	if l.single(ext) {
 		o.dir, o.file = filepath.Split(o.dir)
-		o.dir = filepath.Clean(o.dir)
 	}
+	o.dir = filepath.Clean(o.dir)
 	defer func() {
 		if err != nil {
 			o.leave()
