@@ -27,9 +27,9 @@ type Rows = Batch[frame.Frame]
 // the stage's metrics as well.
 type Stage[I, O any] func(ctx context.Context, in <-chan *Batch[I], out chan<- *Batch[O]) error
 
-// Derive is a batch with the accounts and the place of b and another value. The
+// Carry is a batch with the accounts and the place of b and another value. The
 // shares of b's origins pass to it: b must not be settled as well.
-func Derive[I, O any](b *Batch[I], v O, rows int, bytes int64) *Batch[O] {
+func Carry[I, O any](b *Batch[I], v O, rows int, bytes int64) *Batch[O] {
 	return &Batch[O]{
 		Value: v, Rows: rows, Bytes: bytes,
 		Seq: b.Seq, First: b.First, Epoch: b.Epoch, Origins: b.Origins,
@@ -38,7 +38,7 @@ func Derive[I, O any](b *Batch[I], v O, rows int, bytes int64) *Batch[O] {
 
 // WithFrame is a batch of another frame with the accounts and the place of b.
 func WithFrame(b *Rows, f frame.Frame) *Rows {
-	return Derive(b, f, int(f.NumRows()), frame.Bytes(f))
+	return Carry(b, f, int(f.NumRows()), frame.Bytes(f))
 }
 
 // Settle gives up the batch's shares of its origins: nil means that its rows

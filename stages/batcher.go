@@ -9,27 +9,27 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
-// BatchConfig cuts the stream into batches for the stages after it. Rows and
+// Batcher cuts the stream into batches for the stages after it. Rows and
 // Bytes are hard limits: a batch is split, never exceeded, unless one row alone
 // is larger than Bytes.
-type BatchConfig struct {
+type Batcher struct {
 	Rows   int              `yaml:"rows" default:"10000" min:"0" doc:"Rows in a batch, at most. 0 is no limit."`
 	Bytes  configs.Size     `yaml:"bytes" default:"16MiB" doc:"Bytes in a batch, at most, as the columns take them in memory. 0 is no limit."`
 	Period configs.Duration `yaml:"period" default:"0s" doc:"How long rows wait for a batch to fill, from its first row. 0 is until the input ends."`
 }
 
 // Check implements configs.Checker.
-func (c *BatchConfig) Check(report func(field, message, hint string)) {
+func (c *Batcher) Check(report func(field, message, hint string)) {
 	if c.Rows == 0 && c.Bytes == 0 && c.Period == 0 {
 		report("", "rows, bytes and period are all off, so nothing would ever be cut", "give at least one limit, such as rows: 10000")
 	}
 }
 
 // Plan implements Transform.
-func (c *BatchConfig) Plan(in *frame.Schema) (*frame.Schema, error) { return in, nil }
+func (c *Batcher) Plan(in *frame.Schema) (*frame.Schema, error) { return in, nil }
 
 // Build implements Transform.
-func (c *BatchConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+func (c *Batcher) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	return Rebatch(Policy{Rows: c.Rows, Bytes: int64(c.Bytes), Period: time.Duration(c.Period)}), nil
 }
 
@@ -44,7 +44,7 @@ type Policy struct {
 // new epoch flush at once.
 func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
-		b := &batcher{policy: p, out: out, view: meterOf(ctx)}
+		b := &cutter{policy: p, out: out, view: meterOf(ctx)}
 		defer b.stopClock()
 		for {
 			var idle <-chan time.Time
@@ -80,8 +80,8 @@ func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 // can come at all.
 const stuckCheck = 250 * time.Millisecond
 
-// batcher holds the pieces of the batch that is being filled.
-type batcher struct {
+// cutter holds the pieces of the batch that is being filled.
+type cutter struct {
 	policy Policy
 	out    chan<- *Rows
 	view   view
@@ -98,7 +98,7 @@ type batcher struct {
 }
 
 // add takes a batch apart at the limits and sends on what is full.
-func (b *batcher) add(ctx context.Context, in *Rows) error {
+func (b *cutter) add(ctx context.Context, in *Rows) error {
 	if b.rows > 0 && b.epoch != in.Epoch {
 		if err := b.flush(ctx, "epoch"); err != nil {
 			return err
@@ -144,7 +144,7 @@ func (b *batcher) add(ctx context.Context, in *Rows) error {
 
 // fits is how many of the rows [at, end) of f the batch can still take, and,
 // where they fill it, which limit they reach. It is 0 only for a batch with rows.
-func (b *batcher) fits(f frame.Frame, at, end int) (n int, reason string) {
+func (b *cutter) fits(f frame.Frame, at, end int) (n int, reason string) {
 	n = end - at
 	if p := b.policy.Rows; p > 0 && b.rows+n >= p {
 		n, reason = p-b.rows, "rows"
@@ -169,7 +169,7 @@ func (b *batcher) fits(f frame.Frame, at, end int) (n int, reason string) {
 	return lo, "bytes"
 }
 
-func (b *batcher) flush(ctx context.Context, reason string) error {
+func (b *cutter) flush(ctx context.Context, reason string) error {
 	b.stopClock()
 	if b.rows == 0 {
 		return nil
@@ -192,7 +192,7 @@ func (b *batcher) flush(ctx context.Context, reason string) error {
 	return Send(ctx, b.out, next)
 }
 
-func (b *batcher) stopClock() {
+func (b *cutter) stopClock() {
 	if b.timer != nil {
 		b.timer.Stop()
 		b.timer, b.due = nil, nil
@@ -201,7 +201,7 @@ func (b *batcher) stopClock() {
 
 // checkStuck ends a run that would wait for ever: the source waits for memory
 // that only this batch can give back, and this batch waits for the source.
-func (b *batcher) checkStuck() error {
+func (b *cutter) checkStuck() error {
 	if len(b.origins) == 0 || b.policy.Period > 0 {
 		return nil
 	}

@@ -22,9 +22,10 @@ type Env struct {
 	Pool *rpool.Pool        // nil where the pipeline has no R stage
 	R    *rpool.Environment // what the pipeline's r: block says
 
-	// Reject takes rows that failed and were not wanted (on_error: skip or
-	// dead_letter). It settles the shares of Rejected.Batch, and returns an
-	// error when the run must stop. It may be called by several goroutines.
+	// Reject takes rows that failed where on_error is skip (Rejected.Drop) or
+	// dead_letter: it counts them, writes the dead letter, and settles the
+	// shares of Rejected.Batch. It returns an error when the run must stop. It
+	// may be called by several goroutines.
 	Reject func(ctx context.Context, r *Rejected) error
 
 	shared *shared

@@ -95,9 +95,6 @@ func (m *Meter) sent(rows int, bytes int64, waited time.Duration) {
 	m.blockedOut.Add(int64(waited))
 }
 
-// Wrote counts rows that left the graph: a sink's output.
-func (m *Meter) Wrote(rows int, bytes int64) { m.sent(rows, bytes, 0) }
-
 func (m *Meter) finish() {
 	m.ended.Store(max(1, int64(time.Since(m.start))))
 }

@@ -48,3 +48,6 @@ func Receive[T any](ctx context.Context, in <-chan *Batch[T]) (b *Batch[T], ok b
 		return nil, false, context.Cause(ctx)
 	}
 }
+
+// Wrote counts a batch that a sink has written: it leaves the graph.
+func Wrote[T any](ctx context.Context, b *Batch[T]) { meterOf(ctx).sent(b.Rows, b.Bytes, 0) }

@@ -7,46 +7,46 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
-// SelectConfig keeps some columns, in the order given. Columns that R does not
+// Select keeps some columns, in the order given. Columns that R does not
 // need are best left out before a map: strings cost R more than anything else.
-type SelectConfig struct {
+type Select struct {
 	Columns []string `yaml:"columns" required:"true" scalar:"true" doc:"The columns to keep, in the order that they shall have." example:"[carrier, dep_delay]"`
 }
 
 // Shorthand lets a list stand for the mapping.
-func (SelectConfig) Shorthand() string { return "columns" }
+func (Select) Shorthand() string { return "columns" }
 
 // Plan implements Transform.
-func (c *SelectConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
+func (c *Select) Plan(in *frame.Schema) (*frame.Schema, error) {
 	return project(in, c.apply)
 }
 
 // Build implements Transform.
-func (c *SelectConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+func (c *Select) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	return eachFrame(c.apply), nil
 }
 
-func (c *SelectConfig) apply(f frame.Frame) (frame.Frame, error) { return frame.Select(f, c.Columns) }
+func (c *Select) apply(f frame.Frame) (frame.Frame, error) { return frame.Select(f, c.Columns) }
 
-// RenameConfig gives columns other names.
-type RenameConfig struct {
+// Rename gives columns other names.
+type Rename struct {
 	Columns configs.Pairs `yaml:"columns" required:"true" doc:"Old name to new name." example:"{dep_delay: delay}"`
 }
 
 // Shorthand lets the names stand for the mapping.
-func (RenameConfig) Shorthand() string { return "columns" }
+func (Rename) Shorthand() string { return "columns" }
 
 // Plan implements Transform.
-func (c *RenameConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
+func (c *Rename) Plan(in *frame.Schema) (*frame.Schema, error) {
 	return project(in, c.apply)
 }
 
 // Build implements Transform.
-func (c *RenameConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+func (c *Rename) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	return eachFrame(c.apply), nil
 }
 
-func (c *RenameConfig) apply(f frame.Frame) (frame.Frame, error) {
+func (c *Rename) apply(f frame.Frame) (frame.Frame, error) {
 	names := make(map[string]string, len(c.Columns))
 	for _, p := range c.Columns {
 		names[p.Name] = p.Value

@@ -15,27 +15,26 @@ import (
 
 // checker finds out what is wrong with expressions, in terms of each of them.
 type checker struct {
-	db    *DB
-	in    *frame.Schema
-	exprs []Named
+	db *DB
+	in *frame.Schema
 }
 
 // wrong is an error about an expression as a whole.
-func wrong(expr int, format string, args ...any) *Error {
-	return &Error{Kind: "Binder", Message: fmt.Sprintf(format, args...), Expr: expr, offset: -1}
+func wrong(name, format string, args ...any) *Error {
+	return &Error{Kind: "Binder", Message: fmt.Sprintf(format, args...), Name: name, offset: -1}
 }
 
-// parse checks the syntax of each expression alone, so that none can end the
+// Parse checks the syntax of each expression alone, so that none can end the
 // parenthesis that it is put into.
-func (c *checker) parse() error {
+func (d *DB) Parse(exprs ...Named) error {
 	var conn b.Connection
-	if b.Connect(c.db.db, &conn) == b.StateError {
+	if b.Connect(d.db, &conn) == b.StateError {
 		return errors.New("duckdb: no connection")
 	}
 	defer b.Disconnect(&conn)
-	for i, e := range c.exprs {
+	for _, e := range exprs {
 		if strings.TrimSpace(e.Expr) == "" {
-			return wrong(i, "the expression is empty")
+			return wrong(e.Name, "the expression is empty")
 		}
 		const before = "SELECT "
 		var parsed b.ExtractedStatements
@@ -44,11 +43,11 @@ func (c *checker) parse() error {
 		b.DestroyExtracted(&parsed)
 		if message != "" {
 			err := parseError(message)
-			sqlText{}.add(before[1:]).expr(i, e.Expr).locate(err)
+			sqlText{}.add("SELECT").expr(e).locate(err) // "(" where the blank was
 			return err
 		}
 		if n != 1 {
-			return wrong(i, "this is more than one expression: leave out the semicolon")
+			return wrong(e.Name, "this is more than one expression: leave out the semicolon")
 		}
 	}
 	return nil
@@ -56,22 +55,22 @@ func (c *checker) parse() error {
 
 // rowWise refuses what does not give each row a value of its own. A WHERE clause
 // takes no aggregate, no window function and no unnest, and says so.
-func (c *checker) rowWise(ctx context.Context, i int, table sqlText) error {
-	text := sqlText{}.add("SELECT 1 FROM ").append(table).add(" WHERE ").expr(i, c.exprs[i].Expr).add(" IS NULL")
+func (c *checker) rowWise(ctx context.Context, e Named, table sqlText) error {
+	text := sqlText{}.add("SELECT 1 FROM ").append(table).add(" WHERE ").expr(e).add(" IS NULL")
 	q, err := c.prepare(ctx, text)
 	if err == nil {
 		q.Close()
 		return nil
 	}
-	var e *Error
-	if errors.As(err, &e) && e.Kind == "Binder" {
+	var failed *Error
+	if errors.As(err, &failed) && failed.Kind == "Binder" {
 		switch {
-		case strings.Contains(e.Message, "cannot contain aggregates"):
-			e.Message = "an aggregate function needs all rows, and this expression sees one row at a time"
-		case strings.Contains(e.Message, "cannot contain window functions"):
-			e.Message = "a window function needs other rows, and this expression sees one row at a time"
-		case strings.Contains(e.Message, "not supported here"):
-			e.Message = "unnest makes several rows of one, and this expression has one value for each row"
+		case strings.Contains(failed.Message, "cannot contain aggregates"):
+			failed.Message = "an aggregate function needs all rows, and this expression sees one row at a time"
+		case strings.Contains(failed.Message, "cannot contain window functions"):
+			failed.Message = "a window function needs other rows, and this expression sees one row at a time"
+		case strings.Contains(failed.Message, "not supported here"):
+			failed.Message = "unnest makes several rows of one, and this expression has one value for each row"
 		}
 	}
 	return err
@@ -108,7 +107,7 @@ func (c *checker) ambiguous(uses []string) error {
 	for _, f := range c.in.Fields() {
 		for _, u := range uses {
 			if u != f.Name && strings.EqualFold(u, f.Name) {
-				return wrong(0, "the columns %q and %q differ only in case, and SQL cannot tell them apart: rename one of them first", u, f.Name)
+				return wrong("", "the columns %q and %q differ only in case, and SQL cannot tell them apart: rename one of them first", u, f.Name)
 			}
 		}
 	}

@@ -10,25 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-// Error is what DuckDB says about a query.
+// Error is what DuckDB says about a query or an expression.
 type Error struct {
 	Kind    string // DuckDB's class of error: Parser, Binder, Catalog, Conversion, Out of Range, Out of Memory, …
 	Message string
-	Line    int // place in the query or expression, from 1; 0 where it is not known
-	Column  int // in characters, from 1
-	Expr    int // number of the expression it stands in, from 0; of a plain query 0
+	Line    int    // place in the query or expression, from 1; 0 where it is not known
+	Column  int    // in characters, from 1
+	Name    string // of the expression that it is about; "" for a condition or a query
 
 	offset int // in bytes, into the text that DuckDB got; -1 unknown
 }
 
 func (e *Error) Error() string {
+	var place string
+	if e.Name != "" {
+		place = e.Name + ": "
+	}
 	switch {
 	case e.Line > 1:
-		return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
+		place += fmt.Sprintf("line %d, column %d: ", e.Line, e.Column)
 	case e.Line == 1:
-		return fmt.Sprintf("column %d: %s", e.Column, e.Message)
+		place += fmt.Sprintf("column %d: ", e.Column)
 	}
-	return e.Message
+	return place + e.Message
 }
 
 // RowError reports whether some row's values are to blame, so that the query

@@ -28,23 +28,24 @@ type Named struct{ Name, Expr string }
 // where it is false or NULL. As in a WHERE clause, AND is evaluated from left to
 // right, and what is on its right only for rows where its left is true.
 func (d *DB) Condition(ctx context.Context, in *frame.Schema, expr string) (*Expressions, error) {
-	c := checker{db: d, in: in, exprs: []Named{{Name: "condition", Expr: expr}}}
-	if err := c.parse(); err != nil {
+	e := Named{Expr: expr}
+	c := checker{db: d, in: in}
+	if err := d.Parse(e); err != nil {
 		return nil, err
 	}
-	typed, err := c.prepare(ctx, sqlText{}.add("SELECT ").expr(0, expr).add(" FROM input"))
+	typed, err := c.prepare(ctx, sqlText{}.add("SELECT ").expr(e).add(" FROM input"))
 	if err != nil {
 		return nil, err
 	}
 	t := typed.Schema().Field(0)
 	typed.Close()
 	if frame.KindOf(t) != frame.KindBool {
-		return nil, wrong(0, "the condition is of type %s, neither true nor false: compare it with something, as in x > 0", frame.TypeName(t))
+		return nil, wrong("", "the condition is of type %s, neither true nor false: compare it with something, as in x > 0", frame.TypeName(t))
 	}
-	if err := c.rowWise(ctx, 0, sqlText{}.add("input")); err != nil {
+	if err := c.rowWise(ctx, e, sqlText{}.add("input")); err != nil {
 		return nil, err
 	}
-	return c.expressions(ctx, sqlText{}.add("SELECT CASE WHEN ").expr(0, expr).add(` THEN true ELSE false END AS "condition" FROM input`))
+	return c.expressions(ctx, sqlText{}.add("SELECT CASE WHEN ").expr(e).add(` THEN true ELSE false END AS "condition" FROM input`))
 }
 
 // Columns computes one column for each expression, in order, called by its
@@ -52,8 +53,8 @@ func (d *DB) Condition(ctx context.Context, in *frame.Schema, expr string) (*Exp
 // expressions before it; one that has the name of a column stands in for that
 // column from then on.
 func (d *DB) Columns(ctx context.Context, in *frame.Schema, exprs []Named) (*Expressions, error) {
-	c := checker{db: d, in: in, exprs: exprs}
-	if err := c.parse(); err != nil {
+	c := checker{db: d, in: in}
+	if err := d.Parse(exprs...); err != nil {
 		return nil, err
 	}
 	known := map[string]string{} // name in lower case to name
@@ -66,17 +67,17 @@ func (d *DB) Columns(ctx context.Context, in *frame.Schema, exprs []Named) (*Exp
 		lower := strings.ToLower(e.Name)
 		have, replaces := known[lower]
 		if e.Name == "" {
-			return nil, wrong(i, "a new column needs a name")
+			return nil, wrong("", "a new column needs a name")
 		}
 		if replaces && have != e.Name {
-			return nil, wrong(i, "the new column %q differs only in case from %q, and SQL cannot tell them apart", e.Name, have)
+			return nil, wrong(e.Name, "the name differs only in case from that of column %q, and SQL cannot tell them apart", have)
 		}
-		if err := c.rowWise(ctx, i, table); err != nil {
+		if err := c.rowWise(ctx, e, table); err != nil {
 			return nil, err
 		}
-		level := sqlText{}.add("(SELECT *, ").expr(i, e.Expr).add(" AS " + quote(e.Name))
+		level := sqlText{}.add("(SELECT *, ").expr(e).add(" AS " + quote(e.Name))
 		if replaces {
-			level = sqlText{}.add("(SELECT * REPLACE (").expr(i, e.Expr).add(" AS " + quote(e.Name) + ")")
+			level = sqlText{}.add("(SELECT * REPLACE (").expr(e).add(" AS " + quote(e.Name) + ")")
 		}
 		table = level.add(" FROM ").append(table).add(")")
 		known[lower] = e.Name

@@ -12,10 +12,10 @@ type sqlText struct {
 	spans []exprSpan
 }
 
-// exprSpan is expression number expr, which begins at from.
+// exprSpan says where the text of an expression begins.
 type exprSpan struct {
-	expr, from int
-	text       string
+	Named
+	from int
 }
 
 // add appends our own words.
@@ -25,10 +25,10 @@ func (t sqlText) add(sql string) sqlText {
 }
 
 // expr appends an expression in parentheses. The line feed ends a comment in it.
-func (t sqlText) expr(i int, text string) sqlText {
-	span := exprSpan{expr: i, from: len(t.sql) + 1, text: text}
+func (t sqlText) expr(e Named) sqlText {
+	span := exprSpan{Named: e, from: len(t.sql) + 1}
 	t.spans = append(t.spans[:len(t.spans):len(t.spans)], span)
-	t.sql += "(" + text + "\n)"
+	t.sql += "(" + e.Expr + "\n)"
 	return t
 }
 
@@ -51,15 +51,15 @@ func (t sqlText) locate(err error) {
 		return
 	}
 	at := e.offset
-	e.Line, e.Column, e.Expr = 0, 0, 0
+	if e.Name == "" && len(t.spans) == 1 {
+		e.Name = t.spans[0].Name
+	}
+	e.Line, e.Column = 0, 0
 	for _, s := range t.spans {
-		if at >= s.from && at <= s.from+len(s.text) {
-			e.offset, e.Expr = at-s.from, s.expr
-			e.locate(s.text)
+		if at >= s.from && at <= s.from+len(s.Expr) {
+			e.offset, e.Name = at-s.from, s.Name
+			e.locate(s.Expr)
 			return
 		}
-	}
-	if len(t.spans) > 0 {
-		e.Expr = t.spans[0].expr
 	}
 }

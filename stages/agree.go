@@ -1,0 +1,167 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/rpipe-dev/rpipe/frame"
+)
+
+// How much is held back while a column has had nothing but NA, which says
+// nothing of its type.
+const (
+	agreeBatches = 32
+	agreeBytes   = 64 << 20
+)
+
+// agree gives all batches of a stream one schema: the declared one, or that of
+// the first batch. A column that is all NA there takes the type that it has in
+// a later batch, of those held back; after that a batch conforms without loss
+// (NA and integers fit anywhere they can) or is an error that names both batches.
+func agree(declared *frame.Schema) Stage[frame.Frame, frame.Frame] {
+	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
+		a := &agreement{schema: declared, declared: declared != nil}
+		for {
+			b, ok, err := Receive(ctx, in)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return a.release(ctx, out)
+			}
+			if err := a.add(ctx, b, out); err != nil {
+				return At(b, err)
+			}
+		}
+	}
+}
+
+type agreement struct {
+	schema   *frame.Schema
+	declared bool
+	first    string // the batch that decided the schema
+	frozen   bool   // batches have been sent with it
+
+	held  []*Rows
+	bytes int64
+}
+
+func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {
+	if a.declared || a.frozen {
+		f, err := a.conform(b)
+		if err != nil {
+			return err
+		}
+		return Send(ctx, out, WithFrame(b, f))
+	}
+	if err := a.widen(b); err != nil {
+		return err
+	}
+	a.held = append(a.held, b)
+	a.bytes += b.Bytes
+	if a.undecided() && len(a.held) < agreeBatches && a.bytes < agreeBytes {
+		return nil
+	}
+	return a.release(ctx, out)
+}
+
+// release sends what is held back; the schema stays from then on.
+func (a *agreement) release(ctx context.Context, out chan<- *Rows) error {
+	a.frozen = a.schema != nil
+	for _, b := range a.held {
+		f, err := a.conform(b)
+		if err != nil {
+			return At(b, err)
+		}
+		if err := Send(ctx, out, WithFrame(b, f)); err != nil {
+			return err
+		}
+	}
+	a.held = nil
+	return nil
+}
+
+// widen takes b's columns into the schema.
+func (a *agreement) widen(b *Rows) error {
+	schema := b.Value.Schema()
+	if a.schema == nil {
+		a.schema, a.first = schema, Name(b)
+		return nil
+	}
+	// A column of NA alone has no say.
+	fields := schema.Fields()
+	for i, f := range fields {
+		at := a.schema.FieldIndices(f.Name)
+		if len(at) == 0 {
+			continue
+		}
+		switch known := a.schema.Field(at[0]); {
+		case allNA(b.Value, i):
+			fields[i] = known
+		case a.allHeldNA(f.Name):
+			a.schema = replaceField(a.schema, at[0], f)
+		}
+	}
+	merged, err := frame.Unify(a.schema, arrow.NewSchema(fields, nil))
+	if err != nil {
+		return a.conflict(err)
+	}
+	a.schema = merged
+	return nil
+}
+
+func (a *agreement) conform(b *Rows) (frame.Frame, error) {
+	f, err := frame.Conform(b.Value, a.schema)
+	if err != nil {
+		return nil, a.conflict(err)
+	}
+	return f, nil
+}
+
+// conflict says with which batch a type disagrees.
+func (a *agreement) conflict(err error) error {
+	var c *frame.ConflictError
+	if err == nil || !errors.As(err, &c) {
+		return err
+	}
+	if a.declared {
+		return fmt.Errorf("%w, which returns: declares", err)
+	}
+	return fmt.Errorf("%w, as it was in %s; declare the type under returns, or convert in R", err, a.first)
+}
+
+// undecided reports whether a column has had nothing but NA so far.
+func (a *agreement) undecided() bool {
+	for _, f := range a.schema.Fields() {
+		if a.allHeldNA(f.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *agreement) allHeldNA(name string) bool {
+	for _, b := range a.held {
+		for _, i := range b.Value.Schema().FieldIndices(name) {
+			if !allNA(b.Value, i) {
+				return false
+			}
+		}
+	}
+	return len(a.held) > 0
+}
+
+// allNA reports whether R sent a column as logical because every value is NA.
+func allNA(f frame.Frame, i int) bool {
+	col := f.Column(i)
+	return col.DataType().ID() == arrow.BOOL && col.NullN() == col.Len() && col.Len() > 0
+}
+
+func replaceField(s *frame.Schema, i int, f arrow.Field) *frame.Schema {
+	fields := append([]arrow.Field(nil), s.Fields()...)
+	fields[i] = f
+	return arrow.NewSchema(fields, nil)
+}

@@ -1,0 +1,93 @@
+package stages
+
+import (
+	"context"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/frame"
+)
+
+// DeriveConfig computes columns from the columns of a row, by SQL expressions.
+//
+// They are computed in order, and each sees those before it. A new name becomes
+// a new column at the end; the name of a column replaces it where it stands, for
+// the expressions after it as well. A name that differs from a column's only in
+// case is refused, since SQL cannot tell them apart. The type is that which SQL
+// gives; an expression that is just a column's name copies it with its levels,
+// zone or unit.
+type DeriveConfig struct {
+	Columns   configs.Pairs `yaml:"columns" required:"true" doc:"Column to expression, in DuckDB's SQL, over the columns of a row. A later expression may use an earlier column." example:"{speed: distance / air_time * 60}"`
+	SQLErrors `yaml:",inline"`
+}
+
+// Shorthand lets the columns stand for the mapping.
+func (DeriveConfig) Shorthand() string { return "columns" }
+
+// Plan implements Transform.
+func (c *DeriveConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
+	return planSQL(func(e sqlEngine) (*frame.Schema, error) {
+		if in == nil {
+			return nil, e.Parse(c.exprs())
+		}
+		columns, err := e.Columns(context.Background(), in, c.exprs())
+		if err != nil {
+			return nil, err
+		}
+		f, err := c.apply(frame.Empty(in), frame.Empty(columns.Schema()))
+		if err != nil {
+			return nil, err
+		}
+		return f.Schema(), nil
+	})
+}
+
+// Build implements Transform.
+func (c *DeriveConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+	engine, err := env.sql()
+	if err != nil {
+		return nil, err
+	}
+	r := newRowwise(&c.SQLErrors, env)
+	r.prepare = func(in *frame.Schema) (sqlColumns, error) {
+		return engine.Columns(context.Background(), in, c.exprs())
+	}
+	r.apply = c.apply
+	return r.stage(env.Parallel), nil
+}
+
+func (c *DeriveConfig) exprs() []sqlExpr {
+	exprs := make([]sqlExpr, len(c.Columns))
+	for i, p := range c.Columns {
+		exprs[i] = sqlExpr{name: p.Name, sql: p.Value}
+	}
+	return exprs
+}
+
+// apply puts the computed columns, one for each expression, into f.
+func (c *DeriveConfig) apply(f, computed frame.Frame) (frame.Frame, error) {
+	fields := append([]arrow.Field(nil), f.Schema().Fields()...)
+	columns := append([]arrow.Array(nil), f.Columns()...)
+	at := make(map[string]int, len(fields))
+	for i, field := range fields {
+		at[field.Name] = i
+	}
+	for i, p := range c.Columns {
+		field, column := computed.Schema().Field(i), computed.Column(i)
+		if from, ok := at[strings.TrimSpace(p.Value)]; ok {
+			field, column = fields[from], columns[from]
+		}
+		field.Name = p.Name
+		if k, ok := at[p.Name]; ok {
+			fields[k], columns[k] = field, column
+			continue
+		}
+		at[p.Name] = len(fields)
+		fields, columns = append(fields, field), append(columns, column)
+	}
+	m := f.Schema().Metadata()
+	return array.NewRecordBatch(arrow.NewSchema(fields, &m), columns, f.NumRows()), nil
+}

@@ -1,0 +1,147 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+// Build implements Transform: encode, Pool, decode, agree on a schema.
+func (c *Map) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+	if env.Pool == nil || env.R == nil {
+		return nil, errors.New("map needs R, and this pipeline has no pool")
+	}
+	declared, err := c.returns()
+	if err != nil {
+		return nil, err
+	}
+	args, err := encodeArgs(c.Args)
+	if err != nil {
+		return nil, err
+	}
+	inFlight := c.InFlight
+	if inFlight == 0 {
+		inFlight = env.Pool.Stats().Max + 1
+	}
+	m := &mapper{config: c, env: env, args: args, failures: newFailures(&c.OnError, env)}
+	pool := Pool[frame.Frame](env.Pool, PoolOptions{
+		Env: env.R, Priority: rpool.Bulk,
+		InFlight: inFlight, Ordered: c.Ordered,
+		MaxAttempts: c.MaxAttempts, RetryErrors: c.OnError.OnError == "retry",
+		Halvings: m.halvings,
+	})
+	requests := unmetered(Parallel(env.Parallel, c.Ordered, m.encode))
+	replies := unmetered(Parallel(env.Parallel, c.Ordered, m.decode))
+	return Chain(0, requests, Chain(0, pool, Chain(0, replies, agree(declared)))), nil
+}
+
+// mapper is one map in one run.
+type mapper struct {
+	config   *Map
+	env      *Env
+	args     []byte
+	failures *failures
+	buffers  sync.Pool // of *[]byte: the encoded frames
+}
+
+// halvings is how often a failed batch may be taken apart: not at all where the
+// rows may depend on each other, or where the first error ends the run.
+func (m *mapper) halvings(err error) int {
+	if m.config.Rows != "same" || m.config.stops() {
+		return 0
+	}
+	return m.config.halvings(err)
+}
+
+// encode makes a frame's request.
+func (m *mapper) encode(ctx context.Context, b *Rows) (*Batch[*Work[frame.Frame]], error) {
+	w := &Work[frame.Frame]{For: b.Value, Rows: b.Rows}
+	w.Part = func(from, to int) (*rpool.Request, error) {
+		return m.request(b, sliceRows(b.Value, from, to), from, nil)
+	}
+	buf, _ := m.buffers.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	req, err := m.request(b, b.Value, 0, (*buf)[:0])
+	if err == nil {
+		w.Request = req // a frame that R cannot take is Part's to report
+	}
+	return Carry(b, w, b.Rows, b.Bytes), nil
+}
+
+// request asks R for the rows of f, which begin at row offset of b.
+func (m *mapper) request(b *Rows, f frame.Frame, offset int, buf []byte) (*rpool.Request, error) {
+	data, err := frame.AppendR(buf, f, m.config.rOptions())
+	if err != nil {
+		return nil, err
+	}
+	req := &rpool.Request{
+		Kind: rpool.Map, Fun: m.config.Fun, Data: data, Args: m.args,
+		Timeout: m.config.timeout(), Isolate: m.config.Isolate, Label: Name(b),
+	}
+	if m.config.Seed != nil {
+		seed := rpool.SeedAt(*m.config.Seed, b.Seq)
+		req.Seed = &seed
+	}
+	return req, nil
+}
+
+// decode makes a frame of R's answer, and rejects the rows that failed.
+func (m *mapper) decode(ctx context.Context, b *Batch[*Done[frame.Frame]]) (*Rows, error) {
+	in := Carry(b, b.Value.For, b.Rows, b.Bytes)
+	var frames []frame.Frame
+	for _, p := range b.Value.Parts {
+		f, err := m.frameOf(in.Value, p)
+		if err == nil {
+			frames = append(frames, f)
+			m.failures.passed(p.To - p.From)
+			continue
+		}
+		if m.config.stops() {
+			return nil, At(in, err)
+		}
+		if err := m.failures.reject(ctx, in, p.From, p.To, p.Attempts, p.Whole, err); err != nil {
+			return nil, err
+		}
+	}
+	if len(frames) == 0 {
+		in.Settle(nil)
+		return nil, nil
+	}
+	f, err := frame.Concat(frames...)
+	if err != nil {
+		return nil, At(in, err)
+	}
+	return WithFrame(in, f), nil
+}
+
+// frameOf is the frame that R returned for a part of the rows of in.
+func (m *mapper) frameOf(in frame.Frame, p Part) (frame.Frame, error) {
+	if p.Err != nil {
+		return nil, p.Err
+	}
+	f, err := frame.FromR(p.Reply.Data)
+	if err != nil {
+		return nil, fmt.Errorf("what %s returned cannot be used: %w", m.config.Fun, err)
+	}
+	for _, w := range p.Reply.Warnings {
+		m.env.Log.Debug("R warning", "fun", m.config.Fun, "warning", w)
+	}
+	if m.config.Rows == "same" && f.NumRows() != int64(p.To-p.From) {
+		return nil, fmt.Errorf("%s returned %d rows for %d, and the map says rows: same", m.config.Fun, f.NumRows(), p.To-p.From)
+	}
+	return frame.Restore(f, in.Schema()), nil
+}
+
+// sliceRows is rows [from, to) of f.
+func sliceRows(f frame.Frame, from, to int) frame.Frame {
+	if from == 0 && int64(to) == f.NumRows() {
+		return f
+	}
+	return frame.Slice(f, from, to)
+}

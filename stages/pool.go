@@ -1,0 +1,125 @@
+package stages
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+// Work is one batch's request to the R pool. For is what the answer is for: a
+// frame, an HTTP exchange.
+type Work[T any] struct {
+	For     T
+	Rows    int
+	Request *rpool.Request // nil where it could not be made: Part then says why
+	// Part makes the request for the rows [from, to) alone. Nil where rows
+	// depend on each other, so that a failed request cannot be taken apart.
+	Part func(from, to int) (*rpool.Request, error)
+}
+
+// ValueError says that rows cannot be given to R, or that what R returned
+// cannot be used: an error of these rows, not of the run.
+type ValueError struct{ Err error }
+
+func (e *ValueError) Error() string { return e.Err.Error() }
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// Done is a Work with its answer.
+type Done[T any] struct {
+	For   T
+	Parts []Part // in order; they cover every row once
+}
+
+// Part is what became of the rows [From, To) of a request: a Reply or an Err.
+type Part struct {
+	From, To int
+	Reply    *rpool.Reply
+	Err      error
+	Attempts int
+	Whole    bool // the rows failed together and were not taken apart further
+}
+
+// PoolOptions say how a stage uses the R pool.
+type PoolOptions struct {
+	Env         *rpool.Environment
+	Priority    rpool.Priority
+	InFlight    int  // requests handed to the pool at once
+	Ordered     bool // replies in the order of the requests
+	MaxAttempts int  // for a request whose worker died; 0 is 1
+	RetryErrors bool // try a request whose code failed as well
+	// Halvings is how often a failed request with a Part may be halved after
+	// err; nil is never.
+	Halvings func(err error) int
+}
+
+// Pool is the stage that R works in: requests in, replies out. Pipelines put
+// frames through it and the HTTP front requests; they may share one pool.
+//
+// What R does wrong is a reply too (Part.Err), for the next stage to judge. The
+// stage itself fails only when the pool cannot work: it is closed, R does not
+// start, or the context ends.
+func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
+	return Parallel(o.InFlight, o.Ordered, func(ctx context.Context, b *Batch[*Work[T]]) (*Batch[*Done[T]], error) {
+		w := b.Value
+		attempts := make(map[int]int, 1)
+		halvings := func(err error) int {
+			if w.Part == nil || o.Halvings == nil {
+				return 0
+			}
+			return o.Halvings(err)
+		}
+		pieces, err := salvage(w.Rows, halvings, fatal, func(from, to int) (*rpool.Reply, error) {
+			req := w.Request
+			if req == nil || from > 0 || to < w.Rows {
+				var err error
+				if req, err = w.Part(from, to); err != nil {
+					return nil, &ValueError{err}
+				}
+			}
+			reply, n, err := try(ctx, p, &o, req)
+			attempts[from] = n
+			return reply, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		parts := make([]Part, len(pieces))
+		for i, c := range pieces {
+			parts[i] = Part{From: c.from, To: c.to, Reply: c.value, Err: c.err, Attempts: attempts[c.from], Whole: c.whole}
+		}
+		return Carry(b, &Done[T]{For: w.For, Parts: parts}, b.Rows, b.Bytes), nil
+	})
+}
+
+// try runs a request until it is answered, fails for good, or has been tried often enough.
+func try(ctx context.Context, p *rpool.Pool, o *PoolOptions, req *rpool.Request) (*rpool.Reply, int, error) {
+	for n := 1; ; n++ {
+		reply, err := p.Do(ctx, o.Env, o.Priority, req)
+		if err == nil || n >= o.MaxAttempts || fatal(err) || !retriable(err, o.RetryErrors) {
+			return reply, n, err
+		}
+		meterOf(ctx).failed(err)
+	}
+}
+
+// retriable reports whether the same request may fare better: the worker died,
+// or, where that is asked for, its code failed or took too long.
+func retriable(err error, codeToo bool) bool {
+	var died *rpool.DiedError
+	if errors.As(err, &died) {
+		return true
+	}
+	var condition *rpool.ConditionError
+	var timeout *rpool.TimeoutError
+	return codeToo && (errors.As(err, &condition) || errors.As(err, &timeout))
+}
+
+// fatal reports whether err is not the request's: nothing can be done for others either.
+func fatal(err error) bool {
+	var condition *rpool.ConditionError
+	var timeout *rpool.TimeoutError
+	var died *rpool.DiedError
+	var value *ValueError
+	return !errors.As(err, &condition) && !errors.As(err, &timeout) && !errors.As(err, &died) && !errors.As(err, &value)
+}
