@@ -32,7 +32,8 @@ type crew struct {
 	notBefore time.Time // no start before it
 	failure   error     // of the last launch or start; nil once one succeeded
 
-	lastUsed  time.Time
+	lastUsed  time.Time // by a request
+	lastUp    time.Time // a worker left it then
 	counts    Counts
 	toldLarge bool // MaxMemory below what the environment alone takes has been logged
 

@@ -267,7 +267,7 @@ type world struct {
 
 // inBubble runs f on a fake clock with a pool, and checks in the end that the
 // pool lets nothing leak.
-func inBubble(t *testing.T, o Options, r *fakeR, f func(w *world)) {
+func inBubble(t *testing.T, o Options, r *fakeR, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p, err := newPool(o, r.launch)
@@ -277,7 +277,7 @@ func inBubble(t *testing.T, o Options, r *fakeR, f func(w *world)) {
 		p.mayNice.Store(true)
 		w := &world{T: t, fakeR: r, p: p}
 		defer w.mustEnd()
-		f(w)
+		f(t, w)
 	})
 }
 

@@ -114,6 +114,9 @@ func (p *Pool) lease(m *member, pri Priority) {
 	if pri == Bulk {
 		p.bulk++
 	}
+	if p.o.MinSpare > 0 {
+		p.fill(c)
+	}
 	if n := p.o.MaxRequests; n > 0 && m.served+1 >= n && m.doomed == "" {
 		// This may be its last lease: let the replacement come up meanwhile.
 		m.doomed = "max_requests"

@@ -9,7 +9,7 @@ import (
 )
 
 func TestFirstComeFirstServed(t *testing.T) {
-	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		held := w.acquire(env, Interactive)
 		var queue []*outcome
@@ -33,7 +33,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 }
 
 func TestInteractiveGoesBeforeBulk(t *testing.T) {
-	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		held := w.acquire(env, Bulk)
 		bulk := w.waiting(w.Context(), env, Bulk)
@@ -50,7 +50,7 @@ func TestInteractiveGoesBeforeBulk(t *testing.T) {
 }
 
 func TestBulkLeavesTheReserve(t *testing.T) {
-	inBubble(t, Options{Max: 3, Reserve: 1}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 3, Reserve: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		first, second := w.acquire(env, Bulk), w.acquire(env, Bulk)
 		third := w.waiting(w.Context(), env, Bulk)
@@ -76,7 +76,7 @@ func TestBulkLeavesTheReserve(t *testing.T) {
 }
 
 func TestBulkLimitSpansEnvironments(t *testing.T) {
-	inBubble(t, Options{Max: 2, Reserve: 1}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 2, Reserve: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		a, b := environment("a"), environment("b")
 		w.acquire(b, Interactive).Release() // b has an idle worker
 		held := w.acquire(a, Bulk)
@@ -94,7 +94,7 @@ func TestBulkLimitSpansEnvironments(t *testing.T) {
 }
 
 func TestQueueLength(t *testing.T) {
-	inBubble(t, Options{Max: 1, QueueLength: 2}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 1, QueueLength: 2}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		held := w.acquire(env, Bulk)
 		a, b := w.waiting(w.Context(), env, Bulk), w.waiting(w.Context(), env, Bulk)
@@ -113,7 +113,7 @@ func TestQueueLength(t *testing.T) {
 }
 
 func TestQueueWait(t *testing.T) {
-	inBubble(t, Options{Max: 1, QueueWait: 3 * time.Second}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 1, QueueWait: 3 * time.Second}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		held := w.acquire(env, Interactive)
 		start := time.Now()
@@ -134,7 +134,7 @@ func TestQueueWait(t *testing.T) {
 }
 
 func TestCancelledWaiterLeavesTheQueue(t *testing.T) {
-	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		held := w.acquire(env, Interactive)
 		why := errors.New("client hung up")
@@ -160,7 +160,7 @@ func TestCancelledWaiterLeavesTheQueue(t *testing.T) {
 // A lease that is granted at the moment its caller gives up must come back.
 func TestCancelAtTheMomentOfBeingServed(t *testing.T) {
 	for range 200 {
-		inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+		inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 			env := environment("a")
 			held := w.acquire(env, Interactive)
 			ctx, cancel := context.WithCancel(w.Context())
@@ -178,7 +178,7 @@ func TestCancelAtTheMomentOfBeingServed(t *testing.T) {
 }
 
 func TestQueueWaitIsCounted(t *testing.T) {
-	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		held := w.acquire(env, Interactive)
 		a, b := w.waiting(w.Context(), env, Interactive), w.waiting(w.Context(), env, Interactive)
@@ -196,7 +196,7 @@ func TestQueueWaitIsCounted(t *testing.T) {
 }
 
 func TestBulkRunsNiced(t *testing.T) {
-	inBubble(t, Options{Max: 1}, &fakeR{}, func(w *world) {
+	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		for _, pri := range []Priority{Interactive, Bulk, Bulk, Interactive} {
 			w.acquire(env, pri).Release()
@@ -214,7 +214,7 @@ func TestWorkerThatCannotBeRaisedAgainIsReplaced(t *testing.T) {
 		}
 		return nil
 	}
-	inBubble(t, Options{Max: 1}, &fakeR{NiceErr: refuse}, func(w *world) {
+	inBubble(t, Options{Max: 1}, &fakeR{NiceErr: refuse}, func(t *testing.T, w *world) {
 		env := environment("a")
 		w.acquire(env, Bulk).Release()
 		w.acquire(env, Interactive).Release() // runs at nice 10 this once

@@ -194,7 +194,7 @@ func (p *Pool) leave(m *member) {
 	c.leaving++
 	p.rss -= m.rss
 	c.members = slices.DeleteFunc(c.members, func(o *member) bool { return o == m })
-	c.lastUsed = time.Now()
+	c.lastUp = time.Now()
 	if !m.expected {
 		c.counts.Died++
 		p.delay(c, c.crashes.fail())

@@ -272,7 +272,7 @@ func (p *Pool) shrink(c *crew, now time.Time) {
 		p.stop(c.idle[0])
 		extra--
 	}
-	if c.empty() && (c.retired || now.Sub(c.lastUsed) >= p.o.TemplateIdle) {
+	if c.empty() && (c.retired || now.Sub(c.lastUsed) >= p.o.TemplateIdle && now.Sub(c.lastUp) >= p.o.TemplateIdle) {
 		p.disband(c)
 	}
 }
