@@ -1,6 +1,11 @@
 package rpool
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
 
 // Start says how a worker comes to be.
 type Start string
@@ -41,3 +46,24 @@ type Limits struct {
 	Files        int           // RLIMIT_NOFILE
 	Processes    int           // RLIMIT_NPROC
 }
+
+// check finds strings that R could not read, and a Start that is unknown.
+func (e *Environment) check() error {
+	switch e.Start {
+	case "", StartAuto, StartFork, StartSpawn:
+	default:
+		return fmt.Errorf("rpool: start: %q is none of auto, fork and spawn", e.Start)
+	}
+	texts := slices.Concat(e.Packages, e.Sources, sortedKeys(e.Options))
+	for _, v := range e.Options {
+		texts = append(texts, v)
+	}
+	for _, s := range append(texts, e.Setup, e.Canary, e.BeforeFork, e.AfterFork) {
+		if !isText(s) {
+			return fmt.Errorf("rpool: environment: %q is not valid UTF-8 text", s)
+		}
+	}
+	return nil
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,7 +1,11 @@
 package rpool
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Priority orders those who wait for a worker.
@@ -50,3 +54,19 @@ type Reply struct {
 	PeakRSS  int64 // bytes; the worker's high-water mark after the request
 	Pid      int   // the worker
 }
+
+// check finds what would be a mistake of the caller's, before R is troubled.
+func (r *Request) check() error {
+	switch {
+	case r.Kind != Map && r.Kind != Call:
+		return fmt.Errorf("rpool: request of unknown kind %d", r.Kind)
+	case r.Kind == Map && r.Fun == "":
+		return errors.New("rpool: map without a function")
+	case !isText(r.Fun):
+		return fmt.Errorf("rpool: function name %q is not text", r.Fun)
+	}
+	return nil
+}
+
+// isText reports whether s can be an R string.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }

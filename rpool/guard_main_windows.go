@@ -1,0 +1,4 @@
+package rpool
+
+// GuardMain does nothing here: there are no R processes to guard on Windows.
+func GuardMain() {}

@@ -1,0 +1,61 @@
+package rpool
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+)
+
+// residentBytes is the memory of a process that is in RAM now; 0 when it is gone.
+func residentBytes(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	f := bytes.Fields(b)
+	if len(f) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(string(f[1]), 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// peakBytes is the most that residentBytes has been for a process.
+func peakBytes(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, found := bytes.Cut(b, []byte("VmHWM:"))
+	if f := bytes.Fields(rest); found && len(f) > 0 {
+		kib, _ := strconv.ParseInt(string(f[0]), 10, 64)
+		return kib << 10
+	}
+	return 0
+}
+
+// oomKills counts how often the kernel has killed a process of this process's
+// cgroup for want of memory (memory.events, cgroup v2); 0 where it cannot tell.
+func oomKills() int64 {
+	b, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(b) {
+		path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("0::"))
+		if !ok {
+			continue
+		}
+		events, err := os.ReadFile("/sys/fs/cgroup" + string(path) + "/memory.events")
+		if err != nil {
+			return 0
+		}
+		for line := range bytes.Lines(events) {
+			if n, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+				kills, _ := strconv.ParseInt(string(bytes.TrimSpace(n)), 10, 64)
+				return kills
+			}
+		}
+	}
+	return 0
+}

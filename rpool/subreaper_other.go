@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package rpool
+
+// becomeSubreaper does nothing: orphans go to init here, which reaps them.
+func becomeSubreaper() error { return nil }
+
+func reapStrangers() {}

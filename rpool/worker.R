@@ -1,0 +1,343 @@
+# The loop of an R worker: read a frame, run it, answer. Base R alone.
+#
+# A frame is a header of four little-endian 32-bit integers (length, 0, request
+# id, kind) and a payload in R's serialization. wire.go is the other end and
+# says what each kind carries.
+#
+# The loop runs with interrupts suspended and allows them in a user's code
+# alone, so a SIGINT that comes late stays pending until the ping that Go sends
+# after each SIGINT has swallowed it.
+
+KIND_MAP <- 1L
+KIND_CALL <- 2L
+KIND_PING <- 3L
+KIND_LOAD <- 16L
+KIND_FORK <- 17L
+KIND_TRY <- 18L
+KIND_HELLO <- 32L
+KIND_VALUE <- 33L
+KIND_CONDITION <- 34L
+KIND_PONG <- 35L
+KIND_PID <- 36L
+
+MAX_WARNINGS <- 50L
+MAX_TRACE <- 50L
+SMALL_WRITE <- 4096L
+
+# What this process is; set by main() and again in each fork.
+inp <- NULL        # connection that requests come by
+out <- NULL        # connection that answers go by
+max_frame <- 2^31 - 1
+forked <- FALSE
+
+# What the request at hand has left behind, for its answer.
+warned <- NULL
+failure <- NULL
+trace <- NULL
+
+# The variables a request's call refers to; the call is evaluated here.
+scratch <- new.env(parent = globalenv())
+call_map <- list() # function name to the call `name(data)`
+
+serve <- function() {
+  repeat {
+    head <- readBin(inp, "integer", 4L, 4L, TRUE, "little")
+    if (length(head) < 4L) {
+      return(NULL)
+    }
+    size <- head[1L]
+    if (size < 0L || head[2L] != 0L || size > max_frame) {
+      stop("a request of an impossible size came")
+    }
+    payload <- readBin(inp, "raw", size)
+    if (length(payload) < size) {
+      return(NULL)
+    }
+    kind <- head[4L]
+    if (kind == KIND_MAP || kind == KIND_CALL) {
+      run(head[3L], kind, payload)
+    } else if (kind == KIND_PING) {
+      swallow_interrupt()
+      send(head[3L], KIND_PONG, raw())
+    } else if (kind == KIND_LOAD) {
+      load_environment(head[3L], unserialize(payload))
+    } else if (kind == KIND_FORK) {
+      fork_worker(head[3L], unserialize(payload))
+    } else if (kind == KIND_TRY) {
+      try_code(head[3L], unserialize(payload)[[1L]])
+    } else {
+      stop("a request of unknown kind ", kind, " came")
+    }
+  }
+}
+
+# send writes one frame. The header goes through the connection's own buffer,
+# so a small frame is one write.
+send <- function(id, kind, payload) {
+  writeBin(c(length(payload), 0L, id, kind), out, 4L, "little")
+  writeBin(payload, out)
+  flush(out)
+}
+
+# The elements before the value have no attributes: the value's own references
+# then count from one, and Go cuts it out without reading it.
+send_value <- function(id, cpu, value) {
+  payload <- serialize(list(cpu, warned, value), NULL, xdr = FALSE, version = 2L)
+  if (length(payload) > max_frame) {
+    stop(too_large(length(payload)))
+  }
+  send(id, KIND_VALUE, payload)
+}
+
+send_condition <- function(id, cpu, cond) {
+  call <- conditionCall(cond)
+  body <- list(
+    cpu, utf8(warned), utf8(class(cond)), utf8(shorten(conditionMessage(cond), 65536L)),
+    if (is.null(call)) "" else one_line(call), utf8(trace)
+  )
+  send(id, KIND_CONDITION, serialize(body, NULL, xdr = FALSE, version = 2L))
+}
+
+too_large <- function(size) {
+  structure(class = c("rpipe_too_large", "error", "condition"), list(
+    message = sprintf(
+      "the value takes %.0f bytes, over the limit of %.0f bytes for one message",
+      size, max_frame
+    ), call = NULL
+  ))
+}
+
+# run does one map or call. A request is list(fun, seed, args, value).
+run <- function(id, kind, payload) {
+  warned <<- failure <<- trace <<- NULL
+  before <- proc.time()
+  value <- tryCatch(
+    withCallingHandlers(
+      if (kind == KIND_MAP) map(unserialize(payload)) else call_function(unserialize(payload)),
+      warning = on_warning, error = on_error
+    ),
+    error = on_failure, interrupt = on_failure
+  )
+  payload <- NULL
+  scratch$data <- scratch$args <- NULL
+  while (sink.number() > 0L) sink()
+  flush(stdout())
+  after <- proc.time()
+  cpu <- c(
+    after[[1L]] - before[[1L]] + (after[[4L]] - before[[4L]]),
+    after[[2L]] - before[[2L]] + (after[[5L]] - before[[5L]])
+  )
+  if (is.null(failure)) {
+    # What cannot be sent becomes the answer itself.
+    tryCatch(send_value(id, cpu, value), error = on_failure)
+  }
+  if (!is.null(failure)) {
+    send_condition(id, cpu, failure)
+  }
+}
+
+on_warning <- function(w) {
+  if (length(warned) < MAX_WARNINGS) {
+    warned <<- c(warned, enc2utf8(conditionMessage(w)))
+  }
+  if (!is.null(findRestart("muffleWarning", w))) {
+    invokeRestart("muffleWarning")
+  }
+}
+
+on_error <- function(e) {
+  trace <<- user_calls(sys.calls())
+}
+
+on_failure <- function(e) {
+  if (!inherits(e, "error")) {
+    e <- structure(class = c("interrupt", "condition"), list(message = "interrupted", call = NULL))
+  }
+  failure <<- e
+  NULL
+}
+
+map <- function(request) {
+  name <- request[[1L]]
+  args <- request[[3L]]
+  if (is.null(args)) {
+    call <- call_map[[name]]
+    if (is.null(call)) {
+      call <- as.call(list(function_name(name), quote(data)))
+      call_map[[name]] <<- call
+    }
+  } else {
+    args <- unserialize(args)
+    scratch$args <- args
+    call <- as.call(c(list(function_name(name), quote(data)), argument_refs(args)))
+  }
+  if (is.symbol(call[[1L]]) && is.null(get0(name, globalenv(), mode = "function"))) {
+    stop(no_function(name))
+  }
+  scratch$data <- request[[4L]]
+  value <- evaluate(call, request[[2L]])
+  if (!is.data.frame(value)) {
+    stop(structure(
+      class = c("rpipe_not_a_data_frame", "error", "condition"),
+      list(message = sprintf(
+        "%s() returned %s; a map function must return a data.frame", name, describe(value)
+      ), call = call)
+    ))
+  }
+  value
+}
+
+call_function <- function(request) {
+  fun <- request[[4L]][[1L]]
+  args <- request[[4L]][[2L]]
+  if (is.character(fun)) {
+    head <- function_name(fun)
+    if (is.symbol(head) && is.null(get0(fun, globalenv(), mode = "function"))) {
+      stop(no_function(fun))
+    }
+  } else {
+    scratch$fun <- fun
+    head <- quote(fun)
+  }
+  scratch$args <- args
+  evaluate(as.call(c(list(head), argument_refs(args))), request[[2L]])
+}
+
+# evaluate runs a user's call, the only place where an interrupt may strike.
+# Its result is forced inside allowInterrupts().
+evaluate <- function(call, seed) {
+  if (is.null(seed)) {
+    allowInterrupts(eval(call, scratch))
+  } else {
+    old <- get0(".Random.seed", globalenv(), inherits = FALSE)
+    on.exit(restore_seed(old))
+    assign(".Random.seed", c(10407L, seed), globalenv())
+    allowInterrupts(eval(call, scratch))
+  }
+}
+
+# restore_seed puts the worker's own stream back after a request with a seed. A
+# worker that had none gets one of the default kinds.
+restore_seed <- function(old) {
+  if (is.null(old)) {
+    RNGkind("default", "default", "default")
+    set.seed(NULL)
+  } else {
+    assign(".Random.seed", old, globalenv())
+  }
+}
+
+# A SIGINT that came while nothing of the user's ran is pending still: let it
+# strike here, where it harms nobody. Sys.sleep() looks for it.
+swallow_interrupt <- function() {
+  tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(i) NULL)
+}
+
+# function_name is the head of a call: a symbol, or pkg::name.
+function_name <- function(name) {
+  if (grepl("::", name, fixed = TRUE)) str2lang(name) else as.name(name)
+}
+
+# argument_refs are `args[[i]]` under the names of args, so that neither calls in
+# tracebacks nor substitute() meet the values themselves.
+argument_refs <- function(args) {
+  refs <- lapply(seq_along(args), function(i) call("[[", quote(args), i))
+  names(refs) <- names(args)
+  refs
+}
+
+describe <- function(x) {
+  if (is.null(x)) {
+    "NULL"
+  } else if (is.object(x) || is.list(x) || !is.vector(x)) {
+    paste("a value of class", paste(class(x), collapse = "/"))
+  } else {
+    sprintf("a %s of length %d", class(x)[1L], length(x))
+  }
+}
+
+no_function <- function(name) {
+  known <- ls(globalenv(), all.names = FALSE)
+  known <- known[vapply(known, exists, NA, envir = globalenv(), mode = "function", inherits = FALSE)]
+  distance <- if (length(known)) utils::adist(name, known, ignore.case = TRUE)[1L, ] else numeric()
+  near <- known[distance <= max(2, nchar(name) %/% 3)]
+  near <- near[order(distance[distance <= max(2, nchar(name) %/% 3)])]
+  hint <- if (length(near)) {
+    paste0("; did you mean ", paste(utils::head(near, 3L), collapse = " or "), "?")
+  } else if (length(known)) {
+    paste0("; the sources define ", paste(utils::head(known, 10L), collapse = ", "))
+  } else {
+    "; the sources define no function"
+  }
+  structure(
+    class = c("rpipe_no_function", "error", "condition"),
+    list(message = paste0("there is no function ", name, "()", hint), call = NULL)
+  )
+}
+
+# user_calls drops the frames of this script around the user's own: those up to
+# eval() in evaluate(), and the handlers at the end.
+user_calls <- function(calls) {
+  base <- 0L
+  for (i in seq_along(calls)) {
+    if (identical(calls[[i]], quote(eval(call, scratch)))) {
+      base <- i
+      break
+    }
+  }
+  if (base == 0L) {
+    return(NULL)
+  }
+  calls <- calls[-seq_len(base)]
+  # eval() stands twice: the closure and the context of the builtin below it.
+  while (length(calls) && identical(calls[[1L]], quote(eval(call, scratch)))) {
+    calls <- calls[-1L]
+  }
+  last <- length(calls)
+  while (last > 0L && handler_frame(calls[[last]])) {
+    last <- last - 1L
+  }
+  calls <- calls[seq_len(last)]
+  if (length(calls) > MAX_TRACE) {
+    left <- length(calls) - MAX_TRACE
+    calls <- calls[-(seq_len(left) + MAX_TRACE %/% 2L)]
+    lines <- vapply(calls, located, "")
+    return(append(lines, sprintf("... %d calls left out ...", left), MAX_TRACE %/% 2L))
+  }
+  vapply(calls, located, "")
+}
+
+handler_frame <- function(call) {
+  head <- call[[1L]]
+  is.function(head) || identical(head, quote(h)) || identical(head, quote(.handleSimpleError))
+}
+
+# located is a call with the file and line it stands at, where these are known.
+located <- function(call) {
+  text <- one_line(call)
+  ref <- attr(call, "srcref")
+  if (is.null(ref)) {
+    return(text)
+  }
+  file <- attr(ref, "srcfile")$filename
+  if (is.null(file) || !nzchar(file)) {
+    return(text)
+  }
+  paste0(text, " at ", basename(file), ":", ref[1L])
+}
+
+one_line <- function(call) {
+  utf8(shorten(trimws(deparse(call, width.cutoff = 120L, nlines = 1L)[1L]), 200L))
+}
+
+shorten <- function(text, width) {
+  text <- paste(text, collapse = "\n")
+  if (nchar(text, "bytes") <= width) {
+    return(text)
+  }
+  paste0(substr(text, 1L, width %/% 4L), "...")
+}
+
+utf8 <- function(x) {
+  if (is.null(x)) NULL else iconv(enc2utf8(as.character(x)), "UTF-8", "UTF-8", sub = "byte")
+}

@@ -1,0 +1,293 @@
+//go:build unix
+
+package rpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rpipe-dev/rpipe/rdata"
+)
+
+// worker is one R process that answers on a link: a template, a worker that it
+// forked, or one that was spawned. It implements process.
+type worker struct {
+	pid     int
+	dir     string
+	tempdir string // R's own, below dir
+	link    *link
+	out     *output
+	group   *group
+	exit    *exit
+	grace   time.Duration
+	isolate func(context.Context) (*worker, error) // starts a process for one request; nil in a template
+
+	busy   sync.Mutex // held by the request under way
+	enc    rdata.Encoder
+	lastID uint32
+	peak   int64 // PeakRSS when last looked at
+
+	rss      atomic.Int64           // when last looked at
+	isolated atomic.Pointer[worker] // runs a request of ours at the moment
+
+	death  *DiedError // set before exited is closed
+	exited chan struct{}
+}
+
+// quick is the time below which a request is taken not to have raised the
+// memory's high-water mark: reading that costs as much as a small request.
+const quick = 2 * time.Millisecond
+
+// follow waits for the end of the process, says how it died, and clears its
+// things away. It is called once, in a goroutine of the owner's.
+func (w *worker) follow() {
+	<-w.exit.done
+	w.out.finish()
+	w.death = w.obituary()
+	close(w.exited)
+	w.link.end()
+	w.busy.Lock() // a request under way may still read its answer
+	w.link.close()
+	w.busy.Unlock()
+	w.group.forget(w.pid)
+	os.RemoveAll(w.dir)
+}
+
+func (w *worker) obituary() *DiedError {
+	d := &DiedError{Pid: w.pid, RSS: w.rss.Load(), Stderr: w.out.lastLines()}
+	switch status := w.exit.status; {
+	case !w.exit.reaped:
+		d.ExitStatus = -1
+	case status.Signaled():
+		d.Signal = unix.SignalName(status.Signal())
+		d.OutOfMemory = status.Signal() == unix.SIGKILL && memoryKills.risen()
+	default:
+		d.ExitStatus = status.ExitStatus()
+	}
+	return d
+}
+
+// memoryKills tells whether the kernel has killed something for want of memory
+// since it was last asked.
+var memoryKills = killCounter{seen: oomKills()}
+
+type killCounter struct {
+	mu   sync.Mutex
+	seen int64
+}
+
+func (c *killCounter) risen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.seen
+	c.seen = oomKills()
+	return c.seen > before
+}
+
+func (w *worker) Pid() int                { return w.pid }
+func (w *worker) Exited() <-chan struct{} { return w.exited }
+
+func (w *worker) Death() *DiedError {
+	if !isClosed(w.exited) {
+		return nil
+	}
+	return w.death
+}
+
+// RSS counts the process of an isolated request too.
+func (w *worker) RSS() int64 {
+	n := residentBytes(w.pid)
+	if n > 0 {
+		w.rss.Store(n)
+	}
+	if i := w.isolated.Load(); i != nil {
+		n += i.RSS()
+	}
+	return n
+}
+
+func (w *worker) Nice(n int) error {
+	if err := unix.Setpriority(unix.PRIO_PROCESS, w.pid, n); err != nil {
+		return fmt.Errorf("rpool: set the priority of R worker %d to %d: %w", w.pid, n, err)
+	}
+	return nil
+}
+
+// Stop lets R come to the end of its input, and helps where it does not end.
+func (w *worker) Stop() {
+	w.link.hangUp()
+	if !w.endsWithin(w.grace) {
+		w.descend(unix.SIGTERM, nil)
+	}
+	<-w.exited
+}
+
+// kill ends the process at once and waits until it has gone.
+func (w *worker) kill() {
+	w.group.signal(w.pid, unix.SIGKILL)
+	<-w.exited
+}
+
+func (w *worker) endsWithin(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-w.exited:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// Do runs one request.
+func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if r.Isolate {
+		return w.doIsolated(ctx, r)
+	}
+	w.busy.Lock()
+	defer w.busy.Unlock()
+	if d := w.Death(); d != nil {
+		return nil, d
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	s := encodeRequest(&w.enc, r)
+	if s.size() > w.link.limit {
+		return nil, &FrameSizeError{Size: s.size(), Limit: w.link.limit, Request: true}
+	}
+	start := time.Now()
+	w.out.begin()
+	watch := w.watch(ctx, r.Timeout)
+	h, payload, err := w.roundTrip(frameKind(r.Kind), s)
+	if err != nil {
+		err = w.failed(err)
+	}
+	halt := watch.end()
+	text, dropped := w.out.end()
+	if dropped > 0 {
+		text += fmt.Sprintf("\n[%d bytes more]\n", dropped)
+	}
+	if halt != nil {
+		w.recover(halt)
+	}
+	if err != nil {
+		if died := (*DiedError)(nil); halt != nil && errors.As(err, &died) {
+			return nil, halt.err()
+		}
+		return nil, err
+	}
+	reply, err := w.decode(h, payload)
+	if err != nil {
+		if c := (*ConditionError)(nil); errors.As(err, &c) {
+			c.Output = text
+			if halt != nil {
+				return nil, halt.err()
+			}
+		}
+		return nil, err
+	}
+	reply.Output, reply.Pid = text, w.pid
+	if w.peak == 0 || time.Since(start) > quick {
+		w.peak = peakBytes(w.pid)
+	}
+	reply.PeakRSS = w.peak
+	return reply, nil
+}
+
+// decode reads the answer to a request.
+func (w *worker) decode(h header, payload []byte) (*Reply, error) {
+	switch h.kind {
+	case frameValue:
+		return decodeValue(payload)
+	case frameCondition:
+		c, err := decodeCondition(payload)
+		if err != nil {
+			return nil, err
+		}
+		return nil, c
+	}
+	return nil, errReply
+}
+
+// doIsolated runs r in a process of its own that ends with it. That process may
+// die; this one lives on.
+func (w *worker) doIsolated(ctx context.Context, r *Request) (*Reply, error) {
+	if d := w.Death(); d != nil {
+		return nil, d
+	}
+	once, err := w.isolate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.isolated.Store(once)
+	defer w.isolated.Store(nil)
+	defer once.Stop()
+	alone := *r
+	alone.Isolate = false
+	return once.Do(ctx, &alone)
+}
+
+// roundTrip sends one frame and receives its answer.
+func (w *worker) roundTrip(kind frameKind, s splice) (header, []byte, error) {
+	w.lastID = (w.lastID + 1) & (1<<31 - 1)
+	s.seal(w.lastID, kind)
+	if err := w.link.write(s); err != nil {
+		return header{}, nil, err
+	}
+	for {
+		h, payload, err := w.link.read()
+		if err != nil || h.id == w.lastID {
+			return h, payload, err
+		}
+		// A late frame: the pid that the process between told, or the answer to
+		// what was given up.
+	}
+}
+
+// failed turns an error of the link into the worker's end: a closed pipe is a
+// hint that the process is about to be reaped, anything else leaves a process
+// that is of no use any more.
+func (w *worker) failed(err error) error {
+	gone := brokenPipe(err) || errors.Is(err, os.ErrDeadlineExceeded)
+	if !gone || !w.endsWithin(w.grace) {
+		w.kill()
+	}
+	if gone {
+		return w.death
+	}
+	return err
+}
+
+// ask sends a frame that is no user's request and waits for the answer until ctx
+// ends, which leaves the answer to be skipped by the next.
+func (w *worker) ask(ctx context.Context, kind frameKind, s splice) (header, []byte, error) {
+	w.busy.Lock()
+	defer w.busy.Unlock()
+	if d := w.Death(); d != nil {
+		return header{}, nil, d
+	}
+	release := w.link.until(ctx)
+	h, payload, err := w.roundTrip(kind, s)
+	release()
+	if err == nil {
+		return h, payload, nil
+	}
+	if ctx.Err() != nil && !isClosed(w.exited) {
+		return header{}, nil, context.Cause(ctx)
+	}
+	return header{}, nil, w.failed(err)
+}
+
+// errNotReady is the cause where R took longer than Options.StartTimeout.
+var errNotReady = errors.New("no sign of life in time")
