@@ -35,7 +35,8 @@ type decoder struct {
 	failed   map[string]bool // paths that have an error
 	stack    []frame         // structs around the one being decoded, from the root
 	checks   []check
-	budget   int // values left to decode: aliases can make a small file huge
+	hidden   map[*node]bool // secrets that are kept out of quotes
+	budget   int            // values left to decode: aliases can make a small file huge
 }
 
 // frame is a struct that is being decoded.
@@ -90,6 +91,11 @@ func (d *decoder) structure(n *node, path string, place Position, v reflect.Valu
 		case path == "" && strings.HasPrefix(e.key, "x-"): // a place for anchors
 		default:
 			meant[d.unknown(e, path, s, n)] = true
+		}
+	}
+	for _, e := range n.again {
+		if f := s.field(e.key); f != nil && secret(f.typ) {
+			d.hide(e.value)
 		}
 	}
 	if s.rest != nil && (len(rest) > 0 || s.rest.required) {
@@ -154,8 +160,10 @@ func (d *decoder) value(n *node, path string, place Position, v reflect.Value, f
 	if !d.afford(n, path) {
 		return
 	}
+	if secret(v.Type()) {
+		d.hide(n)
+	}
 	if n.bad {
-		d.hide(n, v.Type())
 		d.failed[path] = true
 		return
 	}
@@ -209,7 +217,7 @@ func (d *decoder) list(n *node, path string, v reflect.Value, f *field) {
 		hint := ""
 		if n.kind == scalar && !isStructure(v.Type().Elem()) {
 			hint = "put it into brackets"
-			if v.Type().Elem() != secretType {
+			if !secret(v.Type()) {
 				hint = "write [" + n.text + "]"
 			}
 		}

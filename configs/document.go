@@ -46,6 +46,7 @@ type node struct {
 	at, end Position
 	items   []*node
 	entries []entry
+	again   []entry // keys that were given before, for keeping secrets hidden
 }
 
 type entry struct {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -25,6 +26,7 @@ const (
 //
 // Values of secrets are not shown.
 func (ps Problems) Format(w io.Writer, color bool) error {
+	out := bufio.NewWriter(w) // keeps the first error for Flush
 	paint := func(code, text string) string {
 		if !color {
 			return text
@@ -37,22 +39,18 @@ func (ps Problems) Format(w io.Writer, color bool) error {
 			mark = yellow
 		}
 		place := Problem{File: p.File, Line: p.Line, Column: p.Column}.String()
-		if _, err := fmt.Fprintf(w, "%s%s\n", paint(bold, clean(place)), paint(mark, p.statement())); err != nil {
-			return err
-		}
+		fmt.Fprintf(out, "%s%s\n", paint(bold, clean(place)), paint(mark, p.statement()))
 		if line, column, ok := p.text.quote(p.Line, p.Column); ok {
-			fmt.Fprintf(w, "%s%s\n", paint(cyan, fmt.Sprintf("%5d | ", p.Line)), line)
+			fmt.Fprintf(out, "%s%s\n", paint(cyan, fmt.Sprintf("%5d | ", p.Line)), line)
 			if column > 0 {
-				fmt.Fprintf(w, "%s%s%s\n", paint(cyan, "      | "), strings.Repeat(" ", column-1), paint(mark, "^"))
+				fmt.Fprintf(out, "%s%s%s\n", paint(cyan, "      | "), strings.Repeat(" ", column-1), paint(mark, "^"))
 			}
 		}
 		if p.Hint != "" {
-			if _, err := fmt.Fprintf(w, "  hint: %s\n", clean(p.Hint)); err != nil {
-				return err
-			}
+			fmt.Fprintf(out, "  hint: %s\n", clean(p.Hint))
 		}
 	}
-	return nil
+	return out.Flush()
 }
 
 // clean keeps text from the file from moving the cursor or faking lines.

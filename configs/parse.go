@@ -148,6 +148,7 @@ func (p *parser) mapping(y *yaml.Node, n *node, path string) {
 		value := p.value(y.Content[i+1], below(path, k.Value))
 		if first, twice := own[k.Value]; twice {
 			p.report(at, below(path, k.Value), fmt.Sprintf("is given twice, first in line %d", first.Line), "")
+			n.again = append(n.again, entry{k.Value, at, value})
 			continue
 		}
 		own[k.Value] = at
@@ -214,8 +215,8 @@ func (p *parser) syntax(err error) {
 		message += fmt.Sprintf(" (%s that begins in line %d)", fault.ContextMsg, fault.ContextMark.Line)
 	}
 	if at.Line == 0 {
-		if line, column, found := p.text.notUTF8(); found {
-			at, message = Position{line, column}, "not UTF-8"
+		if place, why := p.text.unreadable(); why != "" {
+			at, message = place, why
 		}
 	}
 	p.report(at, "", message, p.syntaxHint(at, fault.Message))

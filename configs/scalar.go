@@ -14,7 +14,6 @@ import (
 
 // scalar decodes a string, bool or number.
 func (d *decoder) scalar(n *node, path string, v reflect.Value) {
-	d.hide(n, v.Type())
 	if n.kind != scalar {
 		d.report(n.at, path, "must be "+wanted(v.Type())+", not "+n.String(), "")
 		return
@@ -131,13 +130,6 @@ func wanted(t reflect.Type) string {
 		return "a whole number"
 	}
 	return "a single value"
-}
-
-// hide keeps a secret that stands in the file itself out of quotes of it.
-func (d *decoder) hide(n *node, t reflect.Type) {
-	if t == secretType {
-		d.doc.text.hide(n.at, n.end)
-	}
 }
 
 // bounds applies the tags enum, required, min and max to a decoded value.

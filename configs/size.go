@@ -18,8 +18,10 @@ var sizeUnits = []struct {
 	name  string
 	bytes int64
 }{
-	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3},
+	{"TiB", 1 << 40}, {"TB", 1e12},
+	{"GiB", 1 << 30}, {"GB", 1e9},
+	{"MiB", 1 << 20}, {"MB", 1e6},
+	{"KiB", 1 << 10}, {"kB", 1e3},
 	{"B", 1},
 }
 
@@ -67,7 +69,7 @@ func digits(text string) bool {
 }
 
 // String writes the size so that ParseSize reads it back: in the largest unit
-// that divides it, which is binary where both would do.
+// that divides it.
 func (s Size) String() string {
 	for _, u := range sizeUnits {
 		if u.bytes > 1 && s != 0 && int64(s)%u.bytes == 0 {

@@ -1,7 +1,9 @@
 package configs
 
 import (
+	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -12,9 +14,12 @@ type source struct {
 	mask  map[int]int // line to the column from which a secret stands in it
 }
 
+// lineBreaks makes one of all that the YAML library counts as the end of a line.
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+
 func newSource(name string, data []byte) *source {
 	text := strings.TrimPrefix(string(data), "\ufeff")
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	lines := strings.Split(lineBreaks.Replace(text), "\n")
 	return &source{name: name, lines: lines, mask: map[int]int{}}
 }
 
@@ -27,13 +32,27 @@ func (s *source) problem(at Position, path, message, hint string) Problem {
 // the end of the file.
 func (s *source) hide(from, end Position) {
 	last := end.Line - 1
-	if end.Line == 0 {
+	switch {
+	case end.Line == 0:
 		last = len(s.lines)
+	case s.continues(end):
+		last = end.Line
 	}
 	s.cover(from.Line, from.Column)
 	for line := from.Line + 1; line <= last; line++ {
 		s.cover(line, 1)
 	}
+}
+
+// continues tells whether something other than an indent stands before a place
+// in its line: the end of what began in a line above.
+func (s *source) continues(at Position) bool {
+	if at.Line > len(s.lines) {
+		return false
+	}
+	line := []rune(s.lines[at.Line-1])
+	before := string(line[:min(at.Column-1, len(line))])
+	return strings.Trim(before, " \t-?") != ""
 }
 
 func (s *source) cover(line, column int) {
@@ -66,13 +85,20 @@ func (s *source) quote(line, column int) (string, int, bool) {
 	return strings.TrimRight(string(text), " "), column, true
 }
 
-// notUTF8 finds the first byte that is not UTF-8.
-func (s *source) notUTF8() (line, column int, found bool) {
-	for i, text := range s.lines {
-		if !utf8.ValidString(text) {
-			valid := strings.ToValidUTF8(text, "\ufffd")
-			return i + 1, 1 + utf8.RuneCountInString(valid[:strings.IndexRune(valid, '\ufffd')]), true
+// unreadable finds the first byte that is not UTF-8, or a control character.
+func (s *source) unreadable() (at Position, message string) {
+	for i, line := range s.lines {
+		column := 0
+		for j, r := range line {
+			column++
+			_, width := utf8.DecodeRuneInString(line[j:])
+			switch {
+			case r == utf8.RuneError && width == 1:
+				return Position{i + 1, column}, "not UTF-8"
+			case unicode.IsControl(r) && r != '\t':
+				return Position{i + 1, column}, fmt.Sprintf("the control character U+%04X is not allowed", r)
+			}
 		}
 	}
-	return 0, 0, false
+	return Position{}, ""
 }

@@ -22,7 +22,17 @@ func nearest(word string, among []string) string {
 			best, distance = w, d
 		}
 	}
+	for _, w := range among {
+		if best == "" && shortens(word, w) {
+			best = w
+		}
+	}
 	return best
+}
+
+// shortens tells whether one word is the other cut short: function, fun.
+func shortens(a, b string) bool {
+	return min(len(a), len(b)) >= 3 && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
 }
 
 // fold makes words equal that differ in how they are joined: maxRows, max-rows.

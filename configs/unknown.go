@@ -22,8 +22,8 @@ func (d *decoder) unknown(e entry, path string, s *shape, around *node) string {
 	default:
 		hint = didYouMean(e.key, keys, "", "")
 	}
-	if f := s.field(near); f != nil {
-		d.hide(e.value, f.typ)
+	if f := s.field(near); f != nil && secret(f.typ) {
+		d.hide(e.value)
 	}
 	d.report(e.at, below(path, e.key), "unknown key", hint)
 	return near
