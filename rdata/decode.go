@@ -120,6 +120,9 @@ func (d *decoder) symbol(start int) (string, error) {
 	if na {
 		name = "NA"
 	}
+	if name == "" {
+		return "", d.errorf("a symbol without a name")
+	}
 	d.refs = append(d.refs, definition{off: start, code: byte(KindSymbol), name: name})
 	return name, nil
 }
@@ -179,15 +182,31 @@ func (d *decoder) attributes(flags uint32) (Attributes, error) {
 		if !ok {
 			return nil, d.errorf("an attribute's name is not a symbol")
 		}
+		if d.atPointer() {
+			if err := d.skip(); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		v, err := d.value()
 		if err != nil {
 			return nil, err
 		}
-		if o, ok := v.(*Opaque); ok && o.Kind == KindExternalPointer {
-			continue
-		}
 		as = append(as, Attribute{name, v})
 	}
+}
+
+// atPointer says whether the next item is an external pointer or refers to one.
+func (d *decoder) atPointer() bool {
+	p := d.p
+	defer func() { d.p = p }()
+	flags, err := d.word()
+	if err == nil && flags&0xff == codeReference {
+		if i, err := d.reference(flags); err == nil {
+			return Kind(d.refs[i].code) == KindExternalPointer
+		}
+	}
+	return err == nil && Kind(flags) == KindExternalPointer
 }
 
 // pairlist reads a pairlist after its flags, which were at start. One of a form
@@ -195,6 +214,10 @@ func (d *decoder) attributes(flags uint32) (Attributes, error) {
 func (d *decoder) pairlist(start int) (Value, error) {
 	refs := len(d.refs)
 	opaque := func() (Value, error) {
+		// reading twice what may nest takes from the budget, or it could take for ever
+		if err := d.expand(start, int64(d.p-start)); err != nil {
+			return nil, err
+		}
 		d.refs = d.refs[:refs]
 		return d.opaque(start)
 	}
@@ -222,7 +245,7 @@ func (d *decoder) pairlist(start int) (Value, error) {
 			if c.Tag, ok, err = d.tag(); err != nil {
 				return nil, err
 			}
-			if !ok || c.Tag == "" {
+			if !ok {
 				return opaque()
 			}
 		}

@@ -37,7 +37,7 @@ func (d *decoder) strings(v *Character) error {
 		switch {
 		case size > math.MaxInt32:
 			if size != math.MaxUint32 {
-				return d.errorAt(p-4, "string %d has length %d", i+1, int32(size))
+				return d.errorAt(p-4, "%sstring of length %d", ordinal(i), int32(size))
 			}
 			size = 0
 			if v.Missing == nil {
@@ -75,9 +75,9 @@ func (d *decoder) strings(v *Character) error {
 	return d.checkText(v, start)
 }
 
-// checkText says which string of v is not text. As whole characters make up
-// both the whole and each of its parts, the whole is checked at once, and that no
-// string begins within a character.
+// checkText refuses a vector, whose payload began at start, with a string that is
+// not text. Where the whole is UTF-8 and no string begins within a character,
+// each string is UTF-8; otherwise reading one by one finds the one that is not.
 func (d *decoder) checkText(v *Character, start int) error {
 	good := bytes.IndexByte(v.Data, 0) < 0
 	if good && !isASCII(v.Data) {
@@ -89,22 +89,12 @@ func (d *decoder) checkText(v *Character, start int) error {
 	if good {
 		return nil
 	}
-	for i := range v.Len() {
-		s := v.Data[v.Offsets[i]:v.Offsets[i+1]]
-		at := start + 8*(i+1) + int(v.Offsets[i])
-		if err := d.textError(s, at); err != nil {
-			err.Msg = ordinal(i) + err.Msg
-			return err
-		}
-	}
-	return nil
+	d.p = start
+	return d.convertStrings(v, v.Len())
 }
 
-// textError is nil for UTF-8 without NUL.
-func (d *decoder) textError(s []byte, at int) *SyntaxError {
-	if i := bytes.IndexByte(s, 0); i >= 0 {
-		return &SyntaxError{int64(at + i), "string with an embedded NUL"}
-	}
+// invalidUTF8 is an error at the first byte of s that is not UTF-8, or nil.
+func invalidUTF8(s []byte, at int) error {
 	if utf8.Valid(s) {
 		return nil
 	}
@@ -112,11 +102,10 @@ func (d *decoder) textError(s []byte, at int) *SyntaxError {
 	for {
 		r, n := utf8.DecodeRune(s[i:])
 		if r == utf8.RuneError && n == 1 {
-			break
+			return &SyntaxError{int64(at + i), "string that is not valid UTF-8"}
 		}
 		i += n
 	}
-	return &SyntaxError{int64(at + i), "string that is not valid UTF-8"}
 }
 
 // convertStrings is the slow way for a vector with strings that are not UTF-8.
@@ -168,21 +157,24 @@ func (d *decoder) char(flags uint32) (s []byte, na bool, err error) {
 	if s, err = d.take(n, "a string"); err != nil {
 		return nil, false, err
 	}
+	if i := bytes.IndexByte(s, 0); i >= 0 {
+		return nil, false, d.errorAt(at+i, "string with an embedded NUL")
+	}
 	level := flags >> levelShift
 	switch {
 	case level&levelUTF8 != 0:
+		err = invalidUTF8(s, at)
 	case level&levelLatin1 != 0:
 		// R, too, reads latin1 as Windows-1252, its superset
-		s, err = decodeText(charmap.Windows1252, s)
+		s, err = d.convert(charmap.Windows1252, s, at)
 	case level&levelBytes != 0:
-		return nil, false, d.errorAt(at, `string marked as "bytes", which is not text; in R, enc2utf8() or iconv() it`)
+		err = d.errorAt(at, `string marked as "bytes", which is not text; in R, enc2utf8() or iconv() it`)
 	case level&levelASCII == 0 && d.native != nil:
-		s, err = decodeText(d.native, s)
+		s, err = d.convert(d.native, s, at)
+	default:
+		err = invalidUTF8(s, at)
 	}
 	if err != nil {
-		return nil, false, d.errorAt(at, "string cannot be converted to UTF-8: %v", err)
-	}
-	if err := d.textError(s, at); err != nil {
 		return nil, false, err
 	}
 	if flags&flagAttrs != 0 {
@@ -192,11 +184,15 @@ func (d *decoder) char(flags uint32) (s []byte, na bool, err error) {
 	return s, na, nil
 }
 
-func decodeText(enc encoding.Encoding, s []byte) ([]byte, error) {
+func (d *decoder) convert(enc encoding.Encoding, s []byte, at int) ([]byte, error) {
 	if isASCII(s) {
 		return s, nil
 	}
-	return enc.NewDecoder().Bytes(s)
+	u, err := enc.NewDecoder().Bytes(s)
+	if err != nil {
+		return nil, d.errorAt(at, "string cannot be converted to UTF-8: %v", err)
+	}
+	return u, nil
 }
 
 // nativeEncoding is the encoding that a version 3 header names, nil for UTF-8.

@@ -2,6 +2,7 @@ package rdata
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"slices"
 	"unsafe"
@@ -117,6 +118,9 @@ func (e *Encoder) symbol(name string) error {
 	if ref, ok := e.symbols[name]; ok {
 		e.reference(ref)
 		return nil
+	}
+	if name == "" {
+		return errors.New("a symbol without a name")
 	}
 	b := unsafe.Slice(unsafe.StringData(name), len(name))
 	if _, err := charFlags(b); err != nil {

@@ -2,7 +2,6 @@ package rdata
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -161,7 +160,7 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 		if int64(len(b)) > limit {
 			return nil, &SyntaxError{limit, fmt.Sprintf("more than the limit of %d bytes", limit)}
 		}
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == io.EOF {
 			return b, nil
 		}
 		if err != nil {

@@ -388,15 +388,19 @@ func (t *transcriber) reference(flags uint32) error {
 		return err
 	}
 	def := d.refs[i]
+	size := len(t.e.Buf)
 	if def.code == byte(KindSymbol) {
-		return t.e.symbol(def.name)
+		if err := t.e.symbol(def.name); err != nil {
+			return err
+		}
+		return d.expand(at, int64(len(t.e.Buf)-size))
 	}
 	if ref, ok := t.to[i]; ok {
 		t.e.reference(ref)
 		return nil
 	}
 	// it was defined before the copied part: copy the definition to here
-	p, next, size := d.p, t.next, len(t.e.Buf)
+	p, next := d.p, t.next
 	d.p, t.next = def.off, i
 	if err := t.item(); err != nil {
 		return err
