@@ -2,8 +2,11 @@ package sinks
 
 import (
 	"context"
-	"os"
+	"errors"
+	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -70,24 +73,47 @@ func commit(t testing.TB, s Sink, env *stages.Env, batches ...*stages.Rows) []Pa
 	return parts
 }
 
-func TestSmoke(t *testing.T) {
-	env := testEnv(t, "r1")
-	for name, s := range map[string]Sink{
-		"parquet":     &Parquet{Path: "p"},
-		"partitioned": &Parquet{Path: "q", PartitionBy: []string{"part"}},
-		"single":      &Parquet{Path: "one/x.parquet", Compression: "snappy"},
-		"csv":         &CSV{Path: "c", Header: true},
-		"csv one":     &CSV{Path: "one/x.csv.gz", Header: true},
-		"ndjson":      &NDJSON{Path: "n", PartitionBy: []string{"part"}},
-		"rds":         &RDS{Path: "one/x.rds"},
-	} {
-		parts := commit(t, s, env, rows(t, 0, 0, 1000), rows(t, 0, 1000, 500))
-		for _, p := range parts {
-			t.Logf("%s: %+v", name, p)
+// tree lists the files under dir, relative and sorted; hidden ones too.
+func tree(t testing.TB, dir string) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			rel, _ := filepath.Rel(dir, path)
+			found = append(found, filepath.ToSlash(rel))
 		}
-	}
-	filepath.WalkDir(env.Dir, func(p string, e os.DirEntry, err error) error {
-		t.Log(p)
 		return err
 	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// visible leaves out what readers ignore.
+func visible(t testing.TB, dir string) []string {
+	return slices.DeleteFunc(tree(t, dir), func(path string) bool {
+		name := filepath.Base(path)
+		return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
+	})
+}
+
+func open(t testing.TB, s Sink, env *stages.Env) Writer {
+	t.Helper()
+	w, err := s.Open(context.Background(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Abort() })
+	return w
+}
+
+func must[T any](v T, err error) func(t testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
 }
