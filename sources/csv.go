@@ -16,7 +16,7 @@ import (
 // CSV reads delimited text files. Quoting follows RFC 4180 and encoding/csv:
 // see dialect.
 type CSV struct {
-	Path      Paths             `yaml:"path" required:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .csv and .tsv files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.csv.gz"`
+	Path      Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .csv and .tsv files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.csv.gz"`
 	Header    bool              `yaml:"header" default:"true" doc:"Whether the first record of each file names the columns."`
 	Names     []string          `yaml:"names" doc:"Names of the columns in files without a header (header: false); V1, V2, ... where it is not set."`
 	Columns   []string          `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
@@ -26,7 +26,7 @@ type CSV struct {
 	Quote     string            `yaml:"quote" default:"\"" doc:"What quotes fields: one ASCII character, or the word none."`
 	Comment   string            `yaml:"comment" doc:"Lines that begin with this character are skipped."`
 	Decimal   string            `yaml:"decimal" default:"." enum:".|," doc:"The decimal mark of numbers."`
-	NA        []string          `yaml:"na" default:"[\"\", NA]" doc:"Texts that mean a missing value. In string columns a quoted field is never missing."`
+	NA        []string          `yaml:"na" scalar:"true" default:"[\"\", NA]" doc:"Texts that mean a missing value. In string columns a quoted field is never missing."`
 	Trim      bool              `yaml:"trim" default:"false" doc:"Drop white space around fields that are not quoted. Numbers, dates and booleans never mind it."`
 	Skip      int               `yaml:"skip" default:"0" min:"0" doc:"Lines to drop at the beginning of each file, before the header."`
 	Encoding  string            `yaml:"encoding" default:"utf-8" enum:"utf-8|latin1|windows-1252|utf-16" doc:"Character encoding. A byte order mark of UTF-8 or UTF-16 is recognised and dropped."`
