@@ -54,7 +54,7 @@ type chunker struct {
 	in        *input
 	cutter    cutter
 	maxRecord int
-	pool      *sync.Pool // of *[]byte, shared by the files of one reader
+	pool      *sync.Pool // of *chunk, shared by the files of one reader
 
 	pos     position // after what was handed out
 	line    int64
@@ -68,22 +68,23 @@ func newChunker(in *input, c cutter, maxRecord int, pool *sync.Pool, at position
 	if maxRecord <= 0 {
 		maxRecord = 16 << 20
 	}
-	return &chunker{in: in, cutter: c, maxRecord: maxRecord, pool: pool, pos: at, buf: takeBuffer(pool)}
+	return &chunker{in: in, cutter: c, maxRecord: maxRecord, pool: pool, pos: at}
 }
 
-func takeBuffer(pool *sync.Pool) []byte {
-	if b, ok := pool.Get().(*[]byte); ok {
-		return (*b)[:0]
+// takeChunk gives an empty chunk with the memory of one that was released.
+func takeChunk(pool *sync.Pool) *chunk {
+	if k, ok := pool.Get().(*chunk); ok {
+		*k = chunk{buf: k.buf[:0], records: k.records[:0]}
+		return k
 	}
-	return make([]byte, 0, 4*readBytes)
+	return &chunk{buf: make([]byte, 0, 4*readBytes), records: make([]record, 0, frame.Rows)}
 }
 
 // release gives a chunk's memory back; nothing may point into it any more.
 func (c *chunk) release(pool *sync.Pool) {
 	if cap(c.buf) <= 2*chunkBytes {
-		pool.Put(&c.buf)
+		pool.Put(c)
 	}
-	c.buf = nil
 }
 
 // fill reads more text: as much as there is from the unfinished record on, so
@@ -107,7 +108,8 @@ func (c *chunker) fill(unfinished int) {
 // were complete before an error of the input are handed out before the error.
 func (c *chunker) next(ctx context.Context) (*chunk, error) {
 	c.cutter.reset()
-	out := &chunk{name: c.in.name, line: c.line, records: make([]record, 0, frame.Rows)}
+	out := takeChunk(c.pool)
+	out.name, out.line = c.in.name, c.line
 	at, plain := 0, true
 	for len(out.records) < frame.Rows && at < chunkBytes {
 		if at < len(c.buf) {
@@ -151,7 +153,7 @@ func (c *chunker) next(ctx context.Context) (*chunk, error) {
 
 // take moves the text before at from the chunker to the chunk.
 func (c *chunker) take(out *chunk, at int, plain bool) {
-	rest := append(takeBuffer(c.pool), c.buf[at:]...)
+	rest := append(out.buf[:0], c.buf[at:]...)
 	out.buf, c.buf = c.buf[:at], rest
 	out.final = c.eof && c.err == nil && len(rest) == 0
 	if plain {

@@ -24,6 +24,7 @@ type csvFormat struct {
 	reader     *textReader
 	na         missing
 	transcoded bool // the text is valid UTF-8 by construction
+	factors    bool // the schema has factors
 
 	fileNames []string // the columns of the first file
 	kept      []string // the columns of the schema, in its order
@@ -68,6 +69,7 @@ func (f *csvFormat) settle(ctx context.Context) error {
 	fields := make([]arrow.Field, len(f.kept))
 	for i, name := range f.kept {
 		fields[i] = all.Field(slices.Index(f.fileNames, name))
+		f.factors = f.factors || frame.KindOf(fields[i]) == frame.KindFactor
 	}
 	f.reader.schema = arrow.NewSchema(fields, nil)
 	return nil

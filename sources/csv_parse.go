@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/rpipe-dev/rpipe/frame"
@@ -13,8 +14,31 @@ import (
 // csvParser makes frames of the chunks of one file.
 type csvParser struct {
 	format *csvFormat
-	width  int   // fields of a record
-	take   []int // the field of each column of the schema
+	width  int       // fields of a record
+	take   []int     // the field of each column of the schema
+	bench  sync.Pool // of *workbench
+}
+
+// workbench is memory that one chunk after another is built in: a builder knows
+// from the last frame how much room text takes.
+type workbench struct {
+	builder *frame.Builder
+	spans   []span
+}
+
+// workbench takes one that is free. Builders of factors are not used again:
+// they keep levels, whose order would depend on which goroutine built what.
+func (p *csvParser) workbench() *workbench {
+	if w, ok := p.bench.Get().(*workbench); ok {
+		return w
+	}
+	return &workbench{builder: frame.NewBuilder(p.format.reader.schema)}
+}
+
+func (p *csvParser) putBack(w *workbench) {
+	if !p.format.factors {
+		p.bench.Put(w)
+	}
 }
 
 // blockRows is how many rows are split before their columns are parsed: as many
@@ -72,10 +96,10 @@ func (p *csvParser) parse(k *chunk) (*parsed, error) {
 // build makes a frame of all records; it is of use only if none is bad.
 func (p *csvParser) build(k *chunk) (frame.Frame, []badRow, error) {
 	d := p.format.dialect
-	schema := p.format.reader.schema
-	b := frame.NewBuilderSize(schema, len(k.records))
+	w := p.workbench()
+	b := w.builder
 	valid := p.format.transcoded || utf8.Valid(k.buf)
-	out := fields{buf: k.buf}
+	out := fields{buf: k.buf, spans: w.spans}
 	var bad []badRow
 	for from := 0; from < len(k.records); from += blockRows {
 		block := k.records[from:min(from+blockRows, len(k.records))]
@@ -112,6 +136,8 @@ func (p *csvParser) build(k *chunk) (frame.Frame, []badRow, error) {
 		return nil, firstOfEach(bad), nil
 	}
 	f, err := b.Frame()
+	w.spans = out.spans
+	p.putBack(w)
 	return f, nil, err
 }
 
