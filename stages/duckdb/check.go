@@ -65,7 +65,7 @@ func (c *checker) rowWise(ctx context.Context, e Named, table sqlText) error {
 	var failed *Error
 	if errors.As(err, &failed) && failed.Kind == "Binder" {
 		switch {
-		case strings.Contains(failed.Message, "cannot contain aggregates"):
+		case strings.Contains(failed.Message, "cannot contain aggregates"), strings.Contains(failed.Message, "must appear in the GROUP BY"):
 			failed.Message = "an aggregate function needs all rows, and this expression sees one row at a time"
 		case strings.Contains(failed.Message, "cannot contain window functions"):
 			failed.Message = "a window function needs other rows, and this expression sees one row at a time"

@@ -15,7 +15,7 @@ import (
 type Options struct {
 	Temp    string // directory to spill to, made when it is needed; "" forbids spilling
 	Memory  int64  // bytes that DuckDB's buffers may take; 0 is 512 MiB. The process takes about 130 MB more
-	Threads int    // threads that work on one query; 0 is 1. Queries that run at once have a thread each in any case
+	Threads int    // threads that work on one query; 0 is 1. Queries that run at once have one each in any case. With more than one, DuckDB sometimes loses the reason why a streaming query failed
 }
 
 // DB is a database in memory. Its methods may be called by several goroutines.

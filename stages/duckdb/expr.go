@@ -33,6 +33,9 @@ func (d *DB) Condition(ctx context.Context, in *frame.Schema, expr string) (*Exp
 	if err := d.Parse(e); err != nil {
 		return nil, err
 	}
+	if err := c.rowWise(ctx, e, sqlText{}.add("input")); err != nil {
+		return nil, err
+	}
 	typed, err := c.prepare(ctx, sqlText{}.add("SELECT ").expr(e).add(" FROM input"))
 	if err != nil {
 		return nil, err
@@ -41,9 +44,6 @@ func (d *DB) Condition(ctx context.Context, in *frame.Schema, expr string) (*Exp
 	typed.Close()
 	if frame.KindOf(t) != frame.KindBool {
 		return nil, wrong("", "the condition is of type %s, neither true nor false: compare it with something, as in x > 0", frame.TypeName(t))
-	}
-	if err := c.rowWise(ctx, e, sqlText{}.add("input")); err != nil {
-		return nil, err
 	}
 	return c.expressions(ctx, sqlText{}.add("SELECT CASE WHEN ").expr(e).add(` THEN true ELSE false END AS "condition" FROM input`))
 }

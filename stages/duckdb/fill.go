@@ -2,6 +2,7 @@
 
 package duckdb
 
+// #include <stdlib.h>
 // #include "copy.h"
 import "C"
 
@@ -119,12 +120,13 @@ func (v *view) putStrings(vector b.Vector, from, n int) error {
 	if v.text {
 		text = 1
 	}
+	var thrown *C.char
 	row := C.rpipe_put_strings(vector.Ptr, cends(v.ends[from:]), cchars(v.data),
-		cbytes(v.valid), C.int64_t(v.offset+from), C.int64_t(n), text)
+		cbytes(v.valid), C.int64_t(v.offset+from), C.int64_t(n), text, &thrown)
 	if row >= 0 {
 		return errNotText
 	}
-	return nil
+	return caught(row, thrown)
 }
 
 func (v *view) putLevels(vector b.Vector, from, n int) error {
@@ -134,21 +136,22 @@ func (v *view) putLevels(vector b.Vector, from, n int) error {
 			return err
 		}
 	}
+	var thrown *C.char
 	row := C.rpipe_put_levels(vector.Ptr, cends(v.codes[from:]), C.int64_t(levels), cends(v.ends), cchars(v.data),
-		cbytes(v.valid), C.int64_t(v.offset+from), C.int64_t(n))
+		cbytes(v.valid), C.int64_t(v.offset+from), C.int64_t(n), &thrown)
 	if row >= 0 {
 		return fmt.Errorf("row %d has code %d of %d levels", from+int(row)+1, v.codes[from+int(row)], levels)
 	}
-	return nil
+	return caught(row, thrown)
 }
 
 // putLists copies the child rows that are used to the vector's child, whose
 // entries then point there.
 func (v *view) putLists(vector b.Vector, from, n int) error {
 	first, last := v.ends[from], v.ends[from+n]
-	if b.ListVectorReserve(vector, b.IdxT(last-first)) == b.StateError ||
-		b.ListVectorSetSize(vector, b.IdxT(last-first)) == b.StateError {
-		return errors.New("out of memory for its lists")
+	var thrown *C.char
+	if err := caught(C.rpipe_reserve_list(vector.Ptr, C.uint64_t(last-first), &thrown), thrown); err != nil {
+		return err
 	}
 	entries := unsafe.Slice((*[2]uint64)(b.VectorGetData(vector)), n)
 	for i := range entries {
@@ -156,6 +159,15 @@ func (v *view) putLists(vector b.Vector, from, n int) error {
 		entries[i] = [2]uint64{uint64(start - first), uint64(end - start)}
 	}
 	return v.child.put(b.ListVectorGetChild(vector), int(first), int(last-first))
+}
+
+// caught is the exception that DuckDB threw, if it did.
+func caught(result C.int64_t, thrown *C.char) error {
+	if result != C.RPIPE_FAILED {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(thrown))
+	return parseError(C.GoString(thrown))
 }
 
 var errNotText = errors.New("has text that is not valid UTF-8")

@@ -48,7 +48,7 @@ var everyType = schema("bool bool", "int32 int32", "int64 int64", "double double
 	"bools list<bool>", "ints list<int32>", "longs list<int64>", "doubles list<double>", "strings list<string>",
 	"dates list<date>", "instants list<timestamp[UTC]>")
 
-var texts = []string{"", "a", "twelve bytes", "thirteen byte", "Zürich", "日本語の文字列です", "nul\x00in it", strings.Repeat("long ", 2000), "🙂"}
+var texts = []string{"", "a", "twelve bytes", "thirteen byte", "Zürich", "日本語の文字列です", "nul\x00in it", strings.Repeat("long ", 100), "🙂"}
 
 // random is a frame of n rows of random values, a part of them null.
 func random(r *rand.Rand, s *frame.Schema, n int, nulls float64) frame.Frame {
@@ -145,7 +145,7 @@ func numbers(first, n, groups int) frame.Frame {
 	for i := first; i < first+n; i++ {
 		b.Column(0).AppendInt64(int64(i))
 		b.Column(1).AppendInt32(int32(i % groups))
-		b.Column(2).AppendString(texts[i%len(texts)])
+		b.Column(2).AppendString(texts[i%7])
 	}
 	f, err := b.Frame()
 	if err != nil {

@@ -91,7 +91,7 @@ func (q *Query) readColumns(p b.PreparedStatement) (list string, err error) {
 		f, cast, err := outType(t)
 		b.DestroyLogicalType(&t)
 		if err != nil {
-			return "", &Error{Kind: "Binder", Message: fmt.Sprintf("column %q: %v", name, err), offset: -1}
+			return "", &Error{Kind: "Binder", Name: name, Message: err.Error(), offset: -1}
 		}
 		f.Name = name
 		fields[i] = f

@@ -92,6 +92,8 @@ func (q *Query) run(ctx context.Context, inputs map[string]Input, take func(b.Da
 		return context.Cause(ctx)
 	case failed != nil && cause != nil:
 		return cause
+	case failed != nil && failed.Kind == "INTERRUPT": // and nobody interrupted it
+		failed.Message = "the query failed on one of several threads, and DuckDB lost the reason"
 	case failed != nil:
 		failed.locate(q.sql)
 	}

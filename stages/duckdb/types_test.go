@@ -68,7 +68,7 @@ func TestOutputTypes(t *testing.T) {
 	f("1::BIGINT", "int64", "1")
 	f("18446744073709551615::UBIGINT", "double", "1.8446744073709552e+19")
 	f("170141183460469231731687303715884105727::HUGEINT", "double", "1.7014118346046923e+38")
-	f("sum(x) FROM (VALUES (1), (2)) t(x)", "double", "3")
+	f("(SELECT sum(x) FROM (VALUES (1), (2)) t(x))", "double", "3")
 	f("1.25", "double", "1.25")
 	f("1.5::FLOAT", "double", "1.5")
 	f("'a'::ENUM('a', 'b')", "string", "a")
@@ -76,8 +76,8 @@ func TestOutputTypes(t *testing.T) {
 	f("'101'::BIT", "string", "101")
 	f("NULL", "int32", array.NullValueStr)
 	f("DATE '2024-02-29'", "date", "2024-02-29")
-	f("TIMESTAMP '2024-02-29 12:00:00.123456'", "timestamp", "2024-02-29 12:00:00.123456")
-	f("TIMESTAMP_NS '2024-02-29 12:00:00.123456789'", "timestamp", "2024-02-29 12:00:00.123456")
+	f("TIMESTAMP '2024-02-29 12:00:00.123456'", "timestamp", "2024-02-29T12:00:00.123456")
+	f("TIMESTAMP_NS '2024-02-29 12:00:00.123456789'", "timestamp", "2024-02-29T12:00:00.123456")
 	f("TIMESTAMPTZ '2024-02-29 12:00:00+02'", "timestamp[UTC]", "2024-02-29T10:00:00Z")
 	f("hour(TIMESTAMPTZ '2024-02-29 12:00:00+02' AT TIME ZONE 'Europe/Berlin')", "int64", "11")
 	f("TIME '01:00:00.5'", "hms", "3600.5")
@@ -90,7 +90,6 @@ func TestOutputTypes(t *testing.T) {
 	f("[[1], [2, 3]]", "json", "[[1],[2,3]]")
 	f("[{'a': 1}]", "json", `[{"a":1}]`)
 	f("'a'::BLOB", "binary", "YQ==")
-	f("'x' AS \"odd \"\"name\"", "string", "x")
 }
 
 // Lists whose elements do not follow one another in DuckDB's memory.

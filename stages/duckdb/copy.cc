@@ -1,12 +1,33 @@
 //go:build cgo
 
+// DuckDB's C functions that allocate memory of a query throw when its limit is
+// reached. Here the exception is caught: in C or Go frames it would end the
+// process.
+
 #include "copy.h"
 
-#include <string.h>
+#include <cstring>
+#include <exception>
 
-extern void duckdb_unsafe_vector_assign_string_element_len(void *vector, uint64_t index, const char *data,
-                                                           uint64_t length);
-extern void *duckdb_vector_get_data(void *vector);
+extern "C" {
+void duckdb_unsafe_vector_assign_string_element_len(void *vector, uint64_t index, const char *data,
+                                                    uint64_t length);
+void *duckdb_vector_get_data(void *vector);
+int duckdb_list_vector_reserve(void *vector, uint64_t capacity);
+int duckdb_list_vector_set_size(void *vector, uint64_t size);
+}
+
+template <typename Work>
+static int64_t catching(char **error, Work work) {
+	try {
+		return work();
+	} catch (const std::exception &e) {
+		*error = strdup(e.what());
+	} catch (...) {
+		*error = strdup("unknown exception");
+	}
+	return RPIPE_FAILED;
+}
 
 static inline int bit(const uint8_t *bits, int64_t i) { return (bits[i >> 3] >> (i & 7)) & 1; }
 
@@ -41,9 +62,9 @@ static inline void assign(void *vector, rpipe_string *out, int64_t at, const cha
 		duckdb_unsafe_vector_assign_string_element_len(vector, at, data, length);
 		return;
 	}
-	out[at].length = length;
-	memset(out[at].value.inlined, 0, 12);
-	memcpy(out[at].value.inlined, data, length);
+	out[at].inlined.length = length;
+	memset(out[at].inlined.data, 0, 12);
+	memcpy(out[at].inlined.data, data, length);
 }
 
 // starts_inside tells that a text begins in the middle of a character. Together
@@ -52,39 +73,51 @@ static inline int starts_inside(const char *data, int32_t length) {
 	return length > 0 && ((uint8_t)data[0] & 0xC0) == 0x80;
 }
 
-// rpipe_put_strings returns -1, or the row that is not UTF-8 where text is set.
+// The row that is wrong is one that is not UTF-8, where text is set.
 int64_t rpipe_put_strings(void *vector, const int32_t *ends, const char *data,
-                          const uint8_t *bits, int64_t off, int64_t n, int text) {
-	rpipe_string *out = duckdb_vector_get_data(vector);
-	for (int64_t i = 0; i < n; i++) {
-		if (bits && !bit(bits, off + i)) {
-			continue;
+                          const uint8_t *bits, int64_t off, int64_t n, int text, char **error) {
+	rpipe_string *out = static_cast<rpipe_string *>(duckdb_vector_get_data(vector));
+	return catching(error, [&]() -> int64_t {
+		for (int64_t i = 0; i < n; i++) {
+			if (bits && !bit(bits, off + i)) {
+				continue;
+			}
+			const char *start = data + ends[i];
+			int32_t length = ends[i + 1] - ends[i];
+			if (text && starts_inside(start, length)) {
+				return i;
+			}
+			assign(vector, out, i, start, length);
 		}
-		const char *start = data + ends[i];
-		int32_t length = ends[i + 1] - ends[i];
-		if (text && starts_inside(start, length)) {
-			return i;
-		}
-		assign(vector, out, i, start, length);
-	}
-	return -1;
+		return RPIPE_DONE;
+	});
 }
 
-// rpipe_put_levels returns -1, or the row whose code has no level.
+// The row that is wrong is one whose code has no level.
 int64_t rpipe_put_levels(void *vector, const int32_t *codes, int64_t levels, const int32_t *ends,
-                         const char *data, const uint8_t *bits, int64_t off, int64_t n) {
-	rpipe_string *out = duckdb_vector_get_data(vector);
-	for (int64_t i = 0; i < n; i++) {
-		if (bits && !bit(bits, off + i)) {
-			continue;
+                         const char *data, const uint8_t *bits, int64_t off, int64_t n, char **error) {
+	rpipe_string *out = static_cast<rpipe_string *>(duckdb_vector_get_data(vector));
+	return catching(error, [&]() -> int64_t {
+		for (int64_t i = 0; i < n; i++) {
+			if (bits && !bit(bits, off + i)) {
+				continue;
+			}
+			int32_t c = codes[i];
+			if (c < 0 || c >= levels) {
+				return i;
+			}
+			assign(vector, out, i, data + ends[c], ends[c + 1] - ends[c]);
 		}
-		int32_t c = codes[i];
-		if (c < 0 || c >= levels) {
-			return i;
-		}
-		assign(vector, out, i, data + ends[c], ends[c + 1] - ends[c]);
-	}
-	return -1;
+		return RPIPE_DONE;
+	});
+}
+
+int64_t rpipe_reserve_list(void *vector, uint64_t elements, char **error) {
+	return catching(error, [&]() -> int64_t {
+		duckdb_list_vector_reserve(vector, elements);
+		duckdb_list_vector_set_size(vector, elements);
+		return RPIPE_DONE;
+	});
 }
 
 static inline void set_bit(uint8_t *bits, int64_t i, int value) {
@@ -114,11 +147,11 @@ void rpipe_get_bools(uint8_t *bits, int64_t off, const uint8_t *in, int64_t from
 }
 
 int64_t rpipe_string_bytes(const void *in, const uint64_t *valid, int64_t from, int64_t n) {
-	const rpipe_string *s = in;
+	const rpipe_string *s = static_cast<const rpipe_string *>(in);
 	int64_t total = 0;
 	for (int64_t i = from; i < from + n; i++) {
 		if (is_valid(valid, i)) {
-			total += s[i].length;
+			total += s[i].inlined.length;
 		}
 	}
 	return total;
@@ -126,14 +159,15 @@ int64_t rpipe_string_bytes(const void *in, const uint64_t *valid, int64_t from, 
 
 // rpipe_get_strings appends to a column whose last end is ends[0].
 void rpipe_get_strings(char *out, int32_t *ends, const void *in, const uint64_t *valid, int64_t from, int64_t n) {
-	const rpipe_string *s = in;
+	const rpipe_string *s = static_cast<const rpipe_string *>(in);
 	int32_t end = ends[0];
 	for (int64_t i = 0; i < n; i++) {
 		const rpipe_string *v = s + from + i;
 		if (is_valid(valid, from + i)) {
-			memcpy(out, v->length <= 12 ? v->value.inlined : v->value.pointer.data, v->length);
-			out += v->length;
-			end += v->length;
+			uint32_t length = v->inlined.length;
+			memcpy(out, length <= 12 ? v->inlined.data : v->pointer.data, length);
+			out += length;
+			end += length;
 		}
 		ends[i + 1] = end;
 	}
