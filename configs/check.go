@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"maps"
 	"reflect"
 	"strings"
 )
@@ -17,31 +16,35 @@ type check struct {
 func (d *decoder) rules() {
 	for _, c := range d.checks {
 		if checker, ok := c.v.Addr().Interface().(Checker); ok {
-			checker.Check(d.reporter(c, false))
+			d.rule(c, checker.Check, false)
 		}
 	}
 	for _, c := range d.checks {
 		if warner, ok := c.v.Addr().Interface().(Warner); ok {
-			warner.Warn(d.reporter(c, true))
+			d.rule(c, warner.Warn, true)
 		}
 	}
 }
 
-// reporter gives a rule's findings their place. It drops those on what had a
+// rule gives the findings of one rule their place. It drops those on what had a
 // problem before the rule ran, where the rule sees a zero value.
-func (d *decoder) reporter(c check, warning bool) func(field, message, hint string) {
-	failed := maps.Clone(d.failed)
-	return func(field, message, hint string) {
-		if broken(failed, c.path, field) {
+func (d *decoder) rule(c check, run func(report func(field, message, hint string)), warning bool) {
+	var found []string
+	run(func(field, message, hint string) {
+		if broken(d.failed, c.path, field) {
 			return
 		}
 		path := join(c.path, field)
 		problem := d.doc.text.problem(d.placeWithin(c, path), path, message, hint)
 		problem.Warning = warning
 		d.problems = append(d.problems, problem)
-		if !warning {
-			d.failed[path] = true
-		}
+		found = append(found, path)
+	})
+	if warning {
+		return
+	}
+	for _, path := range found {
+		d.failed[path] = true
 	}
 }
 

@@ -50,7 +50,7 @@ func TestFormat(t *testing.T) {
 	f("a:\tx", Position{1, 4}, "p.yaml:1:4: wrong\n    1 | a: x\n      |    ^\n")
 	f("a: \x1b[31m\x07", Position{1, 4}, "p.yaml:1:4: wrong\n    1 | a: ·[31m·\n      |    ^\n")
 	f("a: \xff", Position{1, 4}, "p.yaml:1:4: wrong\n    1 | a: \ufffd\n      |    ^\n")
-	f("a", Position{9, 4}, "p.yaml:9:4: wrong\n")
+	f("a", Position{9, 4}, "p.yaml:1:4: wrong\n    1 | a\n      |  ^\n") // past the end
 	f("a", Position{}, "p.yaml: wrong\n")
 	long := strings.Repeat("x", 300)
 	f(long, Position{1, 4}, "p.yaml:1:4: wrong\n    1 | "+long[:100]+"…\n      |    ^\n")

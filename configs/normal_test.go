@@ -84,7 +84,7 @@ func compareNormalized(t rapid.TB, f *pipelineFile) {
 	}
 	again, problems := read(string(text))
 	if len(problems) > 0 {
-		t.Fatalf("%v\n%s", problems, text)
+		t.Fatalf("%v\n%s\n%q", problems, text, text)
 	}
 	if diff := cmpDiff(f, again); diff != "" {
 		t.Fatalf("%s\n%s", diff, text)

@@ -67,7 +67,7 @@ func (p *parser) read(data []byte) (tree *yaml.Node, ok bool) {
 		p.syntax(err)
 		return nil, false
 	}
-	if len(first.Content) == 0 {
+	if len(first.Content) == 0 || first.Content[0].Tag == "!!null" {
 		p.report(Position{1, 1}, "", "the file is empty", "")
 		return nil, false
 	}
@@ -211,8 +211,14 @@ func (p *parser) syntax(err error) {
 	}
 	at := Position{fault.Mark.Line, fault.Mark.Column}
 	message := "not YAML: " + fault.Message
-	if fault.ContextMsg != "" && fault.ContextMark.Line > 0 && fault.ContextMark.Line != at.Line {
-		message += fmt.Sprintf(" (%s that begins in line %d)", fault.ContextMsg, fault.ContextMark.Line)
+	if begin := fault.ContextMark; begin.Line > 0 && begin.Line != at.Line {
+		message += " (" + fault.ContextMsg
+		if at.Line > p.text.last() {
+			at = Position{begin.Line, begin.Column}
+			message += " that begins here)"
+		} else {
+			message += fmt.Sprintf(" that begins in line %d)", begin.Line)
+		}
 	}
 	if at.Line == 0 {
 		if place, why := p.text.unreadable(); why != "" {

@@ -16,6 +16,8 @@ func TestSyntax(t *testing.T) {
 	}
 	f("", "p.yaml:1:1: the file is empty")
 	f("# nothing\n", "p.yaml:1:1: the file is empty")
+	f("---", "p.yaml:1:1: the file is empty")
+	f("~\n", "p.yaml:1:1: the file is empty")
 	f("---\na: 1\n...\n")
 	f("\ufeffa: 1\n")
 	f("a: 1\r\nb: 2\r\n")
@@ -27,7 +29,8 @@ func TestSyntax(t *testing.T) {
 	f("a: b: c\n", "p.yaml:1:5: not YAML: mapping values are not allowed in this context (a value with a colon and a space in it needs quotes, and keys of one mapping the same indent)")
 	f("a: @x\n", "p.yaml:1:4: not YAML: found character that cannot start any token (a value that begins with @ needs quotes)")
 	f("a: \"C:\\q\"\n", `p.yaml:1:7: not YAML: found unknown escape character (in double quotes \ begins an escape: write \\, or use single quotes)`)
-	f("a: 'x\nb: 2\n", "p.yaml:3:1: not YAML: found unexpected end of stream (while scanning a quoted scalar that begins in line 1)")
+	f("a: 'x\nb: 2\n", "p.yaml:1:4: not YAML: found unexpected end of stream (while scanning a quoted scalar that begins here)")
+	f("a: [1,\nb: 2\n", "p.yaml:1:4: not YAML: did not find expected ',' or ']' (while parsing a flow sequence that begins here)")
 	f("%YAML 1.2\n---\na: 1\n", "p.yaml:1:1: not YAML: found incompatible YAML document (leave the %YAML line out)")
 	f("a: b\nc: \xff\n", "p.yaml:2:4: not UTF-8")
 	f("a: b\nc: \x01\n", "p.yaml:2:4: the control character U+0001 is not allowed")
@@ -86,7 +89,7 @@ func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		"", minimal, everything, "a: &a [*a]\n", "a: {<<: [*a, {}]}\n", "stages: [{batch: , map: }, null, x, [], {split: {stages: [{}]}}]\n",
 		"r: {token: |\n  a\n b}\n", "r: {env: {a: [b], <<: {c: d}}, token: [[x]]}\n", "version: ${V}${\n", "source: {rows: {data: [1, {a: 2}]}}\n",
-		"? - a\n: b\n", "a: 'x\u0085y'\nb: [}", "r: {workers: {min: 9, max: 1}}\n", "\xff", "labels: {'a.b[': ~}\n", "--- 1\n--- 2\n", "r: {niceness: 1e2, seed: -0, share: 1e400}\n",
+		"? - a\n: b\n", "a: 'x\u0085y'\nb: [}", "r: {workers: {min: 9, max: 1}}\n", "\xff", "labels: {'a.b[': ~}\n", "--- 1\n--- 2\n", ": \n0", "---", "r: {niceness: 1e2, seed: -0, share: 1e400}\n",
 	} {
 		f.Add(seed)
 	}

@@ -23,8 +23,10 @@ func newSource(name string, data []byte) *source {
 	return &source{name: name, lines: lines, mask: map[int]int{}}
 }
 
-// problem makes an error at a place of the file.
+// problem makes an error at a place of the file. The YAML library puts what is
+// missing at the end into a line after the last.
 func (s *source) problem(at Position, path, message, hint string) Problem {
+	at.Line = min(at.Line, len(s.lines))
 	return Problem{File: s.name, Line: at.Line, Column: at.Column, Path: path, Message: message, Hint: hint, text: s}
 }
 
@@ -83,6 +85,15 @@ func (s *source) quote(line, column int) (string, int, bool) {
 		text = append(text[:quoteWidth:quoteWidth], '…')
 	}
 	return strings.TrimRight(string(text), " "), column, true
+}
+
+// last is the number of the last line that is not blank.
+func (s *source) last() int {
+	n := len(s.lines)
+	for n > 0 && strings.TrimSpace(s.lines[n-1]) == "" {
+		n--
+	}
+	return n
 }
 
 // unreadable finds the first byte that is not UTF-8, or a control character.
