@@ -104,7 +104,7 @@ func TestRowGroupLimits(t *testing.T) {
 		t.Helper()
 		env := testEnv(t, "r1")
 		p.Path = "x.parquet"
-		commit(t, &p, env, rows(t, 0, 0, 1000), rows(t, 0, 1000, 1000), rows(t, 0, 2000, 500))
+		commit(t, &p, env, rows(0, 0, 1000), rows(0, 1000, 1000), rows(0, 2000, 500))
 		var got []int64
 		for _, g := range openParquet(t, filepath.Join(env.Dir, "x.parquet")).RowGroups() {
 			got = append(got, g.NumRows())

@@ -17,8 +17,7 @@ import (
 
 // rows makes a batch of n rows, numbered from first: id int64, name string (NA
 // each third), part string of three values, score double.
-func rows(t testing.TB, epoch uint64, first, n int) *stages.Rows {
-	t.Helper()
+func rows(epoch uint64, first, n int) *stages.Rows {
 	s := arrow.NewSchema([]arrow.Field{
 		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "name", Type: arrow.BinaryTypes.String, Nullable: true},
@@ -38,7 +37,7 @@ func rows(t testing.TB, epoch uint64, first, n int) *stages.Rows {
 	}
 	f, err := b.Frame()
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return &stages.Rows{Value: f, Rows: n, Epoch: epoch}
 }
