@@ -30,7 +30,7 @@ func (p *Pool) Close() error {
 		c.warmers = nil
 		for len(c.members) > 0 {
 			m := c.members[0]
-			m.interrupt(ErrClosed)
+			m.shut(ErrClosed)
 			p.stop(m)
 		}
 		p.end(c.origin)

@@ -14,7 +14,7 @@ func TestCloseWithLeasesOut(t *testing.T) {
 		l := w.acquire(env, Interactive)
 		result := make(chan error, 1)
 		go func() {
-			_, err := w.p.Do(w.Context(), env, Interactive, &Request{Fun: "block"})
+			_, err := w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "block"})
 			result <- err
 		}()
 		synctest.Wait()
@@ -31,7 +31,7 @@ func TestCloseWithLeasesOut(t *testing.T) {
 		if err := waiter.error(); !errors.Is(err, ErrClosed) {
 			t.Errorf("the waiting one: %v", err)
 		}
-		if _, err := l.Do(w.Context(), &Request{}); !errors.Is(err, ErrClosed) {
+		if _, err := l.Do(w.Context(), &Request{Kind: Call}); !errors.Is(err, ErrClosed) {
 			t.Errorf("a later request on the lease: %v", err)
 		}
 		l.Release()
@@ -152,7 +152,7 @@ func TestRetire(t *testing.T) {
 		if n := len(w.alive()); n != 1 {
 			t.Errorf("%d workers; the idle one should have gone", n)
 		}
-		if _, err := held.Do(w.Context(), &Request{}); err != nil {
+		if _, err := held.Do(w.Context(), &Request{Kind: Call}); err != nil {
 			t.Errorf("the leased one: %v", err)
 		}
 		fresh := w.acquire(env, Interactive)
@@ -176,7 +176,7 @@ func TestReleaseDuringARequestCancelsIt(t *testing.T) {
 		l := w.acquire(environment("a"), Interactive)
 		result := make(chan error, 1)
 		go func() {
-			_, err := l.Do(w.Context(), &Request{Fun: "block"})
+			_, err := l.Do(w.Context(), &Request{Kind: Call, Fun: "block"})
 			result <- err
 		}()
 		synctest.Wait()
@@ -184,10 +184,10 @@ func TestReleaseDuringARequestCancelsIt(t *testing.T) {
 		if err := <-result; !errors.Is(err, errReleased) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := l.Do(w.Context(), &Request{}); !errors.Is(err, errReleased) {
+		if _, err := l.Do(w.Context(), &Request{Kind: Call}); !errors.Is(err, errReleased) {
 			t.Errorf("after Release: %v", err)
 		}
-		if _, err := w.p.Do(w.Context(), environment("a"), Interactive, &Request{}); err != nil {
+		if _, err := w.p.Do(w.Context(), environment("a"), Interactive, &Request{Kind: Call}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -23,9 +23,10 @@ type crew struct {
 	lines   [2]line // who waits, by Priority
 	warmers []*warmer
 
-	claims   int // slots of the budget promised to workers that are not up yet
-	inflight int // of those, the ones being started now
-	starters int // goroutines that work the claims off
+	claims    int // slots of the budget promised to workers that are not up yet
+	inflight  int // of those, the ones being started now
+	starters  int // goroutines that work the claims off
+	launching bool
 
 	launches  backoff
 	crashes   backoff
@@ -81,6 +82,8 @@ type member struct {
 	replaced bool      // its replacement is up
 	expected bool      // its end is our doing, and no crash
 
+	condemned bool // stopped at work for MaxMemory
+
 	nice int // belongs to whoever holds the lease
 
 	mu     sync.Mutex // guards what follows
@@ -88,18 +91,33 @@ type member struct {
 	reason error // why it was interrupted; later requests end with it too
 }
 
-// interrupt ends the request that runs on m and every later one with reason,
-// and reports whether one ran.
-func (m *member) interrupt(reason error) (running bool) {
+// interrupt ends the request that runs on m with reason, and reports whether one
+// ran. Later requests on the same lease end with it too.
+func (m *member) interrupt(reason error) (ran bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.reason == nil {
-		m.reason = reason
+	if m.cancel == nil {
+		return false
 	}
+	m.bar(reason)
+	m.cancel(reason)
+	return true
+}
+
+// shut is interrupt, and also ends the next request where none runs.
+func (m *member) shut(reason error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.bar(reason)
 	if m.cancel != nil {
 		m.cancel(reason)
 	}
-	return m.cancel != nil
+}
+
+func (m *member) bar(reason error) {
+	if m.reason == nil {
+		m.reason = reason
+	}
 }
 
 // dead reports whether m's process has been reaped.

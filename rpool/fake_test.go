@@ -29,6 +29,7 @@ type fakeR struct {
 	lastPid   int
 	procs     []*fakeProcess
 	templates []*fakeTemplate
+	kills     int
 	faults    []string // what must not happen
 }
 
@@ -138,8 +139,8 @@ type fakeProcess struct {
 	ended   bool
 	death   *DiedError
 	nices   []int
-	served  []string // labels
-	stuck   bool     // does not listen to its context: only the ladder ends it
+	served  []string      // labels
+	stuck   time.Duration // how long it ignores its context, until the ladder kills it
 	stopOne sync.Once
 }
 
@@ -189,8 +190,12 @@ func (p *fakeProcess) Do(ctx context.Context, r *Request) (*Reply, error) {
 		}
 		return &Reply{Pid: p.pid}, nil
 	case <-ctx.Done():
-		if p.stuck {
-			p.die(&DiedError{Pid: p.pid, Signal: "SIGKILL"})
+		if p.stuck > 0 {
+			select {
+			case <-time.After(p.stuck):
+				p.die(&DiedError{Pid: p.pid, Signal: "SIGKILL"})
+			case <-p.exited:
+			}
 		}
 		return nil, context.Cause(ctx)
 	case <-p.exited:
@@ -241,6 +246,13 @@ func (p *fakeProcess) Nice(n int) error {
 	}
 	p.nices = append(p.nices, n)
 	return nil
+}
+
+func (p *fakeProcess) kill() {
+	p.f.mu.Lock()
+	p.f.kills++
+	p.f.mu.Unlock()
+	p.die(&DiedError{Pid: p.pid, Signal: "SIGKILL"})
 }
 
 func (p *fakeProcess) Stop() {

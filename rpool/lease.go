@@ -31,6 +31,9 @@ func (l *Lease) Do(ctx context.Context, r *Request) (*Reply, error) {
 	if l.released.Load() {
 		return nil, errReleased
 	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	return l.pool.run(ctx, l.m, r)
 }
 
@@ -40,7 +43,7 @@ func (l *Lease) Release() {
 	if l.released.Swap(true) {
 		return
 	}
-	if len(l.m.turn) > 0 && l.m.interrupt(errReleased) {
+	if l.m.interrupt(errReleased) {
 		l.pool.mu.Lock()
 		l.m.spent = true
 		l.pool.mu.Unlock()
@@ -231,17 +234,24 @@ func (p *Pool) explain(m *member, reason, err error) error {
 // account books a request that ended with err; interrupted says that the pool
 // itself wanted it to end.
 func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err error, interrupted bool) {
-	// Told apart before taking the lock; the common case costs one comparison.
-	clean, deliberate, timeout := true, false, false
+	clean, deliberate, timeout := true, interrupted, false
 	if err != nil {
 		var (
 			condition *ConditionError
 			timedOut  *TimeoutError
+			died      *DiedError
+			size      *FrameSizeError
+			start     *StartError
 		)
 		switch {
 		case errors.As(err, &condition):
 		case errors.As(err, &timedOut):
 			timeout, deliberate = true, true
+		case errors.As(err, &size): // a reply that is too large costs the worker its life
+			deliberate = true
+		case errors.As(err, &died), errors.As(err, &start):
+			// Of the process of an isolated request, if m is alive.
+			clean = !m.dead()
 		case ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())):
 			deliberate = true
 		default:
@@ -257,7 +267,7 @@ func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err e
 	if timeout {
 		c.counts.Timeouts++
 	}
-	m.expected = deliberate || interrupted
+	m.expected = deliberate
 	if !clean || m.replaced || p.o.MaxRequests > 0 && m.served >= p.o.MaxRequests {
 		m.spent = true
 	} else if !deliberate {

@@ -103,6 +103,9 @@ func (p *Pool) Acquire(ctx context.Context, env *Environment, pri Priority) (*Le
 // Do runs one request on a worker of env: Acquire, Lease.Do and Release. Its
 // errors are theirs.
 func (p *Pool) Do(ctx context.Context, env *Environment, pri Priority, r *Request) (*Reply, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	m, err := p.take(ctx, env, pri)
 	if err != nil {
 		return nil, err

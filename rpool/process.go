@@ -22,6 +22,8 @@ type process interface {
 	Nice(n int) error
 	// Stop ends an idle worker: EOF on its FIFO, then the ladder. It returns when it is reaped.
 	Stop()
+	// kill ends the process at once, whatever it does, and returns when it is reaped.
+	kill()
 }
 
 // template is one loaded environment from which workers come.

@@ -105,23 +105,26 @@ func (p *Pool) pollMemory() {
 }
 
 // overMemory replaces m, or stops it where it is at work: the machine would
-// sooner be out of memory than the request done. p.mu is held.
+// sooner be out of memory than the request done. R code gets until the next poll
+// to answer the interrupt, and is killed then. p.mu is held.
 func (p *Pool) overMemory(m *member) {
-	if m.state == idle && m.served == 0 {
+	switch {
+	case m.state == idle && m.served == 0:
 		// Its replacement would be as large, and so on for ever.
 		if !m.crew.toldLarge {
 			m.crew.toldLarge = true
 			p.o.Log.Warn("the environment alone takes more than max_memory: raise it", "environment", m.crew.key, "rss", m.rss, "max_memory", p.o.MaxMemory)
 		}
-		return
-	}
-	if m.doomed != "max_memory" {
-		m.doomed = "max_memory"
-		if m.state == leased && m.interrupt(errOverMemory) {
-			m.spent = true
-			m.crew.counts.OutOfMemory++
-			p.o.Log.Warn("R worker is over max_memory: stopping it", "environment", m.crew.key, "pid", m.proc.Pid(), "rss", m.rss, "max_memory", p.o.MaxMemory)
+	case m.state == leased && m.interrupt(errOverMemory):
+		if m.condemned {
+			p.tasks.Go(m.proc.kill)
+			return
 		}
+		m.condemned, m.spent, m.doomed = true, true, "max_memory"
+		m.crew.counts.OutOfMemory++
+		p.o.Log.Warn("R worker is over max_memory: stopping it", "environment", m.crew.key, "pid", m.proc.Pid(), "rss", m.rss, "max_memory", p.o.MaxMemory)
+	default:
+		m.doomed = "max_memory"
 	}
 }
 

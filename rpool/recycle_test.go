@@ -11,7 +11,7 @@ func TestMaxRequestsIsExact(t *testing.T) {
 	inBubble(t, Options{Max: 2, MaxRequests: 3}, &fakeR{StartTime: 20 * time.Millisecond}, func(t *testing.T, w *world) {
 		env := environment("a")
 		for range 30 {
-			if _, err := w.p.Do(w.Context(), env, Interactive, &Request{}); err != nil {
+			if _, err := w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -36,7 +36,7 @@ func TestReplacementComesFirst(t *testing.T) {
 		}
 		for range 5 {
 			start := time.Now()
-			w.p.Do(w.Context(), env, Interactive, &Request{Fun: "sleep", Timeout: 2 * time.Second})
+			w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "sleep", Timeout: 2 * time.Second})
 			if d := time.Since(start); d != 2*time.Second {
 				t.Errorf("a request of 2s took %v", d)
 			}
@@ -58,7 +58,7 @@ func TestReplacementDoesNotWidenTheBudgetOfLeases(t *testing.T) {
 		if o.lease() != nil {
 			t.Fatal("two leases with Max 1")
 		}
-		held.Do(w.Context(), &Request{})
+		held.Do(w.Context(), &Request{Kind: Call})
 		held.Release()
 		l := o.lease()
 		if l == nil {
@@ -108,7 +108,7 @@ func TestIdleTimeoutCountsOverReplacements(t *testing.T) {
 func TestIdleWorkerOverMaxMemoryIsReplaced(t *testing.T) {
 	inBubble(t, Options{Max: 1, MaxMemory: 100}, &fakeR{RSS: 50}, func(t *testing.T, w *world) {
 		env := environment("a")
-		w.p.Do(w.Context(), env, Interactive, &Request{})
+		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call})
 		w.procs[0].setRSS(200)
 		after(2 * time.Second)
 		alive := w.alive()
@@ -122,19 +122,19 @@ func TestIdleWorkerOverMaxMemoryIsReplaced(t *testing.T) {
 }
 
 func TestBusyWorkerOverMaxMemoryIsStopped(t *testing.T) {
-	f := func(stuck bool) {
+	f := func(stuck time.Duration, kills int) {
 		t.Helper()
 		inBubble(t, Options{Max: 1, MaxMemory: 100}, &fakeR{RSS: 50}, func(t *testing.T, w *world) {
 			env := environment("a")
 			w.acquire(env, Interactive).Release()
 			w.procs[0].stuck = stuck
 			time.AfterFunc(5*time.Second, func() { w.procs[0].setRSS(200) })
-			_, err := w.p.Do(w.Context(), env, Interactive, &Request{Fun: "block"})
+			_, err := w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "block"})
 			var died *DiedError
 			if !errors.As(err, &died) || !died.OutOfMemory || died.RSS != 200 || died.Pid != w.procs[0].pid {
 				t.Fatalf("stuck %v: got %#v", stuck, err)
 			}
-			if _, err := w.p.Do(w.Context(), env, Interactive, &Request{}); err != nil {
+			if _, err := w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call}); err != nil {
 				t.Fatal(err)
 			}
 			if alive := w.alive(); len(alive) != 1 || alive[0] == w.procs[0] {
@@ -143,10 +143,14 @@ func TestBusyWorkerOverMaxMemoryIsStopped(t *testing.T) {
 			if c := w.total(); c.OutOfMemory != 1 {
 				t.Errorf("counted %d times", c.OutOfMemory)
 			}
+			if w.kills != kills {
+				t.Errorf("stuck %v: killed %d times, want %d", stuck, w.kills, kills)
+			}
 		})
 	}
-	f(false)
-	f(true)
+	f(0, 0)
+	f(10*time.Millisecond, 0)
+	f(time.Minute, 1) // not left to the ladder
 }
 
 func TestEnvironmentLargerThanMaxMemoryDoesNotForkForEver(t *testing.T) {
@@ -174,11 +178,11 @@ func TestRequestErrorsKeepTheWorker(t *testing.T) {
 			}
 		})
 	}
-	f(&Request{Fun: "error"}, true)
-	f(&Request{Fun: "timeout", Timeout: time.Second}, true)
-	f(&Request{Fun: "block"}, true) // cancelled
-	f(&Request{Fun: "die"}, false)
-	f(&Request{Fun: "odd"}, false)
+	f(&Request{Kind: Call, Fun: "error"}, true)
+	f(&Request{Kind: Call, Fun: "timeout", Timeout: time.Second}, true)
+	f(&Request{Kind: Call, Fun: "block"}, true) // cancelled
+	f(&Request{Kind: Call, Fun: "die"}, false)
+	f(&Request{Kind: Call, Fun: "odd"}, false)
 }
 
 func TestPanicInARequestDiscardsTheWorker(t *testing.T) {
@@ -189,9 +193,9 @@ func TestPanicInARequestDiscardsTheWorker(t *testing.T) {
 					t.Error("the panic was swallowed")
 				}
 			}()
-			w.p.Do(w.Context(), environment("a"), Interactive, &Request{Fun: "panic"})
+			w.p.Do(w.Context(), environment("a"), Interactive, &Request{Kind: Call, Fun: "panic"})
 		}()
-		if _, err := w.p.Do(w.Context(), environment("a"), Interactive, &Request{}); err != nil {
+		if _, err := w.p.Do(w.Context(), environment("a"), Interactive, &Request{Kind: Call}); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.total().Started; n != 2 {
@@ -207,7 +211,7 @@ func TestDeathUnderALease(t *testing.T) {
 		w.procs[0].die(&DiedError{Pid: w.procs[0].pid, Signal: "SIGKILL"})
 		after(time.Second)
 		var died *DiedError
-		if _, err := l.Do(w.Context(), &Request{}); !errors.As(err, &died) || died.Signal != "SIGKILL" {
+		if _, err := l.Do(w.Context(), &Request{Kind: Call}); !errors.As(err, &died) || died.Signal != "SIGKILL" {
 			t.Errorf("got %v, want how it died", err)
 		}
 		// The dead worker's place is free although its lease is not back.
@@ -227,7 +231,7 @@ func TestACrashLoopDoesNotSpin(t *testing.T) {
 		start, n := time.Now(), 0
 		for time.Since(start) < 10*time.Minute {
 			var died *DiedError
-			if _, err := w.p.Do(w.Context(), env, Interactive, &Request{Fun: "die"}); !errors.As(err, &died) {
+			if _, err := w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "die"}); !errors.As(err, &died) {
 				t.Fatal(err)
 			}
 			n++
@@ -240,12 +244,12 @@ func TestACrashLoopDoesNotSpin(t *testing.T) {
 			t.Errorf("%d tries in 10 minutes: it should not give up", n)
 		}
 		// One success, and the next crash is the first again.
-		if _, err := w.p.Do(w.Context(), env, Interactive, &Request{}); err != nil {
+		if _, err := w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call}); err != nil {
 			t.Fatal(err)
 		}
-		w.p.Do(w.Context(), env, Interactive, &Request{Fun: "die"})
+		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "die"})
 		start = time.Now()
-		w.p.Do(w.Context(), env, Interactive, &Request{})
+		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call})
 		if d := time.Since(start); d > crashBackoff {
 			t.Errorf("replaced after %v; a success should reset the back-off", d)
 		}
@@ -272,14 +276,14 @@ func TestStoppingByTimeoutIsNoCrash(t *testing.T) {
 	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
 		w.acquire(env, Interactive).Release()
-		w.procs[0].stuck = true
+		w.procs[0].stuck = time.Second
 		ctx, cancel := context.WithTimeout(w.Context(), time.Second)
 		defer cancel()
-		if _, err := w.p.Do(ctx, env, Interactive, &Request{Fun: "block"}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.p.Do(ctx, env, Interactive, &Request{Kind: Call, Fun: "block"}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		w.p.Do(w.Context(), env, Interactive, &Request{})
+		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call})
 		if d := time.Since(start); d != 0 {
 			t.Errorf("the next worker came after %v", d)
 		}

@@ -186,7 +186,7 @@ func TestNoEnvironmentStarves(t *testing.T) {
 		for range 6 {
 			go func() {
 				for {
-					if _, err := w.p.Do(ctx, a, Bulk, &Request{Fun: "sleep", Timeout: 100 * time.Millisecond}); err != nil {
+					if _, err := w.p.Do(ctx, a, Bulk, &Request{Kind: Call, Fun: "sleep", Timeout: 100 * time.Millisecond}); err != nil {
 						return
 					}
 				}
@@ -194,7 +194,7 @@ func TestNoEnvironmentStarves(t *testing.T) {
 		}
 		after(5 * time.Second)
 		start := time.Now()
-		if _, err := w.p.Do(w.Context(), b, Bulk, &Request{}); err != nil {
+		if _, err := w.p.Do(w.Context(), b, Bulk, &Request{Kind: Call}); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(start); d > time.Second {
@@ -219,7 +219,7 @@ func TestTwoBusyEnvironmentsTakeTurns(t *testing.T) {
 			env := environment(name)
 			go func() {
 				for {
-					if _, err := w.p.Do(ctx, env, Bulk, &Request{Fun: "sleep", Timeout: 10 * time.Millisecond}); err != nil {
+					if _, err := w.p.Do(ctx, env, Bulk, &Request{Kind: Call, Fun: "sleep", Timeout: 10 * time.Millisecond}); err != nil {
 						return
 					}
 					counts <- name

@@ -70,6 +70,10 @@ func (p *Pool) start(c *crew) bool {
 		return true
 	}
 	if o == nil {
+		if c.launching { // by another of several, when their template died
+			c.starters--
+			return false
+		}
 		p.raise(c)
 		return true
 	}
@@ -103,9 +107,11 @@ func (p *Pool) start(c *crew) bool {
 // raise launches c's template. Everyone who waits for the environment waits for
 // this one launch, and shares its error. p.mu is held, and let go meanwhile.
 func (p *Pool) raise(c *crew) {
+	c.launching = true
 	p.mu.Unlock()
 	t, err := guard(func() (template, error) { return p.launch(p.ctx, c.env, &p.o) })
 	p.mu.Lock()
+	c.launching = false
 	if err != nil {
 		c.counts.LaunchFailures++
 		p.startFailed(c, err, c.launches.fail())
@@ -143,7 +149,7 @@ func (p *Pool) join(c *crew, o *origin, proc process, rss int64) {
 	p.tasks.Go(func() { p.tend(m) })
 	switch old := p.replacing; {
 	case p.closed:
-		m.interrupt(ErrClosed)
+		m.shut(ErrClosed)
 		p.stop(m)
 	case old != nil && old.crew == c && !old.replaced && old.state != gone:
 		p.relieve(old, m)

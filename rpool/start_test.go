@@ -162,7 +162,7 @@ func TestTemplateDeath(t *testing.T) {
 		a := w.acquire(env, Interactive)
 		w.templates[0].exit()
 		synctest.Wait()
-		if _, err := a.Do(w.Context(), &Request{}); err != nil {
+		if _, err := a.Do(w.Context(), &Request{Kind: Call}); err != nil {
 			t.Fatalf("a worker does not need its template: %v", err)
 		}
 		b := w.acquire(env, Interactive)

@@ -9,9 +9,9 @@ import (
 func TestStats(t *testing.T) {
 	inBubble(t, Options{Max: 3, Reserve: 1}, &fakeR{Spawn: true, RSS: 10}, func(t *testing.T, w *world) {
 		env := &Environment{Packages: []string{"stats"}, Sources: []string{"nosuch.R"}}
-		w.p.Do(w.Context(), env, Interactive, &Request{Fun: "sleep", Timeout: 2 * time.Second})
-		w.p.Do(w.Context(), env, Interactive, &Request{Fun: "timeout", Timeout: time.Second})
-		w.p.Do(w.Context(), env, Interactive, &Request{Fun: "error"})
+		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "sleep", Timeout: 2 * time.Second})
+		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "timeout", Timeout: time.Second})
+		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call, Fun: "error"})
 		a, b := w.acquire(env, Bulk), w.acquire(env, Bulk)
 		w.waiting(w.Context(), env, Bulk)
 		s := w.p.Stats()
