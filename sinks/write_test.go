@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -115,4 +117,23 @@ func must[T any](v T, err error) func(t testing.TB) T {
 		}
 		return v
 	}
+}
+
+// noise is a batch of two columns that do not compress.
+func noise(t testing.TB, first, n int) *stages.Rows {
+	t.Helper()
+	s := arrow.NewSchema([]arrow.Field{
+		{Name: "x", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "y", Type: arrow.BinaryTypes.String, Nullable: true},
+	}, nil)
+	b, r := frame.NewBuilder(s), rand.New(rand.NewPCG(1, uint64(first)))
+	for range n {
+		b.Column(0).AppendDouble(r.NormFloat64())
+		b.Column(1).AppendString(strconv.FormatUint(r.Uint64(), 36))
+	}
+	f, err := b.Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stages.Rows{Value: f, Rows: n}
 }
