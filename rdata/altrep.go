@@ -11,14 +11,13 @@ func (d *decoder) altrep(start int, flags uint32) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	read := altrepReaders[class]
-	if read == nil || flags&(levelS4<<levelShift) != 0 {
-		d.refs = d.refs[:refs]
-		return d.opaque(start)
-	}
-	v, err := read(d)
+	v, err := d.altrepState(class)
 	if err != nil {
 		return nil, err
+	}
+	if v == nil || flags&(levelS4<<levelShift) != 0 {
+		d.refs = d.refs[:refs]
+		return d.opaque(start)
 	}
 	at := d.p
 	attrs, err := d.altrepAttributes()
@@ -33,22 +32,24 @@ func (d *decoder) altrep(start int, flags uint32) (Value, error) {
 
 type altrepClass struct{ name, pkg string }
 
-var altrepReaders map[altrepClass]func(*decoder) (Value, error)
-
-func init() { // a variable's initializer may not refer to itself, as wrapped does through value
-	base := func(name string, read func(*decoder) (Value, error)) {
-		altrepReaders[altrepClass{name, "base"}] = read
+// altrepState reads the state of a class of R itself; it is nil for another.
+func (d *decoder) altrepState(class altrepClass) (Value, error) {
+	if class.pkg != "base" {
+		return nil, nil
 	}
-	altrepReaders = make(map[altrepClass]func(*decoder) (Value, error))
-	base("compact_intseq", (*decoder).compactIntegers)
-	base("compact_realseq", (*decoder).compactDoubles)
-	base("deferred_string", (*decoder).deferredString)
-	for _, t := range []string{"integer", "logical", "real", "complex", "raw", "string", "list"} {
-		base("wrap_"+t, (*decoder).wrapped)
+	switch class.name {
+	case "compact_intseq":
+		return d.compactIntegers()
+	case "compact_realseq":
+		return d.compactDoubles()
+	case "deferred_string":
+		return d.deferredString()
+	case "wrap_logical", "wrap_integer", "wrap_real", "wrap_complex", "wrap_raw", "wrap_string", "wrap_list":
+		return d.wrapped()
+	case "mmap_integer", "mmap_real":
+		return nil, d.errMapped()
 	}
-	for _, t := range []string{"mmap_integer", "mmap_real"} {
-		base(t, (*decoder).mmapped)
-	}
+	return nil, nil
 }
 
 // altrepClass reads list(class, package, type).
@@ -168,8 +169,8 @@ func (d *decoder) wrapped() (Value, error) {
 	return v, err
 }
 
-func (d *decoder) mmapped() (Value, error) {
-	return nil, d.errorf("a memory-mapped vector refers to a file and is refused")
+func (d *decoder) errMapped() error {
+	return d.errorf("a memory-mapped vector refers to a file and is refused")
 }
 
 // deferredString reads numbers that R has yet to convert by as.character(),

@@ -56,7 +56,7 @@ func Decompress(r io.Reader, lim *Limits) (io.Reader, Compression, error) {
 	case Bzip2:
 		z = bzip2.NewReader(b)
 	case XZ:
-		z, err = xz.NewReader(b)
+		z, err = xz.NewReader(newXZGuard(b))
 	default:
 		err = nil
 	}
