@@ -68,7 +68,7 @@ func (c candidate) narrow(field []byte) candidate {
 		}
 	}
 	if c&(mayInt32|mayInt64) != 0 {
-		switch v, ok := parseInt(field); {
+		switch v, ok := ParseInt(field); {
 		case !ok:
 			c &^= mayInt32 | mayInt64
 		case v != int64(int32(v)) || v == -1<<31: // R has no such integer
@@ -76,7 +76,7 @@ func (c candidate) narrow(field []byte) candidate {
 		}
 	}
 	if c&mayDouble != 0 {
-		if _, ok := parseDouble(field); !ok {
+		if _, ok := ParseDouble(field); !ok {
 			c &^= mayDouble
 		}
 	}

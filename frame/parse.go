@@ -32,19 +32,19 @@ func (c *Column) ParseText(text []byte) bool {
 		}
 		return ok
 	case KindInt32:
-		v, ok := parseInt(text)
+		v, ok := ParseInt(text)
 		if ok = ok && int64(int32(v)) == v; ok {
 			c.AppendInt32(int32(v))
 		}
 		return ok
 	case KindInt64:
-		v, ok := parseInt(text)
+		v, ok := ParseInt(text)
 		if ok {
 			c.AppendInt64(v)
 		}
 		return ok
 	case KindDouble, KindDifftime:
-		v, ok := parseDouble(text)
+		v, ok := ParseDouble(text)
 		if ok {
 			c.AppendDouble(v)
 		}
@@ -94,9 +94,9 @@ func parseBool(b []byte) (v, ok bool) {
 	return false, false
 }
 
-// parseInt reads an integer as it would be written: no +, no leading zeros, no
+// ParseInt reads an integer as it would be written: no +, no leading zeros, no
 // negative zero.
-func parseInt(b []byte) (int64, bool) {
+func ParseInt(b []byte) (int64, bool) {
 	digits := b
 	if len(b) > 0 && b[0] == '-' {
 		digits = b[1:]
@@ -122,10 +122,10 @@ func parseInt(b []byte) (int64, bool) {
 var exactPowers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
-// parseDouble reads a decimal number, NaN, Inf or -Inf. A number of at most 15
+// ParseDouble reads a decimal number, NaN, Inf or -Inf. A number of at most 15
 // digits is a quotient of two exact doubles, and so correctly rounded (Clinger,
 // "How to Read Floating Point Numbers Accurately", 1990); others go to strconv.
-func parseDouble(b []byte) (float64, bool) {
+func ParseDouble(b []byte) (float64, bool) {
 	i := 0
 	if len(b) > 0 && b[0] == '-' {
 		i = 1
