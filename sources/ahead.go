@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 
@@ -19,6 +20,9 @@ type ahead[T any] struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
+
+// errClosed is what a reader returns after Close.
+var errClosed = errors.New("the reader is closed")
 
 type item[T any] struct {
 	value T
@@ -122,6 +126,7 @@ func (a *ahead[T]) next(ctx context.Context) (T, error) {
 func (a *ahead[T]) close() {
 	a.cancel()
 	a.wg.Wait()
+	a.err = errClosed
 }
 
 func send[T any](ctx context.Context, c chan<- T, v T) bool {

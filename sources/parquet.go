@@ -34,8 +34,8 @@ func (p *Parquet) Check(report func(field, message, hint string)) {
 	}
 }
 
-// Open finds the files and reads the schema of the first; each further one must
-// have the same columns, with types that frame.Conform can make equal.
+// Open finds the files and reads the schemas; all must have the same columns, whose types
+// are widened to what holds all of them.
 func (p *Parquet) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
 	r, err := p.open(ctx, env, from)
 	if err != nil {
@@ -62,12 +62,9 @@ func (p *Parquet) open(ctx context.Context, env *stages.Env, from string) (*parq
 			r.size.Rows = 0
 			break
 		}
-		o, err := r.openFile(f)
-		if err != nil {
+		if err := r.survey(f); err != nil {
 			return nil, err
 		}
-		r.size.Rows += o.NumRows()
-		o.Close()
 	}
 	for _, f := range files {
 		r.size.Bytes += f.size
@@ -77,6 +74,30 @@ func (p *Parquet) open(ctx context.Context, env *stages.Env, from string) (*parq
 	}
 	r.ahead = newAhead(context.WithoutCancel(ctx), env.Parallel, r.produce)
 	return r, nil
+}
+
+// survey takes a file's rows and columns into account.
+func (r *parquetReader) survey(f file) error {
+	columns := r.columns
+	if len(columns) == 0 && r.schema != nil {
+		for _, f := range r.schema.Fields() {
+			columns = append(columns, f.Name)
+		}
+	}
+	p, err := openParquet(f, columns)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	r.size.Rows += p.NumRows()
+	if r.schema == nil {
+		r.schema = p.schema
+		return nil
+	}
+	if r.schema, err = unify(r.schema, p.schema); err != nil {
+		return fmt.Errorf("%s does not have the columns of %s: %w", f.name, r.files[0].name, err)
+	}
+	return nil
 }
 
 // parquetFile is one open file and where its columns come from.
@@ -97,7 +118,7 @@ func openParquet(f file, columns []string) (*parquetFile, error) {
 		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
 	}
 	p := &parquetFile{os: o, name: f.name}
-	if err := caught(func() error { return p.load(columns) }); err != nil {
+	if err := damaged(func() error { return p.load(columns) }); err != nil {
 		o.Close()
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}

@@ -2,12 +2,14 @@ package sources
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/parquet-go/parquet-go"
+	"github.com/sourcegraph/conc/panics"
 
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/stages"
@@ -24,31 +26,81 @@ type parquetReader struct {
 	ahead   *ahead[*Read]
 }
 
-// openFile opens a file and checks its schema against that of those before it.
+// openFile opens a file whose columns must be those of the schema.
 func (r *parquetReader) openFile(f file) (*parquetFile, error) {
-	p, err := openParquet(f, r.columns)
-	if err != nil {
-		return nil, err
+	columns := r.columns
+	if len(columns) == 0 && r.schema != nil {
+		for _, f := range r.schema.Fields() {
+			columns = append(columns, f.Name)
+		}
 	}
-	if r.schema == nil {
-		r.schema = p.schema
-		return p, nil
+	p, err := openParquet(f, columns)
+	if err != nil || r.schema == nil {
+		return p, err
 	}
 	if err := r.agrees(p); err != nil {
 		p.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s does not have the columns of %s: %w", p.name, r.files[0].name, err)
 	}
 	return p, nil
 }
 
+// agrees gives the file's columns the fields of the schema where the type is
+// the same; what else there is must conform.
 func (r *parquetReader) agrees(p *parquetFile) error {
+	if top := p.Root().Columns(); len(r.columns) == 0 && len(top) > len(p.leaves) {
+		for _, c := range top {
+			if !r.schema.HasField(c.Name()) {
+				return fmt.Errorf("column %q is new; name the columns to read with columns", c.Name())
+			}
+		}
+	}
+	fields := p.schema.Fields()
+	for i, want := range r.schema.Fields() {
+		if arrow.TypeEqual(fields[i].Type, want.Type) {
+			fields[i], p.leaves[i].field = want, want
+		}
+	}
+	p.schema = arrow.NewSchema(fields, nil)
 	if p.schema.Equal(r.schema) {
 		return nil
 	}
-	if _, err := frame.Conform(frame.Empty(p.schema), r.schema); err != nil {
-		return fmt.Errorf("%s does not have the columns of %s: %w", p.name, r.files[0].name, err)
+	_, err := frame.Conform(frame.Empty(p.schema), r.schema)
+	return err
+}
+
+// unify widens the schema by one more file's, and joins the levels of factors.
+func unify(a, b *frame.Schema) (*frame.Schema, error) {
+	u, err := frame.Unify(a, b)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	fields := u.Fields()
+	for i, f := range fields {
+		if frame.KindOf(f) != frame.KindFactor {
+			continue
+		}
+		t := newLevelTable(a.Field(i))
+		for _, name := range newLevelTable(b.Field(i)).names {
+			t.code([]byte(name))
+		}
+		levels, err := json.Marshal(t.names)
+		if err != nil {
+			return nil, err
+		}
+		meta := f.Metadata.ToMap()
+		meta[frame.MetaLevels] = string(levels)
+		fields[i].Metadata = arrow.MetadataFrom(meta)
+	}
+	return arrow.NewSchema(fields, nil), nil
+}
+
+// damaged runs f; a panic of the decoder, which trusts what it reads, is an error.
+func damaged(f func() error) (err error) {
+	if p := panics.Try(func() { err = f() }); p != nil {
+		return fmt.Errorf("the file is damaged (%v)", p.Value)
+	}
+	return err
 }
 
 func (r *parquetReader) produce(ctx context.Context, start func(int, job[*Read]) bool) error {
@@ -90,7 +142,7 @@ func (r *parquetReader) readFile(ctx context.Context, p *parquetFile, at positio
 		done.add()
 		if !start(r.depth(p, group), func(ctx context.Context, emit func(*Read) bool) error {
 			defer done.release()
-			if err := r.readGroup(p, group, skip, from, emit); err != nil {
+			if err := damaged(func() error { return r.readGroup(p, group, skip, from, emit) }); err != nil {
 				return fmt.Errorf("parquet: %s: %w", p.name, err)
 			}
 			return nil

@@ -6,4 +6,7 @@ import "github.com/rpipe-dev/rpipe/configs"
 var Table = configs.Table{
 	{Name: "csv", Doc: "Reads delimited text files.", New: func() any { return new(CSV) }},
 	{Name: "parquet", Doc: "Reads Parquet files, row groups in parallel.", New: func() any { return new(Parquet) }},
+	{Name: "rds", Doc: "Reads data frames that R saved with saveRDS.", New: func() any { return new(RDS) }},
+	{Name: "range", Doc: "Makes a column of whole numbers.", New: func() any { return new(Range) }},
+	{Name: "rows", Doc: "Takes rows that are written in the pipeline file.", New: func() any { return new(Rows) }},
 }

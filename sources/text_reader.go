@@ -281,5 +281,6 @@ func (t *textReader) Close() error {
 		t.first.in.close()
 		t.first = nil
 	}
+	t.err = errClosed
 	return nil
 }

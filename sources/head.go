@@ -1,0 +1,41 @@
+package sources
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rpipe-dev/rpipe/frame"
+)
+
+// Head reads the first n rows of a Parquet file, fewer where it has fewer.
+func Head(ctx context.Context, path string, n int) (frame.Frame, error) {
+	p, err := openParquet(file{path: path, name: path}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("parquet: %w", err)
+	}
+	defer p.Close()
+	r := &parquetReader{schema: p.schema}
+	out := frame.Empty(p.schema)
+	for _, g := range p.RowGroups() {
+		if int(out.NumRows()) >= n {
+			break
+		}
+		var joining error
+		err := damaged(func() error {
+			return r.readGroup(p, g, 0, position{}, func(read *Read) bool {
+				more := frame.Slice(read.Frame, 0, min(int(read.Frame.NumRows()), n-int(out.NumRows())))
+				out, joining = frame.Concat(out, more)
+				return joining == nil && int(out.NumRows()) < n && ctx.Err() == nil
+			})
+		})
+		for _, e := range []error{joining, ctx.Err()} {
+			if err == nil {
+				err = e
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parquet: %s: %w", path, err)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,145 @@
+package sources
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/rdata"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// RDS reads data frames that R saved with saveRDS. R's format has no way to
+// read a part: a file is in memory as a whole while its rows are handed out,
+// and the next file is not read before they are.
+type RDS struct {
+	Path    Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files, each a data frame (tibble, data.table) saved with saveRDS. A path may hold * ? [ ] and **; a directory stands for the .rds files in it. A whole file is held in memory at a time." example:"data/flights.rds"`
+	Columns []string `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
+}
+
+var (
+	_ Source          = (*RDS)(nil)
+	_ configs.Checker = (*RDS)(nil)
+)
+
+// Check reports columns that are named twice.
+func (s *RDS) Check(report func(field, message, hint string)) {
+	checkDistinct(s.Columns, "columns", report)
+	if slices.Contains(s.Path, "-") {
+		report("path", "an RDS file cannot be read from standard input", "save it first")
+	}
+}
+
+// Open reads the first file, whose columns the others must have.
+func (s *RDS) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
+	files, err := s.Path.list(env.Dir, ".rds", ".RDS", ".Rds")
+	if err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	at, err := parsePosition(from, files)
+	if err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r := &rdsReader{source: s, files: files, at: at}
+	first, err := r.load(0)
+	if err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	r.schema = first.Schema()
+	for _, f := range files {
+		r.size.Bytes += f.size
+	}
+	if len(files) == 1 {
+		r.size.Rows = first.NumRows()
+	}
+	if at.File > 0 {
+		first = nil
+	}
+	r.ahead = newAhead(context.WithoutCancel(ctx), 1, func(ctx context.Context, start func(int, job[*Read]) bool) error {
+		return r.produce(ctx, start, first)
+	})
+	return r, nil
+}
+
+type rdsReader struct {
+	source *RDS
+	files  []file
+	at     position
+	schema *frame.Schema
+	size   Size
+	ahead  *ahead[*Read]
+}
+
+func (r *rdsReader) load(i int) (frame.Frame, error) {
+	f := r.files[i]
+	v, err := rdata.ReadFile(f.path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
+	}
+	t, err := frame.FromValue(v)
+	if err == nil && len(r.source.Columns) > 0 {
+		t, err = frame.Select(t, r.source.Columns)
+	}
+	if err == nil && r.schema != nil {
+		t, err = frame.Conform(t, r.schema)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	return t, nil
+}
+
+// produce has one job: files are read one after another.
+func (r *rdsReader) produce(ctx context.Context, start func(int, job[*Read]) bool, first frame.Frame) error {
+	start(1, func(ctx context.Context, emit func(*Read) bool) error {
+		at := r.at
+		for ; at.File < len(r.files); at.File, at.Rows = at.File+1, 0 {
+			t := first
+			if first = nil; t == nil {
+				var err error
+				if t, err = r.load(at.File); err != nil {
+					return fmt.Errorf("rds: %w", err)
+				}
+			}
+			at.Path = r.files[at.File].name
+			if at.Rows > t.NumRows() {
+				return fmt.Errorf("rds: resume: %s has %d rows now, fewer than the %d that were read", at.Path, t.NumRows(), at.Rows)
+			}
+			if !r.slices(t, &at, emit) {
+				return nil
+			}
+		}
+		return nil
+	})
+	return nil
+}
+
+// slices emits the rows of one file from at on.
+func (r *rdsReader) slices(t frame.Frame, at *position, emit func(*Read) bool) bool {
+	size, rows := r.files[at.File].size, t.NumRows()
+	for at.Rows < rows {
+		from, to := at.Rows, min(at.Rows+frame.Rows, rows)
+		at.Rows, at.Total = to, at.Total+to-from
+		read := &Read{Frame: frame.Slice(t, int(from), int(to)), Bytes: size*to/rows - size*from/rows, Pos: at.String()}
+		if !emit(read) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *rdsReader) Schema() *frame.Schema                   { return r.schema }
+func (r *rdsReader) Size() Size                              { return r.size }
+func (r *rdsReader) Traits() Traits                          { return Traits{Ordered: true, Replayable: true} }
+func (r *rdsReader) Next(ctx context.Context) (*Read, error) { return r.ahead.next(ctx) }
+
+// Close waits for a file that is being read: that cannot be interrupted.
+func (r *rdsReader) Close() error {
+	r.ahead.close()
+	return nil
+}
