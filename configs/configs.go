@@ -40,6 +40,9 @@
 // ${name} and ${name:default} are replaced after the YAML was parsed, in values
 // and never in keys, and what comes out takes the type of its field: a value
 // cannot add keys or change the structure. See [Variables].
+//
+// Aliases and merge keys work as YAML has them. Keys at the top of a file that
+// begin with x- are passed over: a place for what aliases refer to.
 package configs
 
 import "reflect"
@@ -62,7 +65,8 @@ type Union interface{ Components() Table }
 
 // Checker is implemented by config structs with rules that tags cannot say. It
 // runs after decoding and defaults, has no side effects, and reports every
-// problem. Field is the yaml name of one of the struct's own fields ("" is the
+// problem. Fields that did not decode have their zero value, a component none.
+// Field is the yaml name of one of the struct's own fields ("" is the
 // struct itself), or a path below it such as retry.max or columns[1]. Reports on
 // a field that already has a problem are dropped.
 type Checker interface {

@@ -189,7 +189,7 @@ func (d *decoder) value(n *node, path string, place Position, v reflect.Value, f
 	case t.Kind() == reflect.Slice:
 		d.list(n, path, v, f)
 	case t.Kind() == reflect.Map:
-		d.table(n, path, v, f)
+		d.mapOf(n, path, v, f)
 	default:
 		d.scalar(n, path, v)
 	}
@@ -204,101 +204,4 @@ func (d *decoder) afford(n *node, path string) bool {
 		d.report(n.at, path, "the file has too many values", "are aliases nested?")
 	}
 	return d.budget >= 0
-}
-
-func (d *decoder) list(n *node, path string, v reflect.Value, f *field) {
-	items := n.items
-	switch {
-	case n.kind == null:
-		return
-	case n.kind == scalar && f.single:
-		items = []*node{n}
-	case n.kind != list:
-		hint := ""
-		if n.kind == scalar && !isStructure(v.Type().Elem()) {
-			hint = "put it into brackets"
-			if !secret(v.Type()) {
-				hint = "write [" + n.text + "]"
-			}
-		}
-		d.report(n.at, path, "must be a list, not "+n.String(), hint)
-		return
-	}
-	element := *f
-	element.min, element.max, element.required = "", "", false
-	out := reflect.MakeSlice(v.Type(), len(items), len(items))
-	for i, it := range items {
-		here := item(path, i)
-		if n.kind == scalar {
-			here = path
-		}
-		if it.kind == null && !it.bad && v.Type().Elem() != anyType {
-			d.report(it.at, here, "is empty", "quote it if the text "+quoteNull(it)+" is meant")
-			continue
-		}
-		d.value(it, here, it.at, out.Index(i), &element)
-	}
-	v.Set(out)
-}
-
-func quoteNull(n *node) string {
-	if n.text == "" {
-		return `""`
-	}
-	return `"` + n.text + `"`
-}
-
-func isStructure(t reflect.Type) bool { return nested(t) != nil }
-
-// isStruct tells whether the key of such a field, without a value, stands for a
-// struct with its defaults.
-func isStruct(t reflect.Type) bool {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t.Kind() == reflect.Struct && nested(t) != nil
-}
-
-// table decodes a map with string keys.
-func (d *decoder) table(n *node, path string, v reflect.Value, f *field) {
-	if n.kind != mapping {
-		d.report(n.at, path, "must be a mapping of names to values, not "+n.String(), "")
-		return
-	}
-	element := *f
-	element.min, element.max, element.required = "", "", false
-	out := reflect.MakeMap(v.Type())
-	for _, e := range n.entries {
-		x := reflect.New(v.Type().Elem()).Elem()
-		if e.value.kind == null && !e.value.bad && !isStructure(x.Type()) && x.Type() != anyType {
-			d.report(e.at, below(path, e.key), "is empty", "")
-			continue
-		}
-		d.value(e.value, below(path, e.key), e.at, x, &element)
-		out.SetMapIndex(reflect.ValueOf(e.key).Convert(v.Type().Key()), x)
-	}
-	v.Set(out)
-}
-
-func (d *decoder) pairs(n *node, path string, v reflect.Value) {
-	if n.kind != mapping {
-		d.report(n.at, path, "must be a mapping of names to values, not "+n.String(), "")
-		return
-	}
-	var out Pairs
-	for _, e := range n.entries {
-		here := below(path, e.key)
-		d.doc.places[here] = e.value.at
-		switch {
-		case e.value.bad:
-			d.failed[here] = true
-		case e.value.kind == null:
-			d.report(e.at, here, "is empty", "")
-		case e.value.kind != scalar:
-			d.report(e.value.at, here, "must be a single value, not "+e.value.String(), "")
-		default:
-			out = append(out, Pair{Name: e.key, Value: e.value.text, Quoted: e.value.quoted, Position: e.value.at})
-		}
-	}
-	v.Set(reflect.ValueOf(out))
 }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -185,7 +186,7 @@ labels: {one: 1, two: true}
 }
 
 func TestValuesOfAnyType(t *testing.T) {
-	f, problems := read("version: 1\nsource:\n  rows:\n    data: [{b: 1, a: x}, {b: 2.5, a: '3'}, {b: null, a: true}, [1e3]]\n")
+	f, problems := read("version: 1\nsource:\n  rows:\n    data: [{b: 1, a: x}, {b: 2.5, a: '3'}, {b: null, a: true}, [1e3, -.inf, nan, 1_0]]\n")
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -193,7 +194,7 @@ func TestValuesOfAnyType(t *testing.T) {
 		Object{{"b", int64(1)}, {"a", "x"}},
 		Object{{"b", 2.5}, {"a", "3"}},
 		Object{{"b", nil}, {"a", true}},
-		[]any{int64(1000)},
+		[]any{int64(1000), math.Inf(-1), "nan", "1_0"},
 	}}
 	if diff := cmpDiff(want, f.Source.Use); diff != "" {
 		t.Error(diff)

@@ -13,10 +13,12 @@ import (
 type Variables struct {
 	Flags map[string]string           // from -v name=value; each must be used. They win over Env
 	Env   func(string) (string, bool) // the environment; nil is an empty one
-	Run   map[string]string           // run.id and run.scheduled_time, which nothing else can set
+	Run   map[string]string           // run.id and run.scheduled_time, as far as they are known. Nothing else can set them
 }
 
 const runPrefix = "run."
+
+var runNames = []string{"run.id", "run.scheduled_time"}
 
 // variableName leaves room for nothing that a shell or an R user would write
 // after ${ with another meaning.
@@ -72,11 +74,16 @@ func (x *expansion) lookup(body string) (string, *fault) {
 	}
 	x.seen[name] = true
 	if strings.HasPrefix(name, runPrefix) {
-		if value, ok := x.Run[name]; ok {
+		value, ok := x.Run[name]
+		switch {
+		case ok:
 			return value, nil
+		case !slices.Contains(runNames, name):
+			return "", &fault{"there is no ${" + name + "}", didYouMean(name, runNames, "${", "}")}
+		case !optional:
+			return "", &fault{"${" + name + "} has no value here", "give it a default: ${" + name + ":…}"}
 		}
-		known := slices.Sorted(maps.Keys(x.Run))
-		return "", &fault{"there is no ${" + name + "}", didYouMean(name, known, "${", "}")}
+		return fallback, nil
 	}
 	if value, ok := x.Flags[name]; ok {
 		return value, nil

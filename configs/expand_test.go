@@ -22,6 +22,7 @@ func TestExpand(t *testing.T) {
 	f("${HOST}:${PORT}/x", "db:9/x") // -v wins over the environment
 	f("${day}", "2026-01-02")
 	f("${run.id}", "r1")
+	f("${run.scheduled_time:never}", "never") // this run has none
 	f("${EMPTY}", "")
 	f("[${EMPTY:x}]", "[]") // set to nothing is set
 	f("${NONE:}", "")
@@ -60,7 +61,8 @@ func TestExpand(t *testing.T) {
 	fails("${x + ${HOST}}", "${x + ${HOST} is not a variable")
 	fails(`${NONE:{"a": 1}}`, "the default of ${NONE:…} has a brace in it")
 	fails("${NONE:${HOST}}", "the default of ${NONE:…} has a brace in it")
-	fails("${run.idd}", "there is no ${run.idd}")
+	fails("${run.idd:x}", "there is no ${run.idd}")
+	fails("${run.scheduled_time}", "${run.scheduled_time} has no value here")
 }
 
 func TestVariablesOfAFile(t *testing.T) {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -37,7 +38,7 @@ func guess(n *node) any {
 	if x, ok := integer(n.text); ok {
 		return x
 	}
-	if x, err := strconv.ParseFloat(n.text, 64); err == nil && !strings.ContainsAny(n.text, "_xXpP") {
+	if x, err := strconv.ParseFloat(n.text, 64); err == nil && strings.Trim(n.text, "0123456789.eE+-") == "" {
 		return x
 	}
 	switch n.text {
@@ -45,6 +46,27 @@ func guess(n *node) any {
 		return true
 	case "false":
 		return false
+	case ".inf", "+.inf":
+		return math.Inf(1)
+	case "-.inf":
+		return math.Inf(-1)
+	case ".nan":
+		return math.NaN()
 	}
 	return n.text
+}
+
+// freeNumber writes a number so that guess gives it back, a float too.
+func freeNumber(x float64) string {
+	switch {
+	case math.IsNaN(x):
+		return ".nan"
+	case math.IsInf(x, 1):
+		return ".inf"
+	case math.IsInf(x, -1):
+		return "-.inf"
+	case x == math.Trunc(x) && math.Abs(x) < 1<<63:
+		return strconv.FormatFloat(x, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(x, 'g', -1, 64)
 }

@@ -178,13 +178,16 @@ func pairValue(p Pair) *yaml.Node {
 	return n
 }
 
+// normalAny writes what a field of type any holds.
 func normalAny(x any) *yaml.Node {
-	if x == nil {
+	switch x := x.(type) {
+	case nil:
 		return bare("!!null", "null")
-	}
-	if list, ok := x.([]any); ok {
+	case float64:
+		return bare("!!float", freeNumber(x))
+	case []any:
 		out := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-		for _, it := range list {
+		for _, it := range x {
 			out.Content = append(out.Content, normalAny(it))
 		}
 		return out

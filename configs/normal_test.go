@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -89,4 +90,23 @@ func compareNormalized(t rapid.TB, f *pipelineFile) {
 	if diff := cmpDiff(f, again); diff != "" {
 		t.Fatalf("%s\n%s", diff, text)
 	}
+}
+
+func TestNormalizedKeepsAnyValue(t *testing.T) {
+	scalar := rapid.OneOf(
+		rapid.Just[any](nil),
+		rapid.Map(rapid.Bool(), func(x bool) any { return x }),
+		rapid.Map(rapid.Int64(), func(x int64) any { return x }),
+		rapid.Map(rapid.Float64(), func(x float64) any { return x }),
+		rapid.Map(rapid.Int64(), func(x int64) any { return float64(x) }),
+		rapid.Map(rapid.OneOf(rapid.String(), rapid.StringMatching(`[0-9.eEx+_infna~-]{1,6}`)), func(x string) any { return x }),
+		rapid.SampledFrom([]any{math.Inf(1), math.Inf(-1), "true", "null", "1e3", ".inf", "${N}", "2001-01-01"}),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		row := Object{{"a", scalar.Draw(t, "a")}, {"b.c", rapid.SliceOfN(scalar, 1, 3).Draw(t, "b")}}
+		f := &pipelineFile{Version: 1, Memory: 1 << 20}
+		defaultsOf(f)
+		f.Source.Use = &rowsSource{Data: []any{row, scalar.Draw(t, "c")}}
+		compareNormalized(t, f)
+	})
 }

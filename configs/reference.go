@@ -50,7 +50,7 @@ func (r *reference) section(path, doc string, t reflect.Type) {
 	}
 	fmt.Fprintf(&r.out, "%s %s\n\n", strings.Repeat("#", r.level), heading)
 	if doc != "" {
-		fmt.Fprintf(&r.out, "%s\n\n", doc)
+		fmt.Fprintf(&r.out, "%s\n\n", plainText.Replace(doc))
 	}
 	if s.shorthand != nil {
 		last := path[strings.LastIndex(path, ".")+1:]
@@ -101,7 +101,11 @@ func (r *reference) keys(s *shape, path string) {
 		if f == s.rest {
 			key = "*name*"
 		}
-		fmt.Fprintf(&r.out, "| %s | %s | %s | %s |\n", key, f.typeText(path), f.defaultText(), f.meaning())
+		kind := f.typeText(path)
+		if f == s.rest {
+			kind = restType(f.typ)
+		}
+		fmt.Fprintf(&r.out, "| %s | %s | %s | %s |\n", key, kind, f.defaultText(), f.meaning())
 	}
 	r.out.WriteString("\n")
 }
@@ -112,7 +116,7 @@ func (r *reference) components(s *shape, path string) {
 	}
 	r.out.WriteString("One of:\n\n| Component | What it does |\n| --- | --- |\n")
 	for _, c := range s.table {
-		fmt.Fprintf(&r.out, "| [`%s`](#%s) | %s |\n", c.Name, anchor(below(path, c.Name)), cell(c.Doc))
+		fmt.Fprintf(&r.out, "| [`%s`](#%s) | %s |\n", c.Name, anchor(below(path, c.Name)), prose(c.Doc))
 	}
 	r.out.WriteString("\n")
 }
@@ -134,6 +138,11 @@ func anchor(heading string) string {
 func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text)
 }
+
+// plainText keeps the signs of tags' plain text from being taken for Markdown.
+var plainText = strings.NewReplacer("*", `\*`, "<", `\<`)
+
+func prose(text string) string { return plainText.Replace(cell(text)) }
 
 // code is text as code in a table's cell.
 func code(text string) string {
@@ -163,7 +172,7 @@ func (f *field) defaultText() string {
 }
 
 func (f *field) meaning() string {
-	text := cell(f.doc)
+	text := prose(f.doc)
 	if f.min != "" {
 		text += " At least " + code(f.min) + "."
 	}
@@ -193,6 +202,14 @@ func (f *field) typeText(around string) string {
 		name += ", or one"
 	}
 	return name
+}
+
+// restType is the type of each key that no field has.
+func restType(t reflect.Type) string {
+	if t == pairsType {
+		return "text"
+	}
+	return typeName(t.Elem())
 }
 
 func typeName(t reflect.Type) string {

@@ -153,9 +153,7 @@ func (b *schemas) value(t reflect.Type, f *field) *jsonschema.Schema {
 	case t.Kind() == reflect.Slice:
 		return b.list(t, f)
 	case t.Kind() == reflect.Map:
-		element := *f
-		element.min, element.max = "", ""
-		return &jsonschema.Schema{Type: "object", AdditionalProperties: b.value(t.Elem(), &element),
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: b.value(t.Elem(), f.element()),
 			MinProperties: length(f.min, f.required), MaxProperties: length(f.max, false)}
 	case t.Kind() == reflect.Bool:
 		return either(&jsonschema.Schema{Type: "boolean"}, ref(variableDef))
@@ -168,9 +166,7 @@ func (b *schemas) value(t reflect.Type, f *field) *jsonschema.Schema {
 }
 
 func (b *schemas) list(t reflect.Type, f *field) *jsonschema.Schema {
-	element := *f
-	element.min, element.max, element.required = "", "", false
-	items := b.value(t.Elem(), &element)
+	items := b.value(t.Elem(), f.element())
 	if isStruct(t.Elem()) {
 		items = b.typed(nested(t.Elem()))
 	}

@@ -118,6 +118,13 @@ func newField(name string, f reflect.StructField, index []int) *field {
 	return out
 }
 
+// element is what a list's or map's tags say of each value in it.
+func (f *field) element() *field {
+	e := *f
+	e.min, e.max, e.required = "", "", false
+	return &e
+}
+
 func (s *shape) field(name string) *field {
 	for _, f := range s.fields {
 		if f.name == name {
@@ -165,4 +172,13 @@ func componentShape(c *Component) *shape {
 // isText tells types that read their value from text themselves.
 func isText(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType)
+}
+
+// isStruct tells whether the key of such a field, without a value, stands for a
+// struct with its defaults.
+func isStruct(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct && nested(t) != nil
 }
