@@ -99,3 +99,10 @@ func rightAligned(f arrow.Field) bool {
 	}
 	return false
 }
+
+// Print prints the rows of f as the stdout sink's table.
+func Print(w io.Writer, f frame.Frame) error {
+	t := &table{limit: f.NumRows()}
+	t.add(f)
+	return t.print(w)
+}

@@ -9,7 +9,7 @@ import (
 
 // encodeArgs makes the named list of further arguments that an R function is
 // called with: true and false become logical, numbers double (integer where
-// they are written 5L), anything else character. Nil for none.
+// they are written 5L), anything else, and what is in quotes, character. Nil for none.
 func encodeArgs(args configs.Pairs) ([]byte, error) {
 	if len(args) == 0 {
 		return nil, nil
@@ -17,7 +17,7 @@ func encodeArgs(args configs.Pairs) ([]byte, error) {
 	names := make([]string, len(args))
 	values := make([]rdata.Value, len(args))
 	for i, a := range args {
-		names[i], values[i] = a.Name, argument(a.Value)
+		names[i], values[i] = a.Name, argument(a)
 	}
 	list := &rdata.List{
 		Values: values,
@@ -26,7 +26,11 @@ func encodeArgs(args configs.Pairs) ([]byte, error) {
 	return rdata.AppendItem(nil, list)
 }
 
-func argument(text string) rdata.Value {
+func argument(p configs.Pair) rdata.Value {
+	text := p.Value
+	if p.Quoted {
+		return rdata.NewCharacter([]string{text})
+	}
 	switch text {
 	case "true", "TRUE":
 		return &rdata.Logical{Values: []int32{1}}

@@ -20,12 +20,9 @@ import (
 // gives; an expression that is just a column's name copies it with its levels,
 // zone or unit.
 type DeriveConfig struct {
-	Columns   configs.Pairs `yaml:"columns" required:"true" doc:"Column to expression, in DuckDB's SQL, over the columns of a row. A later expression may use an earlier column." example:"{speed: distance / air_time * 60}"`
+	Columns   configs.Pairs `yaml:",inline" required:"true" doc:"Column to expression, in DuckDB's SQL, over the columns of a row. A later expression may use an earlier column." example:"{speed: distance / air_time * 60}"`
 	SQLErrors `yaml:",inline"`
 }
-
-// Shorthand lets the columns stand for the mapping.
-func (DeriveConfig) Shorthand() string { return "columns" }
 
 // Plan implements Transform.
 func (c *DeriveConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
@@ -77,7 +74,7 @@ func (c *DeriveConfig) apply(f, computed frame.Frame) (frame.Frame, error) {
 	}
 	for i, p := range c.Columns {
 		field, column := computed.Schema().Field(i), computed.Column(i)
-		if from, ok := at[strings.TrimSpace(p.Value)]; ok {
+		if from, ok := at[columnName(p.Value)]; ok {
 			field, column = fields[from], columns[from]
 		}
 		field.Name = p.Name
@@ -90,4 +87,17 @@ func (c *DeriveConfig) apply(f, computed frame.Frame) (frame.Frame, error) {
 	}
 	m := f.Schema().Metadata()
 	return array.NewRecordBatch(arrow.NewSchema(fields, &m), columns, f.NumRows()), nil
+}
+
+// columnName is the name that an expression consists of, if it is one.
+func columnName(expr string) string {
+	expr = strings.TrimSpace(expr)
+	if len(expr) < 2 || expr[0] != '"' || expr[len(expr)-1] != '"' {
+		return expr
+	}
+	inner := expr[1 : len(expr)-1]
+	if strings.Contains(strings.ReplaceAll(inner, `""`, ""), `"`) {
+		return expr // two quoted names and something between them
+	}
+	return strings.ReplaceAll(inner, `""`, `"`)
 }

@@ -94,8 +94,8 @@ func NewRun(ctx context.Context) *Run {
 // Drain asks the source to stop reading; what was read is still delivered.
 func (r *Run) Drain() { r.drain(ErrDrained) }
 
-// Drained reports whether Drain was called, or the run was stopped.
-func (r *Run) Drained() bool { return r.soft.Err() != nil }
+// Drained reports whether Drain was called before the run ended.
+func (r *Run) Drained() bool { return errors.Is(context.Cause(r.soft), ErrDrained) }
 
 // Stop cancels everything with a cause.
 func (r *Run) Stop(cause error) { r.fail(cause) }

@@ -30,11 +30,8 @@ func (c *Select) apply(f frame.Frame) (frame.Frame, error) { return frame.Select
 
 // Rename gives columns other names.
 type Rename struct {
-	Columns configs.Pairs `yaml:"columns" required:"true" doc:"Old name to new name." example:"{dep_delay: delay}"`
+	Columns configs.Pairs `yaml:",inline" required:"true" doc:"Old name to new name." example:"{dep_delay: delay}"`
 }
-
-// Shorthand lets the names stand for the mapping.
-func (Rename) Shorthand() string { return "columns" }
 
 // Plan implements Transform.
 func (c *Rename) Plan(in *frame.Schema) (*frame.Schema, error) {

@@ -1,0 +1,55 @@
+# make demo   sets everything up and scores 336,776 flights with an R model
+# make test   sets everything up and runs all tests
+# make help   the rest
+
+GO      ?= go
+BIN     := bin/rpipe
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# The SQL engine is C++ that is linked in: without cgo, filter and derive are missing.
+export CGO_ENABLED := 1
+
+.PHONY: help demo build setup test test-long race lint vet bench docs fuzz clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: build ## set everything up, and run the example
+	$(BIN) run configs/examples/flights.yaml --head 5
+
+build: setup ## build bin/rpipe
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/rpipe
+	@$(BIN) version | grep -q 'DuckDB' || { echo "make: $(BIN) was built without cgo: install a C++ compiler" >&2; exit 1; }
+
+setup: ## install R and a C++ compiler where they are missing (apt or brew)
+	@tools/setup.sh
+
+test: build ## all tests, with the real R; under 15 minutes
+	$(GO) test -timeout 15m ./...
+
+test-long: build ## the long tests as well: many crashes, large inputs
+	$(GO) test -timeout 60m -tags long ./...
+
+race: setup ## all tests under the race detector
+	$(GO) test -race -timeout 30m ./...
+
+vet: ## go vet, also for the other systems
+	$(GO) vet ./...
+	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
+	CGO_ENABLED=0 GOOS=windows $(GO) build -o /dev/null ./cmd/rpipe
+
+lint: vet ## gofmt, go vet and staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "make: gofmt -w these" >&2; exit 1; }
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+bench: build ## every figure of docs/benchmarks.md
+	bench/run.sh
+
+docs: ## write the generated pages and golden files again
+	$(GO) test ./docs ./pipeline/... ./cmd/... -run 'Docs|Golden|Reference|Script' -update
+
+fuzz: ## each fuzz target for a minute
+	@tools/fuzz.sh 60s
+
+clean: ## remove what was built
+	rm -rf bin out

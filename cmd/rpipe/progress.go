@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/pipeline/view"
+)
+
+// progressLine shows a run while it goes on, on stderr: live on a terminal, a
+// line every few seconds elsewhere, or not at all. Log lines go through it, so
+// that they do not tear the live view.
+type progressLine struct {
+	log  *slog.Logger
+	live *view.Live // nil: plain, or none
+	none bool
+
+	mu   sync.Mutex // guards stderr
+	quit chan struct{}
+	done sync.WaitGroup
+}
+
+func newProgress(mode string, verbose bool) (*progressLine, error) {
+	p := &progressLine{quit: make(chan struct{})}
+	switch mode {
+	case "auto":
+		if term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb" {
+			p.live = view.NewLive(os.Stderr, terminalSize)
+		}
+	case "plain":
+	case "none":
+		p.none = true
+	default:
+		return nil, fmt.Errorf("--progress is auto, plain or none, not %q", mode)
+	}
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	p.log = slog.New(slog.NewTextHandler(logWriter{p}, &slog.HandlerOptions{Level: level}))
+	return p, nil
+}
+
+func terminalSize() (width, height int) {
+	w, h, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || w <= 0 {
+		return 80, 24
+	}
+	return w, h
+}
+
+// start shows r until stop.
+func (p *progressLine) start(r *pipeline.Run) {
+	if p.none {
+		return
+	}
+	every := plainInterval
+	if p.live != nil {
+		every = liveInterval
+	}
+	p.done.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				p.draw(r.Snapshot())
+			case <-p.quit:
+				return
+			}
+		}
+	})
+}
+
+func (p *progressLine) stop() {
+	close(p.quit)
+	p.done.Wait()
+	if p.live != nil {
+		p.live.Clear()
+	}
+}
+
+func (p *progressLine) draw(s pipeline.Snapshot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live != nil {
+		p.live.Draw(s)
+		return
+	}
+	fmt.Fprintln(os.Stderr, view.PlainLine(s))
+}
+
+// logWriter prints log lines above the live view.
+type logWriter struct{ p *progressLine }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if w.p.live != nil {
+		w.p.live.Clear()
+	}
+	return os.Stderr.Write(b)
+}

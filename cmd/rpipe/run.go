@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/pipeline/view"
+	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/sources"
+)
+
+func newRun() *cobra.Command {
+	var vars variables
+	var limit int64
+	var progress string
+	var asJSON, verbose bool
+	var head int
+	c := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Run a pipeline",
+		Long: `Run a pipeline and wait for its end. The output appears when all of it is
+written, and not at all when the run fails.
+
+Ctrl-C (SIGINT, SIGTERM) stops reading and commits what was read; a second one
+stops at once and removes it.
+
+Exit status: 0 done; 1 the run failed; 2 the configuration is wrong; 3 the
+environment is (no R, a directory that cannot be written); 4 done, with rows in
+the dead letter; 130 or 143 interrupted.`,
+		Example: examplesText(`
+			rpipe run flights.yaml
+			rpipe run flights.yaml --limit 1000          # try it on the first rows
+			rpipe run nightly.yaml -v day=2026-11-01     # fills ${day}
+			rpipe run flights.yaml --progress plain --json > report.json`),
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := load(args[0], vars)
+			if err != nil {
+				return err
+			}
+			p, err := newProgress(progress, verbose)
+			if err != nil {
+				return err
+			}
+			report, err := run(c.Context(), f, pipeline.Options{Limit: limit, Log: p.log}, p, asJSON)
+			if report != nil && head > 0 && !asJSON {
+				firstRows(c.Context(), report, head)
+			}
+			return err
+		},
+	}
+	vars.flag(c)
+	c.Flags().Int64Var(&limit, "limit", 0, "read at most this many rows (0: all)")
+	c.Flags().StringVar(&progress, "progress", "auto", "auto, plain (a line every few seconds) or none")
+	c.Flags().IntVar(&head, "head", 0, "print this many rows of the output at the end")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON on stdout")
+	c.Flags().BoolVar(&verbose, "verbose", false, "log more, R warnings included")
+	return c
+}
+
+// load reads a pipeline file and prints its problems, if there are any.
+func load(path string, vars map[string]string) (*pipeline.File, error) {
+	f, problems := pipeline.Load(path, vars)
+	problems.Format(os.Stderr, colored(os.Stderr))
+	if len(problems.Errors()) > 0 {
+		return nil, exitCode(pipeline.ExitConfig)
+	}
+	return f, nil
+}
+
+// run runs f to its end under the signals, draws its progress, and prints its report.
+func run(ctx context.Context, f *pipeline.File, o pipeline.Options, p *progressLine, asJSON bool) (*pipeline.Report, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	started := make(chan *pipeline.Run, 1)
+	first := make(chan os.Signal, 1)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		obey(ctx, signals, started, first, cancel, o.Log)
+	}()
+	r, err := pipeline.Start(ctx, f, o)
+	var report *pipeline.Report
+	if err == nil {
+		started <- r
+		p.start(r)
+		report, err = r.Wait()
+		p.stop()
+	}
+	cancel(nil)
+	<-stopped
+	if report != nil {
+		show(report, asJSON)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rpipe: %v\n", err)
+	}
+	select {
+	case s := <-first:
+		return report, exitCode(128 + int(s.(syscall.Signal)))
+	default:
+	}
+	if code := pipeline.ExitCode(report, err); code != 0 {
+		return report, exitCode(code)
+	}
+	return report, nil
+}
+
+// obey drains the run at the first signal and stops it at the second.
+func obey(ctx context.Context, signals <-chan os.Signal, started <-chan *pipeline.Run, first chan<- os.Signal, cancel context.CancelCauseFunc, log *slog.Logger) {
+	var r *pipeline.Run
+	for n := 1; ; {
+		select {
+		case r = <-started:
+		case s := <-signals:
+			if n == 1 {
+				first <- s
+			}
+			if n == 1 && r != nil {
+				log.Info("stopping: what was read is finished and committed; again to stop at once")
+				r.Drain()
+			} else {
+				cancel(fmt.Errorf("stopped by %v", s))
+			}
+			n++
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func show(r *pipeline.Report, asJSON bool) {
+	if !asJSON {
+		view.Report(os.Stderr, r)
+		return
+	}
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	e.Encode(r)
+}
+
+// firstRows prints the beginning of the first Parquet file that was written.
+func firstRows(ctx context.Context, r *pipeline.Report, n int) {
+	for _, part := range r.Files {
+		if !strings.HasSuffix(part.Path, ".parquet") || part.Rows == 0 {
+			continue
+		}
+		path := filepath.Join(r.Output, filepath.FromSlash(part.Path))
+		f, err := sources.Head(ctx, path, n)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "rpipe: %v\n", err)
+			return
+		}
+		fmt.Printf("\nThe first rows of %s:\n\n", path)
+		if err := sinks.Print(os.Stdout, f); err != nil {
+			fmt.Fprintf(os.Stderr, "rpipe: %v\n", err)
+		}
+		return
+	}
+}
+
+// interval is how often a plain progress line is printed, and a live one redrawn.
+const (
+	plainInterval = 5 * time.Second
+	liveInterval  = 200 * time.Millisecond
+)

@@ -1,0 +1,47 @@
+package pipeline
+
+import (
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/sources"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// Transforms are the components that may stand under stages. Those under source
+// and sink are in sources.Table and sinks.Table.
+var Transforms = configs.Table{
+	{Name: "batch", Doc: "Cuts the stream into batches by rows, bytes or time.", New: func() any { return new(stages.Batcher) }},
+	{Name: "map", Doc: "Calls an R function on each batch.", New: func() any { return new(stages.Map) }},
+	{Name: "filter", Doc: "Keeps the rows for which a SQL expression is true.", New: func() any { return new(stages.FilterConfig) }},
+	{Name: "derive", Doc: "Adds or replaces columns by SQL expressions.", New: func() any { return new(stages.DeriveConfig) }},
+	{Name: "select", Doc: "Keeps some columns.", New: func() any { return new(stages.Select) }},
+	{Name: "rename", Doc: "Gives columns other names.", New: func() any { return new(stages.Rename) }},
+}
+
+// SourceSpec is the source block: one component of sources.Table.
+type SourceSpec struct {
+	Use sources.Source   `yaml:",component"`
+	At  configs.Position `yaml:",position"`
+}
+
+// Components implements configs.Union.
+func (SourceSpec) Components() configs.Table { return sources.Table }
+
+// StageSpec is one entry of stages: one component of Transforms, and a label.
+type StageSpec struct {
+	Name string           `yaml:"name" doc:"A label for logs, metrics and errors. Without it the component's name, with a number where it stands more than once."`
+	Use  stages.Transform `yaml:",component"`
+	At   configs.Position `yaml:",position"`
+}
+
+// Components implements configs.Union.
+func (StageSpec) Components() configs.Table { return Transforms }
+
+// SinkSpec is the sink block: one component of sinks.Table.
+type SinkSpec struct {
+	Use sinks.Sink       `yaml:",component"`
+	At  configs.Position `yaml:",position"`
+}
+
+// Components implements configs.Union.
+func (SinkSpec) Components() configs.Table { return sinks.Table }

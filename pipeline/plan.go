@@ -1,0 +1,111 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/sources"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// Plan is the graph that a file describes, with the columns that cross each
+// edge, as far as they are known before the run.
+type Plan struct {
+	Name     string       `json:"name"`
+	Path     string       `json:"path"`
+	Nodes    []Node       `json:"nodes"`
+	Size     sources.Size `json:"input"`
+	Workers  int          `json:"workers,omitempty"` // R workers at most; 0 where no stage uses R
+	Memory   configs.Size `json:"memory"`
+	problems configs.Problems
+}
+
+// Node is one part of the graph.
+type Node struct {
+	Label     string   `json:"label"`
+	Kind      string   `json:"kind"` // source, stage or sink
+	Component string   `json:"component"`
+	Line      int      `json:"line"`
+	Settings  string   `json:"settings"` // YAML, defaults filled in
+	Out       []Column `json:"columns"`  // nil: not known until the first batch
+	schema    *frame.Schema
+}
+
+// Column is a name and a type, as returns: takes it.
+type Column struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// Plan follows the columns from the source through the stages. It reads the
+// beginning of the input, and changes nothing. The problems are those of Check.
+func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
+	p := &Plan{Name: f.Name, Path: f.Path, Memory: f.Memory}
+	if f.NeedsR() {
+		p.Workers = f.R.Workers.Max
+		if p.Workers == 0 {
+			p.Workers = runtime.NumCPU()
+		}
+		p.problems = append(p.problems, f.missingScripts()...)
+	}
+	schema := p.planSource(ctx, f)
+	for i, s := range f.Stages {
+		out, err := s.Use.Plan(schema)
+		if err != nil {
+			p.problem(f, s.At, fmt.Sprintf("stages[%d]", i), err)
+			out = nil
+		}
+		p.add("stage", f.Labels[i], Transforms.NameOf(s.Use), s.At, s.Use, out)
+		schema = out
+	}
+	p.add("sink", "sink", sinks.Table.NameOf(f.Sink.Use), f.Sink.At, f.Sink.Use, schema)
+	return p, p.problems
+}
+
+// planSource opens the source for its schema and size.
+func (p *Plan) planSource(ctx context.Context, f *File) *frame.Schema {
+	env := &stages.Env{Pipeline: f.Name, Dir: f.Dir(), Parallel: 1, Memory: int64(f.Memory), Log: slog.New(slog.DiscardHandler)}
+	env = env.For("source")
+	defer env.Close()
+	var schema *frame.Schema
+	if r, err := f.Source.Use.Open(ctx, env, ""); err != nil {
+		p.problem(f, f.Source.At, "source", err)
+	} else {
+		schema, p.Size = r.Schema(), r.Size()
+		if err := r.Close(); err != nil {
+			p.problem(f, f.Source.At, "source", err)
+		}
+	}
+	p.add("source", "source", sources.Table.NameOf(f.Source.Use), f.Source.At, f.Source.Use, schema)
+	return schema
+}
+
+func (p *Plan) add(kind, label, component string, at configs.Position, use any, schema *frame.Schema) {
+	n := Node{Label: label, Kind: kind, Component: component, Line: at.Line, schema: schema, Out: columns(schema)}
+	if text, err := configs.Normalized(use); err == nil {
+		n.Settings = string(text)
+	}
+	p.Nodes = append(p.Nodes, n)
+}
+
+func (p *Plan) problem(f *File, at configs.Position, path string, err error) {
+	p.problems = append(p.problems, configs.Problem{
+		File: f.Path, Line: at.Line, Column: at.Column, Path: path, Message: err.Error(),
+	})
+}
+
+func columns(s *frame.Schema) []Column {
+	if s == nil {
+		return nil
+	}
+	cs := make([]Column, s.NumFields())
+	for i, f := range s.Fields() {
+		cs[i] = Column{f.Name, frame.TypeName(f)}
+	}
+	return cs
+}

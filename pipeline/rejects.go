@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// rejects takes the rows that failed: it counts them, writes the dead letter,
+// and settles their origins. Without a dead_letter block it can only count.
+type rejects struct {
+	writer  *sinks.DeadLetterWriter // nil for none
+	parts   []sinks.Part
+	skipped atomic.Int64
+}
+
+func openRejects(ctx context.Context, f *File, env *stages.Env) (*rejects, error) {
+	r := &rejects{}
+	if f.DeadLetter == nil {
+		return r, nil
+	}
+	var err error
+	if r.writer, err = f.DeadLetter.Open(ctx, env); err != nil {
+		return nil, at(f, f.DeadLetterAt(), "dead_letter", err)
+	}
+	return r, nil
+}
+
+// add implements stages.Env.Reject.
+func (r *rejects) add(ctx context.Context, rejected *stages.Rejected) error {
+	switch {
+	case rejected.Drop:
+		rows := int64(1)
+		if rejected.Frame != nil {
+			rows = rejected.Frame.NumRows()
+		}
+		r.skipped.Add(rows)
+	case r.writer == nil:
+		return errors.New("rows were rejected, and the pipeline has no dead_letter block")
+	default:
+		if err := r.writer.Reject(ctx, rejected); err != nil {
+			return err
+		}
+	}
+	if rejected.Batch != nil {
+		rejected.Batch.Settle(nil)
+	}
+	return nil
+}
+
+func (r *rejects) counts() (skipped, dead int64) {
+	if r.writer != nil {
+		dead = r.writer.Rows()
+	}
+	return r.skipped.Load(), dead
+}
+
+func (r *rejects) prepare(ctx context.Context) (err error) {
+	if r.writer != nil {
+		r.parts, err = r.writer.Prepare(ctx, 0)
+	}
+	return err
+}
+
+func (r *rejects) publish(ctx context.Context) error {
+	if r.writer == nil {
+		return nil
+	}
+	return r.writer.Publish(ctx, r.parts)
+}
+
+func (r *rejects) finish(ctx context.Context) error {
+	if r.writer == nil {
+		return nil
+	}
+	return r.writer.Finish(ctx)
+}
+
+func (r *rejects) abort() error {
+	if r.writer == nil {
+		return nil
+	}
+	return r.writer.Abort()
+}

@@ -1,0 +1,129 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/sources"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// Snapshot is where a run stands. The live view, the report and the metrics
+// show the same numbers.
+type Snapshot struct {
+	Pipeline string           `json:"pipeline"`
+	Run      string           `json:"run"`
+	Elapsed  time.Duration    `json:"elapsed_ns"`
+	Input    sources.Size     `json:"input"`
+	Read     sources.Size     `json:"read"` // rows and input bytes so far
+	Stages   []stages.Reading `json:"stages"`
+	Memory   int64            `json:"memory_bytes"` // rows between source and sink
+	Budget   int64            `json:"memory_budget_bytes"`
+	R        *Workforce       `json:"r,omitempty"` // nil where no stage uses R
+	Skipped  int64            `json:"skipped_rows"`
+	Rejected int64            `json:"dead_letter_rows"`
+	Drained  bool             `json:"drained"`
+}
+
+// Workforce is the R workers of a run.
+type Workforce struct {
+	Up       int           `json:"up"`
+	Busy     int           `json:"busy"`
+	Memory   int64         `json:"memory_bytes"` // resident, of those up; shared pages count in each
+	Requests int64         `json:"requests"`
+	BusyTime time.Duration `json:"busy_ns"`
+	Started  int64         `json:"started"`
+	Died     int64         `json:"died"`
+	Forks    bool          `json:"forks"` // workers are forked from a template, not started afresh
+}
+
+func workforce(s rpool.Stats) *Workforce {
+	t := s.Total
+	w := &Workforce{
+		Up: t.Up, Busy: t.Busy, Memory: t.RSS, Requests: t.Requests,
+		BusyTime: t.BusyTime, Started: t.Started, Died: t.Died,
+	}
+	for _, e := range s.Environments {
+		w.Forks = w.Forks || e.Forks
+	}
+	return w
+}
+
+// Report is what a run did.
+type Report struct {
+	Snapshot
+	Bottleneck    string       `json:"bottleneck"` // the stage that worked the largest share of its time
+	DeadLetters   int64        `json:"dead_letters"`
+	DeadLetterDir string       `json:"dead_letter_path,omitempty"`
+	Output        string       `json:"output"` // where the files are
+	Files         []sinks.Part `json:"files"`
+	Error         string       `json:"error,omitempty"`
+}
+
+// Snapshot reads the meters. It is cheap enough to call several times a second.
+func (r *Run) Snapshot() Snapshot {
+	s := Snapshot{
+		Pipeline: r.file.Name, Run: r.id, Elapsed: time.Since(r.started),
+		Input: r.reader.Size(), Drained: r.graph.Drained(),
+	}
+	for _, m := range r.graph.Meters() {
+		s.Stages = append(s.Stages, m.Read())
+	}
+	s.Read = sources.Size{Rows: s.Stages[0].RowsOut, Bytes: r.feed.consumed.Load()}
+	s.Memory, s.Budget = r.ledger.Bytes()
+	s.Skipped, s.Rejected = r.rejects.counts()
+	if r.pool != nil {
+		s.R = workforce(r.pool.Stats())
+	}
+	return s
+}
+
+// Fraction is how much of the input has been read, from 0 to 1; ok is false
+// where the source does not know its size.
+func (s *Snapshot) Fraction() (f float64, ok bool) {
+	switch {
+	case s.Input.Rows > 0:
+		f = float64(s.Read.Rows) / float64(s.Input.Rows)
+	case s.Input.Bytes > 0:
+		f = float64(s.Read.Bytes) / float64(s.Input.Bytes)
+	default:
+		return 0, false
+	}
+	return min(1, f), true
+}
+
+// Remaining is the estimated time to the end, from the rate so far.
+func (s *Snapshot) Remaining() (left time.Duration, ok bool) {
+	f, ok := s.Fraction()
+	if !ok || f <= 0 || s.Elapsed < time.Second {
+		return 0, false
+	}
+	return time.Duration(float64(s.Elapsed) * (1 - f) / f), true
+}
+
+// Bottleneck is the part with the largest utilization.
+func (s *Snapshot) Bottleneck() string {
+	name, most := "", -1.0
+	for _, r := range s.Stages {
+		if u := r.Utilization(); u > most {
+			name, most = r.Name, u
+		}
+	}
+	return name
+}
+
+func (r *Run) report(files []sinks.Part, elapsed time.Duration) *Report {
+	s := r.Snapshot()
+	s.Elapsed = elapsed
+	report := &Report{
+		Snapshot: s, Bottleneck: s.Bottleneck(), DeadLetters: s.Rejected, Files: files,
+	}
+	if w, ok := r.writer.(sinks.Rooted); ok {
+		report.Output = w.Root()
+	}
+	if s.Rejected > 0 {
+		report.DeadLetterDir = r.rejects.writer.Root()
+	}
+	return report
+}

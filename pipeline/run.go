@@ -1,0 +1,228 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/sources"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// Options are what one run adds to its file.
+type Options struct {
+	Limit int64        // rows read at most; 0 is all
+	Log   *slog.Logger // nil discards
+}
+
+// depth is how many batches a channel between two stages holds.
+const depth = 2
+
+// Run is a pipeline that runs. Start makes it, Wait ends it.
+type Run struct {
+	file    *File
+	id      string
+	log     *slog.Logger
+	started time.Time
+	env     *stages.Env
+	pool    *rpool.Pool
+	reader  sources.Reader
+	writer  sinks.Writer
+	rejects *rejects
+	feed    *feed
+	ledger  *stages.Ledger
+	graph   *stages.Run
+	frames  chan struct{} // closed when the graph has ended
+}
+
+// Start opens everything a run needs, and starts it. What fails before the
+// first row is an error that ExitCode tells apart: the configuration (2) or the
+// environment (3). ctx ends the run at once; Drain ends it after what was read.
+func Start(ctx context.Context, f *File, o Options) (*Run, error) {
+	r := &Run{file: f, id: newRunID(), log: o.Log, started: time.Now()}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if err := r.open(ctx, o); err != nil {
+		return nil, errors.Join(err, r.release(false))
+	}
+	return r, nil
+}
+
+// open brings up the parts in the order in which it is cheapest to find out
+// that they cannot be had.
+func (r *Run) open(ctx context.Context, o Options) error {
+	f := r.file
+	temp, err := os.MkdirTemp("", "rpipe-"+r.id+"-")
+	if err != nil {
+		return &EnvironmentError{Err: err}
+	}
+	root := &stages.Env{
+		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: temp,
+		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Log: r.log,
+	}
+	r.env = root.For("")
+	if r.writer, err = f.Sink.Use.Open(ctx, r.env.For("sink")); err != nil {
+		return at(f, f.Sink.At, "sink", err)
+	}
+	if r.rejects, err = openRejects(ctx, f, r.env.For("dead_letter")); err != nil {
+		return err
+	}
+	r.env.Reject = r.rejects.add
+	if r.reader, err = f.Source.Use.Open(ctx, r.env.For("source"), ""); err != nil {
+		return at(f, f.Source.At, "source", err)
+	}
+	if f.NeedsR() {
+		if err := r.openPool(ctx); err != nil {
+			return err
+		}
+	}
+	return r.join(ctx, o)
+}
+
+// openPool starts R and waits for the first worker, so that what is wrong with
+// it is said before anything is read.
+func (r *Run) openPool(ctx context.Context) error {
+	var err error
+	if r.pool, err = rpool.New(r.file.poolOptions(r.log)); err != nil {
+		return &EnvironmentError{Err: err}
+	}
+	r.env.Pool, r.env.R = r.pool, r.file.Environment()
+	if err := r.pool.Warm(ctx, r.env.R, 1); err != nil {
+		return rError(r.file, err)
+	}
+	return nil
+}
+
+// join builds the stages and starts the graph.
+func (r *Run) join(ctx context.Context, o Options) error {
+	f := r.file
+	built := make([]stages.Stage[frame.Frame, frame.Frame], len(f.Stages))
+	for i, s := range f.Stages {
+		var err error
+		if built[i], err = s.Use.Build(r.env.For(f.Labels[i])); err != nil {
+			return at(f, s.At, fmt.Sprintf("stages[%d]", i), err)
+		}
+	}
+	r.ledger = stages.NewLedger(int64(f.Memory), nil)
+	r.feed = &feed{reader: r.reader, ledger: r.ledger, limit: o.Limit}
+	r.graph = stages.NewRun(ctx)
+	edge := stages.From(r.graph, "source", depth, r.feed.run)
+	for i, s := range built {
+		edge = stages.Then(r.graph, f.Labels[i], depth, edge, s)
+	}
+	stages.To(r.graph, "sink", edge, r.write)
+	return nil
+}
+
+// write is the sink's loop.
+func (r *Run) write(ctx context.Context, in <-chan *stages.Rows) error {
+	for {
+		b, ok, err := stages.Receive(ctx, in)
+		if !ok || err != nil {
+			return err
+		}
+		if err := r.writer.Write(ctx, b); err != nil {
+			return stages.At(b, err)
+		}
+		stages.Wrote(ctx, b)
+		b.Settle(nil)
+	}
+}
+
+// Drain asks the run to stop reading and to commit what it has read.
+func (r *Run) Drain() { r.graph.Drain() }
+
+// Wait waits for the end of the run, commits its output, or removes it where
+// the run failed, and releases everything. The report is never nil.
+func (r *Run) Wait() (*Report, error) {
+	err := r.graph.Wait()
+	elapsed := time.Since(r.started)
+	var parts []sinks.Part
+	if err == nil {
+		parts, err = r.commit()
+	}
+	if err == nil {
+		err = r.finish()
+	}
+	report := r.report(parts, elapsed)
+	err = errors.Join(err, r.release(err == nil))
+	if err != nil {
+		report.Files = nil
+		report.Error = err.Error()
+	}
+	return report, err
+}
+
+// commit makes the output visible: the sink's and the dead letter's parts are
+// closed and forced to disk before the first of them is renamed.
+func (r *Run) commit() ([]sinks.Part, error) {
+	ctx := context.Background() // the rows are all there: nothing may interrupt it now
+	parts, err := r.writer.Prepare(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sink: %w", err)
+	}
+	if err := r.rejects.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("dead_letter: %w", err)
+	}
+	if err := r.writer.Publish(ctx, parts); err != nil {
+		return nil, fmt.Errorf("sink: %w", err)
+	}
+	if err := r.rejects.publish(ctx); err != nil {
+		return nil, fmt.Errorf("dead_letter: %w", err)
+	}
+	return parts, nil
+}
+
+func (r *Run) finish() error {
+	ctx := context.Background()
+	if err := r.writer.Finish(ctx); err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	if err := r.rejects.finish(ctx); err != nil {
+		return fmt.Errorf("dead_letter: %w", err)
+	}
+	return nil
+}
+
+// release gives back everything, in the opposite order of open. What was not
+// committed is removed.
+func (r *Run) release(committed bool) error {
+	var errs []error
+	if r.pool != nil {
+		errs = append(errs, r.pool.Close())
+	}
+	if r.reader != nil {
+		if err := r.reader.Close(); err != nil && committed {
+			errs = append(errs, err)
+		}
+	}
+	if r.writer != nil {
+		errs = append(errs, r.writer.Abort()) // of a committed run: nothing is left to remove
+	}
+	if r.rejects != nil {
+		errs = append(errs, r.rejects.abort())
+	}
+	if r.env != nil {
+		r.env.Close()
+		errs = append(errs, os.RemoveAll(r.env.Temp))
+	}
+	return errors.Join(errs...)
+}
+
+// newRunID names a run: its start in UTC and four random bytes, so that names
+// sort by time.
+func newRunID() string {
+	var b [4]byte
+	rand.Read(b[:])
+	return time.Now().UTC().Format("20060102T150405") + "-" + hex.EncodeToString(b[:])
+}

@@ -1,0 +1,83 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/rpipe-dev/rpipe/pipeline"
+)
+
+// maxFiles is how many files a report lists by name.
+const maxFiles = 10
+
+// Report prints what a run did: a line a stage, the bottleneck, the files.
+func Report(w io.Writer, r *pipeline.Report) {
+	verb := "done"
+	switch {
+	case r.Error != "":
+		verb = "failed"
+	case r.Drained:
+		verb = "stopped"
+	}
+	fmt.Fprintf(w, "%s %s in %s (run %s)\n\n", r.Pipeline, verb, span(r.Elapsed), r.Run)
+	t := table{head: []string{"stage", ">rows in", ">rows out", ">bytes out", ">rows/s", ">busy", ">starved", ">blocked", ""}}
+	for i, s := range r.Stages {
+		cells := stageCells(s, i == 0)
+		mark := ""
+		if s.Name == r.Bottleneck {
+			mark = "← bottleneck"
+		}
+		t.add(s.Name, cells[0], cells[1], size(s.BytesOut), cells[2], cells[4], cells[5], cells[6], mark)
+	}
+	for _, line := range t.lines("  ", 0) {
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintln(w)
+	if r.R != nil {
+		fmt.Fprintf(w, "  R: %s\n", rLine(r))
+	}
+	if r.Skipped > 0 {
+		fmt.Fprintf(w, "  skipped: %s rows\n", count(r.Skipped))
+	}
+	if r.DeadLetters > 0 {
+		fmt.Fprintf(w, "  dead letter: %s rows in %s\n", count(r.DeadLetters), r.DeadLetterDir)
+	}
+	files(w, r)
+}
+
+func rLine(r *pipeline.Report) string {
+	how := "spawned"
+	if r.R.Forks {
+		how = "forked"
+	}
+	line := fmt.Sprintf("%s batches, %s of R, %d workers %s", count(r.R.Requests), span(r.R.BusyTime), r.R.Started, how)
+	if r.R.Died > 0 {
+		line += fmt.Sprintf(", %d died", r.R.Died)
+	}
+	return line
+}
+
+// files lists what was written, largest names first come: as the sink made them.
+func files(w io.Writer, r *pipeline.Report) {
+	var rows, bytes int64
+	for _, f := range r.Files {
+		rows += f.Rows
+		bytes += f.Bytes
+	}
+	if r.Error != "" || r.Output == "" {
+		return
+	}
+	unit := "files"
+	if len(r.Files) == 1 {
+		unit = "file"
+	}
+	fmt.Fprintf(w, "  wrote %s rows, %s, in %d %s:\n", count(rows), size(bytes), len(r.Files), unit)
+	for i, f := range r.Files {
+		if i == maxFiles {
+			fmt.Fprintf(w, "    … and %d more\n", len(r.Files)-i)
+			break
+		}
+		fmt.Fprintf(w, "    %s  %s rows, %s\n", path.Join(r.Output, f.Path), count(f.Rows), size(f.Bytes))
+	}
+}

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Installs what rpipe needs to be built and tested, where it is missing: R 3.6 or
+# later with three packages of the tests, and a C++ compiler. apt on Debian and
+# Ubuntu, brew on macOS; anywhere else it says what to install.
+set -eu
+
+packages="bit64 data.table tibble"
+
+have_r() { command -v Rscript >/dev/null 2>&1; }
+have_cc() { command -v "${CXX:-c++}" >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1; }
+have_packages() {
+	Rscript --vanilla -e "for (p in commandArgs(TRUE)) if (!nzchar(system.file(package = p))) quit(status = 1)" $packages >/dev/null 2>&1
+}
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+command -v go >/dev/null 2>&1 || { echo "setup: go is missing: https://go.dev/dl" >&2; exit 1; }
+if have_r && have_cc && have_packages; then exit 0; fi
+
+if command -v apt-get >/dev/null 2>&1; then
+	echo "setup: installing R and a C++ compiler with apt-get"
+	export DEBIAN_FRONTEND=noninteractive
+	as_root apt-get update -qq
+	as_root apt-get install -y -qq --no-install-recommends g++ r-base-core $(printf ' r-cran-%s' $packages) >/dev/null
+elif command -v brew >/dev/null 2>&1; then
+	have_cc || { echo "setup: run  xcode-select --install  for a C++ compiler" >&2; exit 1; }
+	have_r || { echo "setup: installing R with brew"; brew install r; }
+	Rscript -e "install.packages(strsplit('$packages', ' ')[[1]], repos = 'https://cloud.r-project.org')"
+else
+	echo "setup: install R (3.6 or later), the R packages $packages and a C++ compiler, then run make again" >&2
+	exit 1
+fi
+have_r && have_cc && have_packages || { echo "setup: R, its packages or the compiler are still missing" >&2; exit 1; }
