@@ -8,7 +8,7 @@ func didYouMean(word string, among []string, before, after string) string {
 	if near := nearest(word, among); near != "" {
 		return "did you mean " + before + near + after + "?"
 	}
-	if len(among) == 0 || len(among) > 12 {
+	if len(among) == 0 || len(among) > 20 {
 		return ""
 	}
 	return "there is " + before + strings.Join(among, after+", "+before) + after
