@@ -72,7 +72,13 @@ var inGo = map[string]Value{
 	"sorted":      &Integer{Values: []int32{1, 2, 3}},
 	"sorted_real": &Double{Values: []float64{1, 2, 3}},
 	"sorted_text": chars("a", "b"),
-	"wrapped":     &List{Values: []Value{&Double{Values: []float64{1}}, chars("a")}},
+
+	"wrapped_logical": &Logical{Values: []int32{0, 1}},
+	"wrapped_complex": &Complex{Values: []complex128{1i, 2i}},
+	"wrapped_raw":     &Raw{Values: []byte{1, 2}},
+	"wrapped_factor": &Integer{Values: []int32{1, 2}, Attrs: Attributes{
+		{"levels", chars("a", "b")}, {"class", chars("factor")},
+	}},
 }
 
 func int64bits(x int64) float64 { return math.Float64frombits(uint64(x)) }

@@ -37,7 +37,7 @@ var magics = [...]string{Gzip: "\x1f\x8b", Bzip2: "BZh", XZ: "\xfd7zXZ\x00"}
 
 // Decompress finds out how r is compressed and returns what it decompresses to,
 // r itself, buffered, where it is not.
-func Decompress(r io.Reader, lim *Limits) (io.Reader, Compression, error) {
+func Decompress(r io.Reader) (io.Reader, Compression, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
 	start, err := b.Peek(6)
 	if err != nil && err != io.EOF {

@@ -137,7 +137,7 @@ func Encode(w io.Writer, v Value, f Format) error {
 // .rds files are.
 func Decode(r io.Reader, lim *Limits) (Value, error) {
 	l := lim.orDefaults()
-	r, c, err := Decompress(r, &l)
+	r, c, err := Decompress(r)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ marked <- function(s, encoding) {
   Encoding(s) <- encoding
   s
 }
+wrapped <- function(x) .Internal(wrap_meta(x, 1L, TRUE)) # known to be sorted, without NA
 own <- new.env()
 own$x <- 1
 own$self <- own
@@ -85,7 +86,7 @@ catalogue <- list(
   comment = entry(`comment<-`(1:3, "said of it")),
   sequence = entry(1:10),
   sequence_down = entry(10:-3),
-  sequence_real = entry(seq(2^31, length.out = 4)),
+  sequence_real = entry(2^31:(2^31 + 3)),
   sequence_named = entry(structure(1:3, class = "thing")),
   deferred = entry(as.character(c(1:5, NA))),
   deferred_sequence = entry(as.character(3:1)),
@@ -93,5 +94,8 @@ catalogue <- list(
   sorted = entry(sort(c(3L, 1L, 2L))),
   sorted_real = entry(sort(c(3, 1, 2))),
   sorted_text = entry(sort(c("b", "a"))),
-  wrapped = entry(.Internal(wrap_meta(list(1, "a"), NA, FALSE)))
+  wrapped_logical = entry(wrapped(c(FALSE, TRUE))),
+  wrapped_complex = entry(wrapped(c(1i, 2i))),
+  wrapped_raw = entry(wrapped(as.raw(1:2))),
+  wrapped_factor = entry(wrapped(factor(c("a", "b"))))
 )
