@@ -91,7 +91,7 @@ func writeColumn(w *parquet.ColumnWriter, frames []frame.Frame, column int, valu
 	for _, f := range frames {
 		a := f.Column(column)
 		for i := 0; i < a.Len(); i += valuesAtOnce {
-			values = valuesOf(values[:0], a, i, min(i+valuesAtOnce, a.Len()), column)
+			values = valuesOf(values[:0], a, i, min(i+valuesAtOnce, a.Len()))
 			if _, err := w.WriteRowValues(values); err != nil {
 				return err
 			}

@@ -2,133 +2,131 @@ package sinks
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/parquet-go/parquet-go"
 )
 
-// valuesOf appends rows [i, j) of an array as Parquet values of an optional
-// column: a null has definition level 0 and a value 1.
-func valuesOf(dst []parquet.Value, a arrow.Array, i, j, column int) []parquet.Value {
+// Values carry their levels, which say whether something is there. In an
+// optional column a null has definition level 0 and a value 1. The column's
+// number in a value is not read by a ColumnWriter, so it is left out; setting
+// the level in place rather than through Value.Level saves a sixth of the time.
+
+// valuesOf appends rows [i, j) of an array as the values of an optional column.
+func valuesOf(dst []parquet.Value, a arrow.Array, i, j int) []parquet.Value {
 	if l, ok := a.(*array.List); ok {
-		return listValues(dst, l, i, j, column)
+		return listValues(dst, l, i, j)
 	}
-	return leafValues(dst, a, i, j, column, 1)
+	return leafValues(dst, a, i, j, 1)
 }
 
 // leafValues appends values at definition level def and nulls at def-1.
-func leafValues(dst []parquet.Value, a arrow.Array, i, j, column, def int) []parquet.Value {
-	null := parquet.NullValue().Level(0, def-1, column)
-	nulls := a.NullN() > 0
+func leafValues(dst []parquet.Value, a arrow.Array, i, j int, def uint8) []parquet.Value {
+	at := len(dst)
+	dst = slices.Grow(dst, j-i)[:at+j-i]
+	out := dst[at:]
 	switch a := a.(type) {
 	case *array.Boolean:
-		for k := i; k < j; k++ {
-			if nulls && a.IsNull(k) {
-				dst = append(dst, null)
-			} else {
-				dst = append(dst, parquet.BooleanValue(a.Value(k)).Level(0, def, column))
-			}
+		for k := range out {
+			out[k] = parquet.BooleanValue(a.Value(i + k))
+			out[k].SetDefinitionLevel(int(def))
 		}
 	case *array.Int32:
-		return fixedValues(dst, a, a.Int32Values()[i:j], i, parquet.Int32Value, null, def, column)
+		int32Values(out, a.Int32Values()[i:j], def)
 	case *array.Date32:
-		return fixedValues(dst, a, a.Date32Values()[i:j], i, func(v arrow.Date32) parquet.Value { return parquet.Int32Value(int32(v)) }, null, def, column)
+		int32Values(out, a.Date32Values()[i:j], def)
 	case *array.Int64:
-		return fixedValues(dst, a, a.Int64Values()[i:j], i, parquet.Int64Value, null, def, column)
+		int64Values(out, a.Int64Values()[i:j], def)
 	case *array.Timestamp:
-		return fixedValues(dst, a, a.TimestampValues()[i:j], i, func(v arrow.Timestamp) parquet.Value { return parquet.Int64Value(int64(v)) }, null, def, column)
+		int64Values(out, a.TimestampValues()[i:j], def)
 	case *array.Float64:
-		return fixedValues(dst, a, a.Float64Values()[i:j], i, parquet.DoubleValue, null, def, column)
+		for k, v := range a.Float64Values()[i:j] {
+			out[k] = parquet.DoubleValue(v)
+			out[k].SetDefinitionLevel(int(def))
+		}
 	case *array.String:
-		return bytesValues(dst, a, a.ValueOffsets(), a.ValueBytes(), i, j, null, def, column)
+		bytesValues(out, a.ValueOffsets(), a.ValueBytes(), i, def)
 	case *array.Binary:
-		return bytesValues(dst, a, a.ValueOffsets(), a.ValueBytes(), i, j, null, def, column)
+		bytesValues(out, a.ValueOffsets(), a.ValueBytes(), i, def)
 	case *array.Dictionary:
-		return factorValues(dst, a, i, j, null, def, column)
+		factorValues(out, a, i, def)
 	default:
 		panic(fmt.Sprintf("sinks: no Parquet values of %T", a)) // parquetLeaf has refused it
+	}
+	if a.NullN() > 0 {
+		for k := range out {
+			if a.IsNull(i + k) {
+				out[k] = parquet.Value{}
+				out[k].SetDefinitionLevel(int(def - 1))
+			}
+		}
 	}
 	return dst
 }
 
-func fixedValues[T any](dst []parquet.Value, a arrow.Array, values []T, i int, value func(T) parquet.Value, null parquet.Value, def, column int) []parquet.Value {
-	if a.NullN() == 0 {
-		for _, v := range values {
-			dst = append(dst, value(v).Level(0, def, column))
-		}
-		return dst
-	}
+func int32Values[T ~int32](out []parquet.Value, values []T, def uint8) {
 	for k, v := range values {
-		if a.IsNull(i + k) {
-			dst = append(dst, null)
-		} else {
-			dst = append(dst, value(v).Level(0, def, column))
-		}
+		out[k] = parquet.Int32Value(int32(v))
+		out[k].SetDefinitionLevel(int(def))
 	}
-	return dst
+}
+
+func int64Values[T ~int64](out []parquet.Value, values []T, def uint8) {
+	for k, v := range values {
+		out[k] = parquet.Int64Value(int64(v))
+		out[k].SetDefinitionLevel(int(def))
+	}
 }
 
 // bytesValues makes values that point into the array. Its offsets count from
 // the array's whole memory, and data begins at the first of them.
-func bytesValues(dst []parquet.Value, a arrow.Array, offsets []int32, data []byte, i, j int, null parquet.Value, def, column int) []parquet.Value {
-	if a.Len() == 0 {
-		return dst
+func bytesValues(out []parquet.Value, offsets []int32, data []byte, i int, def uint8) {
+	if len(out) == 0 {
+		return
 	}
 	base := offsets[0]
-	nulls := a.NullN() > 0
-	for k := i; k < j; k++ {
-		if nulls && a.IsNull(k) {
-			dst = append(dst, null)
-		} else {
-			dst = append(dst, parquet.ByteArrayValue(data[offsets[k]-base:offsets[k+1]-base]).Level(0, def, column))
-		}
+	for k := range out {
+		out[k] = parquet.ByteArrayValue(data[offsets[i+k]-base : offsets[i+k+1]-base])
+		out[k].SetDefinitionLevel(int(def))
 	}
-	return dst
 }
 
-func factorValues(dst []parquet.Value, a *array.Dictionary, i, j int, null parquet.Value, def, column int) []parquet.Value {
+func factorValues(out []parquet.Value, a *array.Dictionary, i int, def uint8) {
 	levels := a.Dictionary().(*array.String)
 	known := make([]parquet.Value, levels.Len())
-	for k := range known {
-		if levels.IsNull(k) {
-			known[k] = null
-		} else {
-			v := levels.Value(k)
-			known[k] = parquet.ByteArrayValue([]byte(v)).Level(0, def, column)
-		}
+	if levels.Len() > 0 {
+		bytesValues(known, levels.ValueOffsets(), levels.ValueBytes(), 0, def)
 	}
 	codes := a.Indices().(*array.Int32).Int32Values()
-	nulls := a.NullN() > 0
-	for k := i; k < j; k++ {
-		if nulls && a.IsNull(k) {
-			dst = append(dst, null)
-		} else {
-			dst = append(dst, known[codes[k]])
+	for k := range out {
+		if a.IsValid(i + k) { // the code of a null may be anything
+			out[k] = known[codes[i+k]]
 		}
 	}
-	return dst
 }
 
 // listValues writes the three levels of a list: a null list has definition
 // level 0, an empty one 1, a null element 2, an element 3; the elements after a
 // row's first have repetition level 1.
-func listValues(dst []parquet.Value, a *array.List, i, j, column int) []parquet.Value {
+func listValues(dst []parquet.Value, a *array.List, i, j int) []parquet.Value {
 	child := a.ListValues()
 	for k := i; k < j; k++ {
 		if a.IsNull(k) {
-			dst = append(dst, parquet.NullValue().Level(0, 0, column))
+			dst = append(dst, parquet.Value{})
 			continue
 		}
 		from, to := a.ValueOffsets(k)
+		at := len(dst)
 		if from == to {
-			dst = append(dst, parquet.NullValue().Level(0, 1, column))
+			dst = append(dst, parquet.Value{})
+			dst[at].SetDefinitionLevel(1)
 			continue
 		}
-		at := len(dst)
-		dst = leafValues(dst, child, int(from), int(to), column, 3)
+		dst = leafValues(dst, child, int(from), int(to), 3)
 		for n := at + 1; n < len(dst); n++ {
-			dst[n] = dst[n].Level(1, dst[n].DefinitionLevel(), column)
+			dst[n].SetRepetitionLevel(1)
 		}
 	}
 	return dst
