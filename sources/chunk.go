@@ -249,7 +249,7 @@ func (c *chunker) skip(ctx context.Context, to position) error {
 		}
 		c.in.read.n.Store(to.Offset)
 		c.buf, c.eof, c.err = c.buf[:0], false, nil
-		c.line, c.pos, c.counted = to.Line, to, to.Offset
+		c.line, c.pos, c.counted = to.Line, to, c.counted+to.Offset
 		return nil
 	}
 	total := to.Total - to.Rows

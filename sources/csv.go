@@ -55,7 +55,7 @@ func (c *CSV) Check(report func(field, message, hint string)) {
 	}
 	checkDistinct(c.Names, "names", report)
 	checkDistinct(c.Columns, "columns", report)
-	if c.MaxRecord > 512<<20 {
+	if c.MaxRecord > maxRecord {
 		report("max_record", "a record cannot be longer than 512MiB", "")
 	}
 }
@@ -69,6 +69,9 @@ func checkDistinct(names []string, field string, report func(field, message, hin
 		seen[n] = true
 	}
 }
+
+// maxRecord is the most that max_record may be: offsets in a chunk have 31 bits.
+const maxRecord = 512 << 20
 
 // dialectError is a setting that is not one character.
 type dialectError struct{ field, message string }

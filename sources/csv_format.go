@@ -24,7 +24,7 @@ type csvFormat struct {
 	reader     *textReader
 	na         missing
 	transcoded bool // the text is valid UTF-8 by construction
-	factors    bool // the schema has factors
+	benches    *reused[workbench]
 
 	fileNames []string // the columns of the first file
 	kept      []string // the columns of the schema, in its order
@@ -69,9 +69,10 @@ func (f *csvFormat) settle(ctx context.Context) error {
 	fields := make([]arrow.Field, len(f.kept))
 	for i, name := range f.kept {
 		fields[i] = all.Field(slices.Index(f.fileNames, name))
-		f.factors = f.factors || frame.KindOf(fields[i]) == frame.KindFactor
 	}
-	f.reader.schema = arrow.NewSchema(fields, nil)
+	schema := arrow.NewSchema(fields, nil)
+	f.reader.schema = schema
+	f.benches = newReused(schema, func() *workbench { return &workbench{builder: frame.NewBuilder(schema)} })
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/rpipe-dev/rpipe/frame"
@@ -14,31 +13,14 @@ import (
 // csvParser makes frames of the chunks of one file.
 type csvParser struct {
 	format *csvFormat
-	width  int       // fields of a record
-	take   []int     // the field of each column of the schema
-	bench  sync.Pool // of *workbench
+	width  int   // fields of a record
+	take   []int // the field of each column of the schema
 }
 
-// workbench is memory that one chunk after another is built in: a builder knows
-// from the last frame how much room text takes.
+// workbench is memory that one chunk after another is built in.
 type workbench struct {
 	builder *frame.Builder
 	spans   []span
-}
-
-// workbench takes one that is free. Builders of factors are not used again:
-// they keep levels, whose order would depend on which goroutine built what.
-func (p *csvParser) workbench() *workbench {
-	if w, ok := p.bench.Get().(*workbench); ok {
-		return w
-	}
-	return &workbench{builder: frame.NewBuilder(p.format.reader.schema)}
-}
-
-func (p *csvParser) putBack(w *workbench) {
-	if !p.format.factors {
-		p.bench.Put(w)
-	}
 }
 
 // blockRows is how many rows are split before their columns are parsed: as many
@@ -96,7 +78,7 @@ func (p *csvParser) parse(k *chunk) (*parsed, error) {
 // build makes a frame of all records; it is of use only if none is bad.
 func (p *csvParser) build(k *chunk) (frame.Frame, []badRow, error) {
 	d := p.format.dialect
-	w := p.workbench()
+	w := p.format.benches.get()
 	b := w.builder
 	valid := p.format.transcoded || utf8.Valid(k.buf)
 	out := fields{buf: k.buf, spans: w.spans}
@@ -137,7 +119,7 @@ func (p *csvParser) build(k *chunk) (frame.Frame, []badRow, error) {
 	}
 	f, err := b.Frame()
 	w.spans = out.spans
-	p.putBack(w)
+	p.format.benches.put(w)
 	return f, nil, err
 }
 

@@ -26,8 +26,8 @@ type rowPosition struct {
 func openGenerated(s *frame.Schema, rows int64, from string, f func(from, to int64) (frame.Frame, error)) (*generated, error) {
 	var at rowPosition
 	if from != "" {
-		if err := json.Unmarshal([]byte(from), &at); err != nil {
-			return nil, fmt.Errorf("resume: position %q is not one of this source: %w", from, err)
+		if err := decodePosition(from, &at); err != nil {
+			return nil, err
 		}
 		if at.Row < 0 || at.Row > rows {
 			return nil, fmt.Errorf("resume: position %q is outside of the %d rows", from, rows)

@@ -3,6 +3,7 @@ package sources
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // position is where a reader of files stands: rows of the file at index File
@@ -30,8 +31,8 @@ func parsePosition(s string, files []file) (position, error) {
 	if s == "" {
 		return p, nil
 	}
-	if err := json.Unmarshal([]byte(s), &p); err != nil {
-		return p, fmt.Errorf("resume: position %q is not one of this source: %w", s, err)
+	if err := decodePosition(s, &p); err != nil {
+		return p, err
 	}
 	if p.File < 0 || p.File >= len(files) || p.Rows < 0 || p.Total < 0 || p.Offset < 0 {
 		return p, fmt.Errorf("resume: position %q is outside of the input (%d files)", s, len(files))
@@ -40,4 +41,14 @@ func parsePosition(s string, files []file) (position, error) {
 		return p, fmt.Errorf("resume: file %d of the input was %s and is now %s; the list of files has changed", p.File+1, p.Path, files[p.File].name)
 	}
 	return p, nil
+}
+
+// decodePosition reads the JSON of a position, and nothing else.
+func decodePosition(s string, p any) error {
+	d := json.NewDecoder(strings.NewReader(s))
+	d.DisallowUnknownFields()
+	if err := d.Decode(p); err != nil {
+		return fmt.Errorf("resume: position %q is not one of this source: %w", s, err)
+	}
+	return nil
 }

@@ -142,7 +142,7 @@ func (t *textReader) start(format textFormat) {
 }
 
 func (t *textReader) produce(ctx context.Context, start func(int, job[*parsed]) bool) error {
-	total := t.at.Total - t.at.Rows
+	total, untold := t.at.Total-t.at.Rows, int64(0)
 	for i := t.at.File; i < len(t.files); i++ {
 		f := t.first
 		t.first = nil
@@ -152,12 +152,13 @@ func (t *textReader) produce(ctx context.Context, start func(int, job[*parsed]) 
 				return err
 			}
 		}
+		f.counted -= untold // bytes of files that had no row after them
 		err := t.readFile(ctx, f, i, start)
 		f.in.close()
 		if err != nil {
 			return err
 		}
-		total = f.pos.Total
+		total, untold = f.pos.Total, f.in.read.n.Load()-f.counted
 	}
 	return nil
 }
