@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	b "github.com/duckdb/duckdb-go-bindings"
 
 	"github.com/rpipe-dev/rpipe/frame"
@@ -77,20 +79,52 @@ func (c *checker) rowWise(ctx context.Context, e Named, table sqlText) error {
 }
 
 func (c *checker) prepare(ctx context.Context, text sqlText) (*Query, error) {
-	q, err := c.db.Prepare(ctx, text.sql, map[string]*frame.Schema{inputName: c.in})
+	q, err := c.db.prepare(ctx, &Query{sql: text.sql, inputs: map[string]*frame.Schema{inputName: c.in}, numbered: true})
 	text.locate(err)
+	var failed *Error
+	if errors.As(err, &failed) {
+		c.hint(failed)
+	}
 	return q, err
 }
 
-// expressions prepares what is to be run, and evaluates it over no rows. That
-// shows which columns are read, and what only shows in a run, such as a
-// subquery that reads the input again.
-func (c *checker) expressions(ctx context.Context, text sqlText) (*Expressions, error) {
+// hint tells how to write a name that is not a word for SQL, such as R's
+// dep.delay, which SQL takes for column delay of table dep.
+func (c *checker) hint(err *Error) {
+	_, table, ok := strings.Cut(err.Message, `referenced table "`)
+	if !ok {
+		return
+	}
+	table, _, _ = strings.Cut(table, `"`)
+	for _, f := range c.in.Fields() {
+		if strings.HasPrefix(f.Name, table+".") {
+			err.Message = fmt.Sprintf("there is no table %q; a column whose name has a dot is written in double quotes: %s", table, quote(f.Name))
+			return
+		}
+	}
+}
+
+// mayReorder finds what may be a subquery. DuckDB makes a join of it, and a
+// join need not keep the order of the rows.
+var mayReorder = regexp.MustCompile(`(?i)\b(select|from|values|table)\b`)
+
+// expressions prepares the columns of a table of expressions, and evaluates them
+// over no rows. That shows which columns are read, and what only shows in a run,
+// such as a subquery that reads the input again.
+func (c *checker) expressions(ctx context.Context, columns string, table sqlText) (*Expressions, error) {
+	text := sqlText{}.add("SELECT " + columns + ", " + quote(rowNumber) + " FROM ").append(table)
+	for _, s := range text.spans {
+		if mayReorder.MatchString(s.Expr) {
+			text = text.add(" ORDER BY " + quote(rowNumber))
+			break
+		}
+	}
 	q, err := c.prepare(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	x := &Expressions{query: q, text: text}
+	last := q.Schema().NumFields() - 1
+	x := &Expressions{query: q, text: text, schema: arrow.NewSchema(q.Schema().Fields()[:last], nil)}
 	if _, err = x.Eval(ctx, frame.Empty(c.in)); err == nil {
 		x.uses = q.used(inputName)
 		err = c.ambiguous(x.uses)

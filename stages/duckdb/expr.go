@@ -4,8 +4,11 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/rpipe-dev/rpipe/frame"
 )
@@ -16,9 +19,10 @@ const inputName = "input"
 // Expressions computes columns from the columns of a frame, row by row. Its
 // methods may be called by several goroutines.
 type Expressions struct {
-	query *Query
-	text  sqlText
-	uses  []string
+	query  *Query // its last column is the number of the row
+	text   sqlText
+	schema *frame.Schema // of the others
+	uses   []string
 }
 
 // Named is an expression and the name of its result.
@@ -45,7 +49,8 @@ func (d *DB) Condition(ctx context.Context, in *frame.Schema, expr string) (*Exp
 	if frame.KindOf(t) != frame.KindBool {
 		return nil, wrong("", "the condition is of type %s, neither true nor false: compare it with something, as in x > 0", frame.TypeName(t))
 	}
-	return c.expressions(ctx, sqlText{}.add("SELECT CASE WHEN ").expr(e).add(` THEN true ELSE false END AS "condition" FROM input`))
+	text := sqlText{}.add("(SELECT *, CASE WHEN ").expr(e).add(" THEN true ELSE false END AS \"rpipe condition\" FROM input)")
+	return c.expressions(ctx, `"rpipe condition"`, text)
 }
 
 // Columns computes one column for each expression, in order, called by its
@@ -83,11 +88,11 @@ func (d *DB) Columns(ctx context.Context, in *frame.Schema, exprs []Named) (*Exp
 		known[lower] = e.Name
 		names[i] = quote(e.Name)
 	}
-	return c.expressions(ctx, sqlText{}.add("SELECT "+strings.Join(names, ", ")+" FROM ").append(table))
+	return c.expressions(ctx, strings.Join(names, ", "), table)
 }
 
 // Schema is that of the result.
-func (x *Expressions) Schema() *frame.Schema { return x.query.Schema() }
+func (x *Expressions) Schema() *frame.Schema { return x.schema }
 
 // Uses are the columns of the frame that are read.
 func (x *Expressions) Uses() []string { return x.uses }
@@ -107,5 +112,12 @@ func (x *Expressions) Eval(ctx context.Context, f frame.Frame) (frame.Frame, err
 	if out.NumRows() != f.NumRows() {
 		return nil, fmt.Errorf("there are %d values for %d rows", out.NumRows(), f.NumRows())
 	}
-	return out, nil
+	columns := out.Columns()
+	numbers := columns[len(columns)-1].(*array.Int64).Int64Values()
+	for i, n := range numbers {
+		if n != int64(i) {
+			return nil, errors.New("the values came back in another order than the rows")
+		}
+	}
+	return array.NewRecordBatch(x.schema, columns[:len(columns)-1], out.NumRows()), nil
 }

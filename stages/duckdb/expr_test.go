@@ -120,10 +120,53 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// Subqueries become joins, which need not keep the order of the rows.
+func TestSubqueries(t *testing.T) {
+	d := open(t, Options{})
+	const n = 9000
+	b := frame.NewBuilderSize(schema("i int64", "l list<int32>"), n)
+	for i := range n {
+		b.Column(0).AppendInt64(int64(i))
+		b.Column(1).Child().AppendInt32(int32(i))
+		b.Column(1).Child().AppendInt32(int32(i % 10))
+		b.Column(1).AppendList()
+	}
+	f, err := b.Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := d.Columns(t.Context(), f.Schema(), []Named{
+		{"known", "i IN (FROM range(0, 100000, 3))"},
+		{"sum", "(SELECT sum(u)::BIGINT FROM unnest(l) AS t(u))"},
+		{"later", "sum + (SELECT max(range) FROM range(100))"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	for range 3 {
+		out, err := x.Eval(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if got, want := out.Column(0).(*array.Boolean).Value(i), i%3 == 0; got != want {
+				t.Fatalf("row %d: %v", i, got)
+			}
+			if got, want := out.Column(1).(*array.Int64).Value(i), int64(i+i%10); got != want {
+				t.Fatalf("row %d: %d, want %d", i, got, want)
+			}
+			if got, want := out.Column(2).(*array.Int64).Value(i), int64(i+i%10+99); got != want {
+				t.Fatalf("row %d: %d, want %d", i, got, want)
+			}
+		}
+	}
+}
+
 // What a user sees of a mistake.
 func TestExpressionErrors(t *testing.T) {
 	d := open(t, Options{Memory: 64 << 20})
-	s := schema("dep_delay double", "distance int32", "carrier string", "x int32", "X int32", "when timestamp[UTC]")
+	s := schema("dep_delay double", "distance int32", "carrier string", "x int32", "X int32", "wind.speed double")
 	condition := func(expr, want string) {
 		t.Helper()
 		x, err := d.Condition(t.Context(), s, expr)
@@ -140,8 +183,9 @@ func TestExpressionErrors(t *testing.T) {
 			t.Errorf("%s: %#v", expr, err)
 		}
 	}
-	condition("dep_dela > 1", `column 1: there is no column "dep_dela"; near it: "dep_delay"`)
-	condition("distance > 1 AND\n  dep_dela > 1", `line 2, column 3: there is no column "dep_dela"; near it: "dep_delay"`)
+	condition("distance > 1 AND wind.speed > 1", `column 18: there is no table "wind"; a column whose name has a dot is written in double quotes: "wind.speed"`)
+	condition("dep_dela > 1", `column 1: there is no column "dep_dela"; near it: "dep_delay", "wind.speed"`)
+	condition("distance > 1 AND\n  dep_dela > 1", `line 2, column 3: there is no column "dep_dela"; near it: "dep_delay", "wind.speed"`)
 	condition("1) ; DROP", `column 2: syntax error at or near ")"`)
 	condition("distance > 1; DROP TABLE x", `this is more than one expression: leave out the semicolon`)
 	condition("distance > 1) OR (distance < 3", `column 13: syntax error at or near ")"`)

@@ -21,12 +21,13 @@ import (
 // methods may be called by several goroutines: each run has a connection, which
 // is kept for the next one.
 type Query struct {
-	db      *DB
-	sql     string
-	inputs  map[string]*frame.Schema
-	names   []string // of the inputs, sorted
-	schema  *frame.Schema
-	columns string // the outermost select list, which casts to types of frames
+	db       *DB
+	sql      string
+	inputs   map[string]*frame.Schema
+	names    []string // of the inputs, sorted
+	numbered bool     // the inputs have the column rowNumber
+	schema   *frame.Schema
+	columns  string // the outermost select list, which casts to types of frames
 
 	mu     sync.Mutex
 	idle   []*runner
@@ -37,8 +38,12 @@ type Query struct {
 // the schema of its result. Each input can be read once only by a query. The
 // error is an *Error where the query is at fault.
 func (d *DB) Prepare(ctx context.Context, sql string, inputs map[string]*frame.Schema) (*Query, error) {
-	q := &Query{db: d, sql: sql, inputs: inputs}
-	for name := range inputs {
+	return d.prepare(ctx, &Query{sql: sql, inputs: inputs})
+}
+
+func (d *DB) prepare(ctx context.Context, q *Query) (*Query, error) {
+	q.db = d
+	for name := range q.inputs {
 		q.names = append(q.names, name)
 	}
 	slices.Sort(q.names)

@@ -56,7 +56,7 @@ func TestBackpressure(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		d := open(t, Options{Threads: threads})
 		q := prepare(t, d, "SELECT i + 1 AS i, s FROM input WHERE i % 2 = 0")
-		in := &counted{frames: 300, groups: 10}
+		in := &counted{frames: 120, groups: 10}
 		rows, most := 0, 0
 		err := q.Run(t.Context(), in.input(), func(f frame.Frame) error {
 			if f.NumRows() > frame.Rows {
@@ -76,7 +76,7 @@ func TestBackpressure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rows != 1_500_000 {
+		if rows != 600_000 {
 			t.Errorf("%d rows", rows)
 		}
 		if most > 400_000 {
@@ -180,8 +180,8 @@ func TestEnds(t *testing.T) {
 			t.Errorf("%d rows were read", in.given)
 		}
 	})
-	f("a value fails in the middle", "SELECT CAST(if(i = 2000000, s, '1') AS INTEGER) AS x FROM input", func(t *testing.T, q *Query) {
-		in := &counted{frames: 300, groups: 10}
+	f("a value fails in the middle", "SELECT CAST(if(i = 700000, s, '1') AS INTEGER) AS x FROM input", func(t *testing.T, q *Query) {
+		in := &counted{frames: 100, groups: 10}
 		rows := 0
 		err := q.Run(t.Context(), in.input(), func(f frame.Frame) error { rows += int(f.NumRows()); return nil })
 		var e *Error
@@ -243,20 +243,28 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// A query whose state is larger than the memory limit goes on in its temporary
+// directory, and fails without one.
 func TestSpill(t *testing.T) {
-	d := open(t, Options{Threads: 1, Memory: 24 << 20, Temp: t.TempDir() + "/spill"})
-	q := prepare(t, d, "SELECT i, s, count(*) AS n FROM input GROUP BY i, s ORDER BY i")
-	in := &counted{frames: 60, groups: 10}
-	rows := int64(0)
-	err := q.Run(t.Context(), in.input(), func(f frame.Frame) error {
-		if got := f.Column(0).(*array.Int64).Value(0); got != rows {
-			return fmt.Errorf("row %d is %d", rows, got)
-		}
-		rows += f.NumRows()
-		return nil
-	})
-	if err != nil || rows != 600_000 {
+	run := func(temp string) (rows int64, err error) {
+		d := open(t, Options{Memory: 20 << 20, Temp: temp})
+		q := prepare(t, d, "SELECT i, s, count(*) AS n FROM input GROUP BY i, s ORDER BY i")
+		in := &counted{frames: 40, groups: 10}
+		err = q.Run(t.Context(), in.input(), func(f frame.Frame) error {
+			if got := f.Column(0).(*array.Int64).Value(0); got != rows {
+				return fmt.Errorf("row %d is %d", rows, got)
+			}
+			rows += f.NumRows()
+			return nil
+		})
+		return rows, err
+	}
+	if rows, err := run(t.TempDir() + "/spill"); err != nil || rows != 400_000 {
 		t.Errorf("%d rows, %v", rows, err)
+	}
+	var e *Error
+	if _, err := run(""); !errors.As(err, &e) || e.Kind != "Out of Memory" {
+		t.Errorf("without a directory: %v", err)
 	}
 }
 

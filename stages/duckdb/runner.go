@@ -24,7 +24,7 @@ func (q *Query) newRunner(ctx context.Context) (*runner, error) {
 		return nil, errors.New("duckdb: no connection")
 	}
 	for _, name := range q.names {
-		r.scans = append(r.scans, newScan(name, q.inputs[name]))
+		r.scans = append(r.scans, newScan(name, q.inputs[name], q.numbered))
 	}
 	var text string
 	text, r.from = q.text(r.scans)

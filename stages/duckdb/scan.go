@@ -50,6 +50,7 @@ type scan struct {
 	cur   frame.Frame
 	views []view // of used, in cur
 	row   int    // in cur
+	rows  int64  // before cur
 	err   error  // what ended it, before DuckDB made a text of it
 }
 
@@ -57,13 +58,24 @@ type scan struct {
 type scanColumn struct {
 	name  string // as SQL sees it
 	field arrow.Field
-	index int // in the frames
+	index int // in the frames; isRowNumber for none of them
 }
+
+// rowNumber is a column of BIGINT that counts an input's rows from 0, for
+// queries that must tell them apart.
+const (
+	rowNumber   = "rpipe row number"
+	isRowNumber = -1
+)
 
 // newScan lays out the columns that SQL can have. Others are left out: a query
 // that names one of them fails, others do not mind.
-func newScan(name string, schema *frame.Schema) *scan {
+func newScan(name string, schema *frame.Schema, numbered bool) *scan {
 	s := &scan{name: name}
+	if numbered {
+		f := arrow.Field{Name: rowNumber, Type: arrow.PrimitiveTypes.Int64}
+		s.columns = append(s.columns, scanColumn{name: rowNumber, field: f, index: isRowNumber})
+	}
 	for i, f := range schema.Fields() {
 		if _, _, ok := inType(f); ok {
 			s.columns = append(s.columns, scanColumn{name: f.Name, field: f, index: i})
@@ -95,7 +107,7 @@ func (s *scan) columnNames() []string {
 	defer s.mu.Unlock()
 	names := make([]string, 0, len(s.used))
 	for _, u := range s.used {
-		if u < len(s.columns) {
+		if u < len(s.columns) && s.columns[u].index != isRowNumber {
 			names = append(names, s.columns[u].field.Name)
 		}
 	}
@@ -196,7 +208,7 @@ func rpipeScanInit(info unsafe.Pointer) {
 	for i := range b.InitGetColumnCount(init) {
 		s.used = append(s.used, int(b.InitGetColumnIndex(init, i)))
 	}
-	s.cur, s.row = nil, 0
+	s.cur, s.row, s.rows = nil, 0, 0
 	s.views = make([]view, len(s.used))
 }
 
@@ -227,7 +239,8 @@ func rpipeScanFill(info, out unsafe.Pointer) {
 // fill copies the next rows into a chunk; 0 is the end.
 func (s *scan) fill(chunk b.DataChunk) (int, error) {
 	for s.cur == nil || s.row >= int(s.cur.NumRows()) {
-		s.cur = nil
+		s.rows += int64(s.row)
+		s.cur, s.row = nil, 0
 		f, err := s.in.Next(s.ctx)
 		if errors.Is(err, io.EOF) {
 			return 0, nil
@@ -244,7 +257,15 @@ func (s *scan) fill(chunk b.DataChunk) (int, error) {
 		if u >= len(s.columns) {
 			continue // a virtual column, as count(*) asks for
 		}
-		if err := s.views[j].put(b.DataChunkGetVector(chunk, b.IdxT(j)), s.row, n); err != nil {
+		vector := b.DataChunkGetVector(chunk, b.IdxT(j))
+		if s.columns[u].index == isRowNumber {
+			numbers := unsafe.Slice((*int64)(b.VectorGetData(vector)), n)
+			for i := range numbers {
+				numbers[i] = s.rows + int64(s.row+i)
+			}
+			continue
+		}
+		if err := s.views[j].put(vector, s.row, n); err != nil {
 			return 0, fmt.Errorf("column %q of %s: %w", s.columns[u].field.Name, s.name, err)
 		}
 	}
@@ -255,7 +276,7 @@ func (s *scan) fill(chunk b.DataChunk) (int, error) {
 // look prepares the used columns of a frame.
 func (s *scan) look(f frame.Frame) error {
 	for j, u := range s.used {
-		if u >= len(s.columns) {
+		if u >= len(s.columns) || s.columns[u].index == isRowNumber {
 			continue
 		}
 		c := s.columns[u]
@@ -264,7 +285,7 @@ func (s *scan) look(f frame.Frame) error {
 		}
 		s.views[j] = viewOf(f.Column(c.index))
 	}
-	s.cur, s.row = f, 0
+	s.cur = f
 	return nil
 }
 

@@ -22,10 +22,10 @@ func TestEveryType(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	for _, n := range []int{0, 1, 7, 64, 100, 2048, 2049, 6000} {
+	for _, n := range []int{0, 1, 7, 100, 2048, 4100} {
 		for _, nulls := range []float64{0, 0.3, 1} {
 			f := random(r, everyType, n+70, nulls)
-			for _, from := range []int{0, 3, 64, 70} {
+			for _, from := range []int{0, 3, 64} {
 				in := frame.Slice(f, from, from+n)
 				out, err := q.Collect(t.Context(), map[string]Input{"input": Table(in)})
 				if err != nil {
