@@ -20,7 +20,9 @@ var errLong = errors.New("longer than 2^31-1 bytes, which R strings cannot be")
 
 // Str appends an element of a character vector. The error is ErrNUL or ErrUTF8;
 // nothing is appended then.
-func (e *Encoder) Str(s []byte) error {
+func (e *Encoder) Str(s []byte) error { return e.fail(e.str(s)) }
+
+func (e *Encoder) str(s []byte) error {
 	flags, err := charFlags(s)
 	if err != nil {
 		return err
@@ -42,8 +44,8 @@ func (e *Encoder) NAStr() {
 func (e *Encoder) Strs(s ...string) error {
 	e.VectorHead(KindCharacter, len(s), false, false)
 	for i, x := range s {
-		if err := e.Str(unsafe.Slice(unsafe.StringData(x), len(x))); err != nil {
-			return fmt.Errorf("%s%w", ordinal(i), err)
+		if err := e.str(unsafe.Slice(unsafe.StringData(x), len(x))); err != nil {
+			return e.fail(fmt.Errorf("%s%w", ordinal(i), err))
 		}
 	}
 	return nil
@@ -54,7 +56,8 @@ func (e *Encoder) Strs(s ...string) error {
 // valid is 0; all are valid where valid is nil. The error is ErrNUL or ErrUTF8, of
 // element i.
 func (e *Encoder) StrColumn(offsets []int32, data, valid []byte, first int) (i int, err error) {
-	return appendStrings(e, offsets, data, validBits{valid, first})
+	i, err = appendStrings(e, offsets, data, validBits{valid, first})
+	return i, e.fail(err)
 }
 
 // missing says which elements of a character vector are NA.
@@ -92,7 +95,7 @@ func appendStrings[O int32 | int64, M missing](e *Encoder, offsets []O, data []b
 		for i := range n {
 			if na.at(i) {
 				e.NAStr()
-			} else if err := e.Str(data[offsets[i]:offsets[i+1]]); err != nil {
+			} else if err := e.str(data[offsets[i]:offsets[i+1]]); err != nil {
 				return i, err
 			}
 		}

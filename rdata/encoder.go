@@ -24,12 +24,25 @@ type Encoder struct {
 	big     bool
 	symbols map[string]int32
 	refs    int32 // objects in the reference table
+	err     error // the first
+}
+
+// Err is the first error since Reset that Str, Strs or StrColumn returned, for
+// whoever prefers to ask once, at the end: Buf holds half an item then.
+func (e *Encoder) Err() error { return e.err }
+
+func (e *Encoder) fail(err error) error {
+	if e.err == nil {
+		e.err = err
+	}
+	return err
 }
 
 // Reset empties Buf, keeping its memory, and the reference table.
 func (e *Encoder) Reset() {
 	e.Buf = e.Buf[:0]
 	e.refs = 0
+	e.err = nil
 	clear(e.symbols)
 }
 
@@ -127,7 +140,7 @@ func (e *Encoder) symbol(name string) error {
 		return err
 	}
 	e.word(uint32(KindSymbol))
-	_ = e.Str(b) // has just been checked
+	_ = e.str(b) // has just been checked
 	if e.symbols == nil {
 		e.symbols = make(map[string]int32)
 	}

@@ -102,6 +102,23 @@ func TestStrColumn(t *testing.T) {
 	}
 }
 
+func TestEncoderErr(t *testing.T) {
+	var e Encoder
+	_ = e.Strs("a", "b")
+	if e.Err() != nil {
+		t.Errorf("%v without a reason", e.Err())
+	}
+	_ = e.Strs("a", "\xff")
+	_ = e.Str([]byte{0})
+	_ = e.Strs("\x00")
+	if err := e.Err(); !errors.Is(err, ErrUTF8) || err.Error() != "element 2: not valid UTF-8" {
+		t.Errorf("%v is not the first", err)
+	}
+	if e.Reset(); e.Err() != nil {
+		t.Errorf("%v after Reset", e.Err())
+	}
+}
+
 func TestNativeEncodingOfVersion3(t *testing.T) {
 	header := func(name string) []byte {
 		return words("B\n", 3, int(writtenByR), int(readableV3), len(name), name)
