@@ -33,6 +33,7 @@ type crew struct {
 	notBefore time.Time // no start before it
 	failure   error     // of the last launch or start; nil once one succeeded
 
+	size      int64     // see mean
 	lastUsed  time.Time // by a request
 	lastUp    time.Time // a worker left it then
 	counts    Counts

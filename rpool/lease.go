@@ -120,9 +120,9 @@ func (p *Pool) lease(m *member, pri Priority) {
 	if p.o.MinSpare > 0 {
 		p.fill(c)
 	}
-	if n := p.o.MaxRequests; n > 0 && m.served+1 >= n && m.doomed == "" {
+	if n := p.o.MaxRequests; n > 0 && m.served+1 >= n {
 		// This may be its last lease: let the replacement come up meanwhile.
-		m.doomed = "max_requests"
+		p.doom(m, "max_requests")
 		p.replace()
 	}
 }
@@ -267,10 +267,11 @@ func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err e
 	if timeout {
 		c.counts.Timeouts++
 	}
-	m.expected = deliberate
-	if !clean || m.replaced || p.o.MaxRequests > 0 && m.served >= p.o.MaxRequests {
-		m.spent = true
-	} else if !deliberate {
+	m.expected = deliberate && m.dead()
+	if clean && !deliberate {
 		c.crashes.succeed()
+	}
+	if !clean || p.o.MaxRequests > 0 && m.served >= p.o.MaxRequests {
+		m.spent = true
 	}
 }

@@ -20,7 +20,7 @@ func (p *Pool) renice(m *member, pri Priority) {
 		}
 		if m.nice != 0 {
 			p.mu.Lock()
-			m.doomed = "nice"
+			p.doom(m, "nice")
 			p.schedule()
 			p.mu.Unlock()
 		}

@@ -50,6 +50,7 @@ type Pool struct {
 	rss      int64
 	waiting  [2]int // by Priority
 	ticket   uint64
+	doomed   int // workers up that are to be replaced
 	// replacing is the worker whose replacement is on its way, or which is to
 	// end because it is up. At most one at a time, so that the pool is never
 	// more than one worker over Max.

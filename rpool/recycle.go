@@ -73,7 +73,7 @@ func (p *Pool) age(c *crew, now time.Time) {
 	}
 	for _, m := range c.members {
 		if m.doomed == "" && now.Sub(m.born) >= p.o.MaxLifetime {
-			m.doomed = "max_lifetime"
+			p.doom(m, "max_lifetime")
 		}
 	}
 }
@@ -120,11 +120,20 @@ func (p *Pool) overMemory(m *member) {
 			p.tasks.Go(m.proc.kill)
 			return
 		}
-		m.condemned, m.spent, m.doomed = true, true, "max_memory"
+		m.condemned, m.spent = true, true
+		p.doom(m, "max_memory")
 		m.crew.counts.OutOfMemory++
 		p.o.Log.Warn("R worker is over max_memory: stopping it", "environment", m.crew.key, "pid", m.proc.Pid(), "rss", m.rss, "max_memory", p.o.MaxMemory)
 	default:
-		m.doomed = "max_memory"
+		p.doom(m, "max_memory")
+	}
+}
+
+// doom marks m to be replaced. p.mu is held.
+func (p *Pool) doom(m *member, why string) {
+	if m.doomed == "" && (m.state == idle || m.state == leased) {
+		m.doomed = why
+		p.doomed++
 	}
 }
 
@@ -133,7 +142,7 @@ func (p *Pool) overMemory(m *member) {
 // though never more than Max are leased. An idle worker goes first: a busy one
 // may hold the place for long. p.mu is held.
 func (p *Pool) replace() {
-	if p.replacing != nil || p.draining || p.used > p.o.Max {
+	if p.doomed == 0 || p.replacing != nil || p.draining || p.used > p.o.Max {
 		return
 	}
 	var old *member
@@ -196,6 +205,9 @@ func (p *Pool) leave(m *member) {
 	p.stopping++
 	c.leaving++
 	p.rss -= m.rss
+	if m.doomed != "" {
+		p.doomed--
+	}
 	c.members = slices.DeleteFunc(c.members, func(o *member) bool { return o == m })
 	c.lastUp = time.Now()
 	if !m.expected {

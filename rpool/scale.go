@@ -18,13 +18,16 @@ func (p *Pool) schedule() {
 	if p.closed {
 		return
 	}
+	short := false
 	if p.waiting != [2]int{} {
 		p.dispatch()
-		p.grow()
+		short = p.grow()
 	}
 	for _, c := range p.order {
 		p.settle(c)
-		p.fill(c)
+		if !short || len(c.warmers) > 0 {
+			p.fill(c)
+		}
 	}
 	p.replace()
 	if p.draining && p.leased == 0 && p.waiting == [2]int{} {
@@ -39,11 +42,12 @@ func (p *Pool) schedule() {
 // grow claims a worker for each waiter that no worker is on its way to, in the
 // order in which they are to be served, until the budget is used up. Each step
 // claims a slot or uses up a credit or a victim, so it takes no more steps than
-// there are slots, however long the queue.
-func (p *Pool) grow() {
+// there are slots, however long the queue. It reports whether somebody is left
+// without a claim, who then goes before Min and MinSpare. p.mu is held.
+func (p *Pool) grow() (short bool) {
 	credit := p.credit()
 	if p.used >= p.o.Max && credit == 0 && !p.anyIdle() {
-		return
+		return true
 	}
 	now := time.Now()
 	for _, c := range p.order {
@@ -76,11 +80,17 @@ func (p *Pool) grow() {
 				c.cover--
 			case now.Before(c.notBefore):
 				c.cursor = nil
-			case !p.makeRoom(c, &credit):
-				return
+			case p.room(c):
+				p.claim(c)
+			default:
+				short = true
+				if !p.makeRoom(c, &credit) {
+					return short
+				}
 			}
 		}
 	}
+	return short
 }
 
 // credit is how many slots of the budget come free by what is ending already.
@@ -92,13 +102,9 @@ func (p *Pool) anyIdle() bool {
 	return slices.ContainsFunc(p.order, func(c *crew) bool { return len(c.idle) > 0 })
 }
 
-// makeRoom claims a slot for c, counts on one that is coming free, or ends an
-// idle worker of another environment. p.mu is held.
+// makeRoom counts on a slot that is coming free, or ends an idle worker of
+// another environment. p.mu is held.
 func (p *Pool) makeRoom(c *crew, credit *int) bool {
-	if p.room(c) {
-		p.claim(c)
-		return true
-	}
 	if *credit > 0 {
 		*credit--
 		return true
@@ -126,16 +132,16 @@ func (p *Pool) room(c *crew) bool {
 	return total <= p.o.MaxTotalMemory
 }
 
-// mean is the resident size of c's workers, 0 where none is known.
+// mean is the resident size of c's workers, or of the last ones; 0 where it never
+// had any.
 func (c *crew) mean() int64 {
-	if len(c.members) == 0 {
-		return 0
+	if n := int64(len(c.members)); n > 0 {
+		c.size = 0
+		for _, m := range c.members {
+			c.size += m.rss / n
+		}
 	}
-	var sum int64
-	for _, m := range c.members {
-		sum += m.rss
-	}
-	return sum / int64(len(c.members))
+	return c.size
 }
 
 // victim is the idle worker that has to go for c: of another environment, of
@@ -241,15 +247,11 @@ func (p *Pool) fill(c *crew) {
 	lacking := p.target(c, now) - len(c.members) - c.claims
 	credit := p.credit()
 	for ; lacking > 0; lacking-- {
-		if len(c.warmers) > 0 {
-			if !p.makeRoom(c, &credit) {
-				return
-			}
-		} else {
-			if !p.room(c) {
-				return
-			}
+		switch {
+		case p.room(c):
 			p.claim(c)
+		case len(c.warmers) == 0 || !p.makeRoom(c, &credit):
+			lacking = 0
 		}
 	}
 	if len(c.warmers) > 0 && c.origin == nil {
