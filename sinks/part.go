@@ -67,25 +67,32 @@ func (p *part) encode(frames []frame.Frame) error {
 	return nil
 }
 
-// finish ends the file and forces it to stable storage.
-func (p *part) finish() (Part, error) {
+// end writes what ends the file; the encoder is gone then.
+func (p *part) end() error {
 	err := p.enc.close()
-	if err == nil {
-		err = p.file.Sync()
-	}
+	p.enc = nil
 	if err != nil {
 		p.discard()
-		return Part{}, failed("write", p.out.shown, err)
+		return failed("write", p.out.shown, err)
 	}
-	if err := p.file.Close(); err != nil { // NFS tells of a full disk here
-		p.file = nil
-		p.discard()
-		return Part{}, failed("write", p.out.shown, err)
+	p.SHA256 = hex.EncodeToString(p.sum.Sum(nil))
+	return nil
+}
+
+// seal forces the ended file to stable storage. Parts may be sealed at once by
+// several goroutines: the disk's wait is the same for one as for many.
+func (p *part) seal() error {
+	err := p.file.Sync()
+	if e := p.file.Close(); err == nil {
+		err = e // NFS tells of a full disk here
 	}
 	p.file = nil
-	p.SHA256 = hex.EncodeToString(p.sum.Sum(nil))
+	if err != nil {
+		p.discard()
+		return failed("write", p.out.shown, err)
+	}
 	p.Created = time.Now().UTC()
-	return p.Part, nil
+	return nil
 }
 
 // discard closes and removes the temporary file.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
@@ -31,8 +33,13 @@ type epochParts struct {
 	number uint64
 	next   int // number of its next part
 	groups map[string]*group
-	done   []Part
+	done   []*part        // ended
+	seals  errgroup.Group // that force them to stable storage
 }
+
+// sealers is how many files of an epoch may wait for the disk at once. They are
+// open still, beside those that max_open_partitions counts.
+const sealers = 8
 
 // group is one partition within an epoch.
 type group struct {
@@ -78,6 +85,7 @@ func (s *partSet) epoch(n uint64) (*epochParts, error) {
 			return nil, fmt.Errorf("epoch %d begins, and the one file %s cannot take a second epoch; let path be a directory", n, s.out.file)
 		}
 		e = &epochParts{number: n, groups: map[string]*group{}}
+		e.seals.SetLimit(sealers)
 		s.epochs[n] = e
 	}
 	return e, nil
@@ -195,15 +203,17 @@ func (s *partSet) openFile(e *epochParts, g *group) error {
 	return nil
 }
 
+// close ends the partition's file and hands it to a goroutine that waits for
+// the disk. Its error is that of the epoch's seals.
 func (s *partSet) close(e *epochParts, g *group) error {
 	f := g.file
 	g.file = nil
 	s.open--
-	p, err := f.finish()
-	if err != nil {
+	if err := f.end(); err != nil {
 		return err
 	}
-	e.done = append(e.done, p)
+	e.done = append(e.done, f)
+	e.seals.Go(f.seal)
 	return nil
 }
 
@@ -245,17 +255,25 @@ func (s *partSet) prepare(number uint64, empty *frame.Schema) ([]Part, error) {
 		}
 		delete(e.groups, dir)
 	}
+	if err := e.seals.Wait(); err != nil {
+		return nil, err
+	}
 	if err := syncDir(s.out.dir); err != nil {
 		return nil, failed("write", s.out.shown, err)
 	}
 	delete(s.epochs, number)
 	s.handed += len(e.done)
-	return e.done, nil
+	parts := make([]Part, len(e.done))
+	for i, p := range e.done {
+		parts[i] = p.Part
+	}
+	return parts, nil
 }
 
 // discard removes what is open or closed but not handed out.
 func (s *partSet) discard() {
 	for _, e := range s.epochs {
+		_ = e.seals.Wait() // the files go in any case
 		for _, g := range e.groups {
 			if g.file != nil {
 				g.file.discard()

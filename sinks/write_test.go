@@ -137,3 +137,17 @@ func noise(t testing.TB, first, n int) *stages.Rows {
 	}
 	return &stages.Rows{Value: f, Rows: n}
 }
+
+func rowsOf(f frame.Frame) *stages.Rows {
+	return &stages.Rows{Value: f, Rows: int(f.NumRows())}
+}
+
+// unsynced spares tests of volume the wait for the disk.
+type unsynced struct{ storage }
+
+func (unsynced) Sync() error { return nil }
+
+func createUnsynced(path string) (storage, error) {
+	f, err := createFile(path)
+	return unsynced{f}, err
+}
