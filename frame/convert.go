@@ -131,6 +131,7 @@ func convertList(l *array.List, h, w arrow.Field) (arrow.Array, error) {
 	child, err := convert(sliceArray(l.ListValues(), lo, hi), he, we)
 	if c, ok := errors.AsType[*ConflictError](err); ok {
 		c.Have, c.Want = TypeName(h), TypeName(w)
+		c.Hint = conflict(h, w, -1, "").Hint
 		if c.Row >= 0 { // rows of the child are not rows of the frame
 			c.Row = listRow(l, lo+c.Row)
 		}

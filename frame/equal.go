@@ -41,7 +41,7 @@ func Diff(a, b Frame) string {
 }
 
 func diffArray(f arrow.Field, a, b arrow.Array) string {
-	if d, ok := a.(*array.Dictionary); ok && d.DataType().(*arrow.DictionaryType).Ordered &&
+	if d, ok := a.(*array.Dictionary); ok && a.Len() > 0 && d.DataType().(*arrow.DictionaryType).Ordered &&
 		!array.Equal(d.Dictionary(), b.(*array.Dictionary).Dictionary()) {
 		return fmt.Sprintf("levels %v, not %v", b.(*array.Dictionary).Dictionary(), d.Dictionary())
 	}

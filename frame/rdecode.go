@@ -89,7 +89,9 @@ func fromVector(name string, v rdata.Value) (arrow.Field, arrow.Array, error) {
 		a, err := stringsFromR(name, v)
 		return f, a, err
 	case *rdata.List:
-		return fromList(f, v)
+		if !v.Expression {
+			return fromList(f, v)
+		}
 	}
 	return f, nil, &ValueError{Column: name, Row: -1, Reason: describe(v) + " cannot be a column", Hint: "drop it or convert it"}
 }
