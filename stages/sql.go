@@ -42,6 +42,10 @@ type sqlOptions struct {
 	memory int64  // bytes; 0 for its default
 }
 
+// leastSQLMemory is what DuckDB needs for several batches at once, whatever the
+// run's limit.
+const leastSQLMemory = 64 << 20
+
 type sqlKey struct{}
 
 // sql is the engine of the run, which all its SQL stages share. It is closed
@@ -50,7 +54,10 @@ func (e *Env) sql() (sqlEngine, error) {
 	opened := false
 	v, err := e.Shared(sqlKey{}, func() (any, error) {
 		opened = true
-		o := sqlOptions{memory: e.Memory}
+		var o sqlOptions
+		if e.Memory > 0 {
+			o.memory = max(e.Memory, leastSQLMemory)
+		}
 		if e.Temp != "" {
 			o.temp = filepath.Join(e.Temp, "sql")
 		}

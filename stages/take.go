@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/rpipe-dev/rpipe/frame"
@@ -72,12 +73,7 @@ func takeValid(a arrow.Array, rows []int32) (valid *memory.Buffer, nulls int) {
 		return nil, 0
 	}
 	bitmap := takeBits(a.NullBitmapBytes(), a.Data().Offset(), rows)
-	nulls = len(rows)
-	for _, r := range rows {
-		if a.IsValid(int(r)) {
-			nulls--
-		}
-	}
+	nulls = len(rows) - bitutil.CountSetBits(bitmap, 0, len(rows))
 	if nulls == 0 {
 		return nil, 0
 	}

@@ -7,7 +7,6 @@ package duckdb
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"unicode/utf8"
 	"unsafe"
@@ -124,7 +123,7 @@ func (v *view) putStrings(vector b.Vector, from, n int) error {
 	row := C.rpipe_put_strings(vector.Ptr, cends(v.ends[from:]), cchars(v.data),
 		cbytes(v.valid), C.int64_t(v.offset+from), C.int64_t(n), text, &thrown)
 	if row >= 0 {
-		return errNotText
+		return notText()
 	}
 	return caught(row, thrown)
 }
@@ -170,15 +169,17 @@ func caught(result C.int64_t, thrown *C.char) error {
 	return parseError(C.GoString(thrown))
 }
 
-var errNotText = errors.New("has text that is not valid UTF-8")
-
 // checkText makes sure of UTF-8, which some of DuckDB's functions rely on so
 // much that they end the database.
 func checkText(data []byte) error {
 	if !utf8.Valid(data) {
-		return errNotText
+		return notText()
 	}
 	return nil
+}
+
+func notText() error {
+	return &Error{Kind: "Invalid Input", Message: "it has text that is not valid UTF-8", offset: -1}
 }
 
 func cbytes(v []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(v)) }

@@ -220,7 +220,9 @@ func rpipeScanFill(info, out unsafe.Pointer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fail := func(err error) {
-		s.err = err
+		if s.ctx.Err() == nil { // else the query is over, and this is not why
+			s.err = err
+		}
 		b.FunctionSetError(function, err.Error())
 	}
 	defer guard(func(message string) { fail(errors.New(message)) })

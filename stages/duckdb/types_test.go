@@ -3,6 +3,7 @@
 package duckdb
 
 import (
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -182,6 +183,7 @@ func TestNotUTF8(t *testing.T) {
 	defer q.Close()
 	f := func(want string, values ...string) {
 		t.Helper()
+		var e *Error
 		b := array.NewStringBuilder(frame.Allocator)
 		b.AppendValues(values, nil)
 		in := array.NewRecordBatch(schema("s string"), []arrow.Array{b.NewArray()}, int64(len(values)))
@@ -191,12 +193,12 @@ func TestNotUTF8(t *testing.T) {
 			t.Errorf("%q: %v", values, err)
 		case want == "" && out.NumRows() != int64(len(values)):
 			t.Errorf("%q: %d rows", values, out.NumRows())
-		case want != "" && (err == nil || err.Error() != want):
+		case want != "" && (!errors.As(err, &e) || !e.RowError() || err.Error() != want):
 			t.Errorf("%q: %v, want %s", values, err, want)
 		}
 	}
 	f("", "ü", "x")
-	f(`column "s" of input: has text that is not valid UTF-8`, "a", "\xff")
-	f(`column "s" of input: has text that is not valid UTF-8`, "\xc3", "\xbc") // one character, cut in two
+	f(`column "s" of input: it has text that is not valid UTF-8`, "a", "\xff")
+	f(`column "s" of input: it has text that is not valid UTF-8`, "\xc3", "\xbc") // one character, cut in two
 	f("", "ü", "x")
 }
