@@ -1,9 +1,7 @@
 package rpool
 
 import (
-	"context"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -41,94 +39,6 @@ type crew struct {
 
 	cursor *waiter // scratch of grow
 	cover  int     // scratch of grow
-}
-
-// origin is one template process and the workers that came from it, which may
-// outlive it. Closing a template kills what is left of its process group, so it
-// is closed when the last of its workers has gone.
-type origin struct {
-	t       template
-	crew    *crew
-	workers int  // up, leaving or being started
-	ended   bool // makes no more workers
-	done    chan struct{}
-}
-
-type memberState uint8
-
-const (
-	idle    memberState = iota // in crew.idle
-	leased                     // somebody holds it
-	leaving                    // not reaped yet, still a part of the budget
-	gone                       // reaped
-)
-
-// member is one worker of a crew.
-type member struct {
-	proc process
-	crew *crew
-	from *origin
-	turn chan struct{} // of capacity 1: filled by whoever talks to proc
-	quit chan struct{} // closed when the pool wants it to end
-
-	// Guarded by Pool.mu.
-	state    memberState
-	pri      Priority // of the lease
-	served   int      // requests
-	born     time.Time
-	since    time.Time // idle since
-	rss      int64     // when last polled
-	doomed   string    // why it is to be replaced: a name of an option; "" is not
-	spent    bool      // must not be leased again
-	replaced bool      // its replacement is up
-	expected bool      // its end is our doing, and no crash
-
-	condemned bool // stopped at work for MaxMemory
-
-	nice int // belongs to whoever holds the lease
-
-	mu     sync.Mutex // guards what follows
-	cancel context.CancelCauseFunc
-	reason error // why it was interrupted; later requests end with it too
-}
-
-// interrupt ends the request that runs on m with reason, and reports whether one
-// ran. Later requests on the same lease end with it too.
-func (m *member) interrupt(reason error) (ran bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.cancel == nil {
-		return false
-	}
-	m.bar(reason)
-	m.cancel(reason)
-	return true
-}
-
-// shut is interrupt, and also ends the next request where none runs.
-func (m *member) shut(reason error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.bar(reason)
-	if m.cancel != nil {
-		m.cancel(reason)
-	}
-}
-
-func (m *member) bar(reason error) {
-	if m.reason == nil {
-		m.reason = reason
-	}
-}
-
-// dead reports whether m's process has been reaped.
-func (m *member) dead() bool {
-	select {
-	case <-m.proc.Exited():
-		return true
-	default:
-		return false
-	}
 }
 
 // enter finds the crew of env, making one for an environment that was not in
@@ -207,39 +117,4 @@ func (p *Pool) disband(c *crew) {
 func (c *crew) empty() bool {
 	return len(c.members) == 0 && c.leaving == 0 && c.claims == 0 && c.starters == 0 && len(c.warmers) == 0 &&
 		c.lines[Interactive].length == 0 && c.lines[Bulk].length == 0
-}
-
-// end says that o makes no more workers; its template is closed when the last
-// one has gone. p.mu is held.
-func (p *Pool) end(o *origin) {
-	if o == nil {
-		return
-	}
-	o.ended = true
-	if o.workers == 0 {
-		select {
-		case <-o.done:
-		default:
-			close(o.done)
-		}
-	}
-}
-
-// keep owns a template: it notices its death and closes it in the end.
-func (p *Pool) keep(o *origin) {
-	select {
-	case <-o.t.Exited():
-		p.mu.Lock()
-		if c := o.crew; c.origin == o {
-			c.origin = nil
-			p.delay(c, c.crashes.fail())
-			p.o.Log.Warn("R template ended unexpectedly; another will be started when it is needed", "environment", c.key, "pid", o.t.Pid())
-		}
-		p.end(o)
-		p.schedule()
-		p.mu.Unlock()
-		<-o.done
-	case <-o.done:
-	}
-	o.t.Close()
 }

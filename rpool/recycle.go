@@ -5,67 +5,6 @@ import (
 	"time"
 )
 
-// memoryInterval is how often resident sizes are read, at most.
-const memoryInterval = time.Second
-
-// watch is the pool's clock: it polls memory, ages and idle times, and starts
-// again what backs off. It ends when the pool closes.
-func (p *Pool) watch() {
-	check := time.Now().Add(p.o.CheckInterval)
-	memory := time.Now().Add(min(memoryInterval, p.o.CheckInterval))
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		timer.Reset(time.Until(p.nextWake(check, memory)))
-		select {
-		case <-p.ctx.Done():
-			return
-		case <-p.nudged:
-			continue
-		case <-timer.C:
-		}
-		t := time.Now()
-		if !t.Before(memory) {
-			memory = t.Add(min(memoryInterval, p.o.CheckInterval))
-			p.pollMemory()
-		}
-		p.mu.Lock()
-		if !t.Before(check) && !p.closed {
-			check = t.Add(p.o.CheckInterval)
-			for _, c := range slices.Clone(p.order) {
-				p.age(c, t)
-				p.shrink(c, t)
-			}
-		}
-		p.schedule()
-		p.mu.Unlock()
-	}
-}
-
-// nextWake is the earliest of check, memory and the ends of all back-offs.
-func (p *Pool) nextWake(check, memory time.Time) time.Time {
-	next, now := check, time.Now()
-	if memory.Before(next) {
-		next = memory
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.order {
-		if c.notBefore.After(now) && c.notBefore.Before(next) {
-			next = c.notBefore
-		}
-	}
-	return next
-}
-
-// nudge lets watch look at the times again.
-func (p *Pool) nudge() {
-	select {
-	case p.nudged <- struct{}{}:
-	default:
-	}
-}
-
 // age marks the workers of c that have lived for MaxLifetime. p.mu is held.
 func (p *Pool) age(c *crew, now time.Time) {
 	if p.o.MaxLifetime == 0 {
@@ -76,32 +15,6 @@ func (p *Pool) age(c *crew, now time.Time) {
 			p.doom(m, "max_lifetime")
 		}
 	}
-}
-
-// pollMemory reads every worker's resident size and acts on those over a limit.
-func (p *Pool) pollMemory() {
-	p.mu.Lock()
-	var members []*member
-	for _, c := range p.order {
-		members = append(members, c.members...)
-	}
-	p.mu.Unlock()
-
-	for _, m := range members {
-		rss := m.proc.RSS() // reads a file: not under the lock
-		p.mu.Lock()
-		if m.state == idle || m.state == leased {
-			p.rss += rss - m.rss
-			m.rss = rss
-			if p.o.MaxMemory > 0 && rss > p.o.MaxMemory {
-				p.overMemory(m)
-			}
-		}
-		p.mu.Unlock()
-	}
-	p.mu.Lock()
-	p.trim()
-	p.mu.Unlock()
 }
 
 // overMemory replaces m, or stops it where it is at work: the machine would
@@ -175,76 +88,4 @@ func (p *Pool) relieve(old, fresh *member) {
 	fresh.since = old.since
 	slices.SortStableFunc(fresh.crew.idle, func(a, b *member) int { return a.since.Compare(b.since) })
 	p.stop(old)
-}
-
-// stop ends m. p.mu is held.
-func (p *Pool) stop(m *member) {
-	m.expected = true
-	if m.doomed != "" {
-		m.crew.counts.Recycled++
-	} else {
-		m.crew.counts.Retired++
-	}
-	p.leave(m)
-	close(m.quit)
-}
-
-// leave takes m out of its crew; its place in the budget stays taken until it
-// has been reaped. A death that nobody wanted delays the next start. p.mu is held.
-func (p *Pool) leave(m *member) {
-	c := m.crew
-	switch m.state {
-	case idle:
-		c.idle = slices.DeleteFunc(c.idle, func(o *member) bool { return o == m })
-	case leased:
-		p.unlease(m)
-	default:
-		return
-	}
-	m.state = leaving
-	p.stopping++
-	c.leaving++
-	p.rss -= m.rss
-	if m.doomed != "" {
-		p.doomed--
-	}
-	c.members = slices.DeleteFunc(c.members, func(o *member) bool { return o == m })
-	c.lastUp = time.Now()
-	if !m.expected {
-		c.counts.Died++
-		p.delay(c, c.crashes.fail())
-	}
-}
-
-// tend owns a worker: it notices its death, and ends it when the pool wants so.
-// It waits for a request in progress, whose outcome tells whether the death was
-// a crash.
-func (p *Pool) tend(m *member) {
-	select {
-	case <-m.proc.Exited():
-		m.turn <- struct{}{}
-	case <-m.quit:
-		m.turn <- struct{}{}
-		m.proc.Stop()
-		<-m.proc.Exited()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	<-m.turn
-	p.leave(m)
-	m.state = gone
-	p.stopping--
-	m.crew.leaving--
-	p.used--
-	if p.replacing == m {
-		p.replacing = nil
-	}
-	m.from.workers--
-	if m.from.ended {
-		p.end(m.from)
-	}
-	if m.crew.retired && m.crew.empty() {
-		p.disband(m.crew)
-	}
-	p.schedule()
 }

@@ -1,14 +1,8 @@
 package rpool
 
 import (
-	"slices"
 	"time"
 )
-
-// turn is how long a worker serves its own environment before it makes room for
-// an earlier request of the same priority for another one. Environments that
-// share a full pool then take turns instead of forking for each request.
-const turn = time.Second
 
 // schedule brings the pool from any state to one where nothing more can be done
 // at once: idle workers are leased to who waits, and workers are started, or
@@ -93,126 +87,6 @@ func (p *Pool) grow() (short bool) {
 	return short
 }
 
-// credit is how many slots of the budget come free by what is ending already.
-func (p *Pool) credit() int {
-	return max(0, min(p.stopping, p.o.Max-(p.used-p.stopping)))
-}
-
-func (p *Pool) anyIdle() bool {
-	return slices.ContainsFunc(p.order, func(c *crew) bool { return len(c.idle) > 0 })
-}
-
-// makeRoom counts on a slot that is coming free, or ends an idle worker of
-// another environment. p.mu is held.
-func (p *Pool) makeRoom(c *crew, credit *int) bool {
-	if *credit > 0 {
-		*credit--
-		return true
-	}
-	if m := p.victim(c); m != nil {
-		p.stop(m)
-		return true
-	}
-	return false
-}
-
-// room reports whether the budget has a worker left for c. p.mu is held.
-func (p *Pool) room(c *crew) bool {
-	if p.used >= p.o.Max {
-		return false
-	}
-	if p.o.MaxTotalMemory == 0 || p.used == 0 {
-		return true
-	}
-	// A worker that is not up yet is taken for as large as its mates.
-	total := p.rss + c.mean()
-	for _, o := range p.order {
-		total += int64(o.claims) * o.mean()
-	}
-	return total <= p.o.MaxTotalMemory
-}
-
-// mean is the resident size of c's workers, or of the last ones; 0 where it never
-// had any.
-func (c *crew) mean() int64 {
-	if n := int64(len(c.members)); n > 0 {
-		c.size = 0
-		for _, m := range c.members {
-			c.size += m.rss / n
-		}
-	}
-	return c.size
-}
-
-// victim is the idle worker that has to go for c: of another environment, of
-// one with more than Min workers if possible, the longest idle. p.mu is held.
-func (p *Pool) victim(c *crew) *member {
-	var best *member
-	spare := false
-	for _, o := range p.order {
-		if o == c || len(o.idle) == 0 {
-			continue
-		}
-		m, extra := o.idle[0], len(o.members) > p.o.Min
-		if best == nil || extra && !spare || extra == spare && m.since.Before(best.since) {
-			best, spare = m, extra
-		}
-	}
-	return best
-}
-
-// giveWay reports whether m, whose request is done and whose environment has
-// more waiting, is to make room for somebody of another environment who goes
-// before them. Without it an environment that never runs idle would starve the
-// others. p.mu is held.
-func (p *Pool) giveWay(m *member, now time.Time) bool {
-	if p.waiting == [2]int{} || len(p.order) < 2 || p.credit() > 0 {
-		return false
-	}
-	c, bulk := m.crew, p.bulk
-	if m.pri == Bulk {
-		bulk--
-	}
-	mayBulk := bulk < p.o.Max-p.o.Reserve
-	mine := c.lines[Interactive].head
-	if mine == nil && mayBulk {
-		mine = c.lines[Bulk].head
-	}
-	if mine == nil {
-		return false // it becomes idle, and goes if somebody needs its place
-	}
-	for _, o := range p.order {
-		if o == c || now.Before(o.notBefore) || p.room(o) {
-			continue
-		}
-		w := o.uncovered()
-		if w == nil || !ahead(w, mine) || w.pri == Bulk && !mayBulk {
-			continue
-		}
-		if w.pri < mine.pri || now.Sub(m.born) >= turn {
-			return true
-		}
-	}
-	return false
-}
-
-// uncovered is the first who waits for c and whom no worker is on its way to.
-func (c *crew) uncovered() *waiter {
-	cover := c.claims + len(c.idle)
-	for _, l := range c.lines {
-		if cover >= l.length {
-			cover -= l.length
-			continue
-		}
-		w := l.head
-		for ; cover > 0; cover-- {
-			w = w.next
-		}
-		return w
-	}
-	return nil
-}
-
 // target is how many workers c should have: Min, what Warm asked for, and
 // MinSpare beyond the busy ones while its environment is in use. p.mu is held.
 func (p *Pool) target(c *crew, now time.Time) int {
@@ -222,7 +96,7 @@ func (p *Pool) target(c *crew, now time.Time) int {
 	}
 	if !c.retired && !p.draining {
 		want = max(want, p.o.Min)
-		if p.o.MinSpare > 0 && now.Sub(c.lastUsed) < p.o.IdleTimeout {
+		if p.o.MinSpare > 0 && (c.leased > 0 || now.Sub(c.lastUsed) < p.o.IdleTimeout) {
 			want = max(want, c.leased+c.waiting(p)+p.o.MinSpare)
 		}
 	}
@@ -276,17 +150,5 @@ func (p *Pool) shrink(c *crew, now time.Time) {
 	}
 	if c.empty() && (c.retired || now.Sub(c.lastUsed) >= p.o.TemplateIdle && now.Sub(c.lastUp) >= p.o.TemplateIdle) {
 		p.disband(c)
-	}
-}
-
-// trim ends the longest idle workers of the pool while all together are over
-// MaxTotalMemory. p.mu is held.
-func (p *Pool) trim() {
-	for p.o.MaxTotalMemory > 0 && p.rss > p.o.MaxTotalMemory && p.used-p.stopping > 1 {
-		m := p.victim(nil)
-		if m == nil {
-			return
-		}
-		p.stop(m)
 	}
 }

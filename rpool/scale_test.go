@@ -129,6 +129,10 @@ func TestSpareWorkersFollowTheBusyOnes(t *testing.T) {
 		if c := w.total(); c.Idle != 2 || c.Busy != 2 {
 			t.Fatalf("%d spare with %d busy, want 2", c.Idle, c.Busy)
 		}
+		after(time.Hour) // long requests: the environment is in use all the same
+		if c := w.total(); c.Idle != 2 {
+			t.Fatalf("%d spare after an hour, want 2", c.Idle)
+		}
 		x := w.acquire(env, Interactive)
 		y := w.acquire(env, Interactive)
 		if c := w.total(); c.Up != 5 {

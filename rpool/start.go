@@ -1,11 +1,9 @@
 package rpool
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
@@ -19,12 +17,6 @@ const (
 	crashBackoff     = 100 * time.Millisecond
 	crashBackoffMax  = 5 * time.Second
 )
-
-// warmer is one call of Warm.
-type warmer struct {
-	n    int
-	done chan error // of capacity 1
-}
 
 // claim takes a slot of the budget for a worker of c and sees to its start.
 // p.mu is held.
@@ -194,47 +186,6 @@ func (p *Pool) unclaim(c *crew, n int) {
 func (p *Pool) delay(c *crew, pause time.Duration) {
 	c.notBefore = time.Now().Add(pause)
 	p.nudge()
-}
-
-// settle answers the calls of Warm that have what they asked for. p.mu is held.
-func (p *Pool) settle(c *crew) {
-	if len(c.warmers) == 0 || c.origin == nil {
-		return
-	}
-	c.warmers = slices.DeleteFunc(c.warmers, func(w *warmer) bool {
-		if len(c.members) < w.n {
-			return false
-		}
-		w.done <- nil
-		return true
-	})
-}
-
-// Warm brings up the template of env and n of its workers (at most Max), and
-// returns when they are ready. A *StartError says why they cannot be. Workers
-// end again after IdleTimeout without work.
-func (p *Pool) Warm(ctx context.Context, env *Environment, n int) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	c, err := p.enter(env)
-	if err != nil {
-		return err
-	}
-	w := &warmer{n: min(n, p.o.Max), done: make(chan error, 1)}
-	c.warmers = append(c.warmers, w)
-	c.lastUsed = time.Now()
-	p.schedule()
-	p.mu.Unlock()
-	select {
-	case err := <-w.done:
-		return err
-	case <-ctx.Done():
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		c.warmers = slices.DeleteFunc(c.warmers, func(o *warmer) bool { return o == w })
-		return context.Cause(ctx)
-	}
 }
 
 // guard turns a panic of f into an error, so that it reaches who waits instead

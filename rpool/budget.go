@@ -1,0 +1,85 @@
+package rpool
+
+import (
+	"slices"
+)
+
+// credit is how many slots of the budget come free by what is ending already.
+func (p *Pool) credit() int {
+	return max(0, min(p.stopping, p.o.Max-(p.used-p.stopping)))
+}
+
+func (p *Pool) anyIdle() bool {
+	return slices.ContainsFunc(p.order, func(c *crew) bool { return len(c.idle) > 0 })
+}
+
+// makeRoom counts on a slot that is coming free, or ends an idle worker of
+// another environment. p.mu is held.
+func (p *Pool) makeRoom(c *crew, credit *int) bool {
+	if *credit > 0 {
+		*credit--
+		return true
+	}
+	if m := p.victim(c); m != nil {
+		p.stop(m)
+		return true
+	}
+	return false
+}
+
+// room reports whether the budget has a worker left for c. p.mu is held.
+func (p *Pool) room(c *crew) bool {
+	if p.used >= p.o.Max {
+		return false
+	}
+	if p.o.MaxTotalMemory == 0 || p.used == 0 {
+		return true
+	}
+	// A worker that is not up yet is taken for as large as its mates.
+	total := p.rss + c.mean()
+	for _, o := range p.order {
+		total += int64(o.claims) * o.mean()
+	}
+	return total <= p.o.MaxTotalMemory
+}
+
+// mean is the resident size of c's workers, or of the last ones; 0 where it never
+// had any.
+func (c *crew) mean() int64 {
+	if n := int64(len(c.members)); n > 0 {
+		c.size = 0
+		for _, m := range c.members {
+			c.size += m.rss / n
+		}
+	}
+	return c.size
+}
+
+// victim is the idle worker that has to go for c: of another environment, of
+// one with more than Min workers if possible, the longest idle. p.mu is held.
+func (p *Pool) victim(c *crew) *member {
+	var best *member
+	spare := false
+	for _, o := range p.order {
+		if o == c || len(o.idle) == 0 {
+			continue
+		}
+		m, extra := o.idle[0], len(o.members) > p.o.Min
+		if best == nil || extra && !spare || extra == spare && m.since.Before(best.since) {
+			best, spare = m, extra
+		}
+	}
+	return best
+}
+
+// trim ends the longest idle workers of the pool while all together are over
+// MaxTotalMemory. p.mu is held.
+func (p *Pool) trim() {
+	for p.o.MaxTotalMemory > 0 && p.rss > p.o.MaxTotalMemory && p.used-p.stopping > 1 {
+		m := p.victim(nil)
+		if m == nil {
+			return
+		}
+		p.stop(m)
+	}
+}

@@ -1,0 +1,125 @@
+package rpool
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+var errOverMemory = errors.New("rpool: worker is over its memory limit")
+
+// run runs one request on m, which the caller holds.
+func (p *Pool) run(ctx context.Context, m *member, r *Request) (*Reply, error) {
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	m.mu.Lock()
+	reason := m.reason
+	if reason == nil {
+		m.cancel = cancel
+	}
+	m.mu.Unlock()
+	if reason != nil {
+		return nil, p.explain(m, reason, reason)
+	}
+	if m.dead() {
+		return nil, m.proc.Death()
+	}
+
+	start, finished := time.Now(), false
+	defer func() {
+		if !finished { // a panic passes through: nobody knows what the worker does now
+			m.mu.Lock()
+			m.cancel = nil
+			m.mu.Unlock()
+			p.mu.Lock()
+			m.spent = true
+			p.mu.Unlock()
+		}
+	}()
+	reply, err := m.proc.Do(ctx, r)
+	finished = true
+	busy := time.Since(start)
+
+	m.mu.Lock()
+	m.cancel = nil
+	reason = m.reason
+	m.mu.Unlock()
+	if reason != nil && err != nil {
+		err = p.explain(m, reason, err)
+	}
+	p.account(ctx, m, busy, err, reason != nil)
+	return reply, err
+}
+
+// explain gives a request that the pool itself interrupted its error.
+func (p *Pool) explain(m *member, reason, err error) error {
+	if !errors.Is(reason, errOverMemory) {
+		return reason
+	}
+	var died *DiedError
+	if !errors.As(err, &died) && !errors.Is(err, errOverMemory) {
+		return err // it ended by itself before the interrupt came
+	}
+	p.mu.Lock()
+	e := &DiedError{Pid: m.proc.Pid(), RSS: m.rss}
+	p.mu.Unlock()
+	if died != nil {
+		rss := e.RSS
+		*e = *died
+		e.RSS = max(rss, died.RSS)
+	}
+	e.OutOfMemory = true
+	return e
+}
+
+// account books a request that ended with err; interrupted says that the pool
+// itself wanted it to end.
+func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err error, interrupted bool) {
+	clean, deliberate, timeout := true, interrupted, false
+	if err != nil {
+		var (
+			condition *ConditionError
+			timedOut  *TimeoutError
+			died      *DiedError
+			size      *FrameSizeError
+			start     *StartError
+		)
+		switch {
+		case errors.As(err, &condition):
+		case errors.As(err, &timedOut):
+			timeout, deliberate = true, true
+		case errors.As(err, &size): // a reply that is too large costs the worker its life
+			deliberate = true
+		case errors.As(err, &died), errors.As(err, &start):
+			// Of the process of an isolated request, if m is alive.
+			clean = !m.dead()
+		case ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())):
+			deliberate = true
+		default:
+			clean = false
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := m.crew
+	m.served++
+	c.counts.Requests++
+	c.counts.BusyTime += busy
+	if timeout {
+		c.counts.Timeouts++
+	}
+	m.expected = deliberate && m.dead()
+	if clean && !deliberate {
+		c.crashes.succeed()
+	}
+	if !clean || p.o.MaxRequests > 0 && m.served >= p.o.MaxRequests {
+		m.spent = true
+	}
+}

@@ -1,0 +1,54 @@
+package rpool
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// warmer is one call of Warm.
+type warmer struct {
+	n    int
+	done chan error // of capacity 1
+}
+
+// settle answers the calls of Warm that have what they asked for. p.mu is held.
+func (p *Pool) settle(c *crew) {
+	if len(c.warmers) == 0 || c.origin == nil {
+		return
+	}
+	c.warmers = slices.DeleteFunc(c.warmers, func(w *warmer) bool {
+		if len(c.members) < w.n {
+			return false
+		}
+		w.done <- nil
+		return true
+	})
+}
+
+// Warm brings up the template of env and n of its workers (at most Max), and
+// returns when they are ready. A *StartError says why they cannot be. Workers
+// end again after IdleTimeout without work.
+func (p *Pool) Warm(ctx context.Context, env *Environment, n int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c, err := p.enter(env)
+	if err != nil {
+		return err
+	}
+	w := &warmer{n: min(n, p.o.Max), done: make(chan error, 1)}
+	c.warmers = append(c.warmers, w)
+	c.lastUsed = time.Now()
+	p.schedule()
+	p.mu.Unlock()
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		c.warmers = slices.DeleteFunc(c.warmers, func(o *warmer) bool { return o == w })
+		return context.Cause(ctx)
+	}
+}
