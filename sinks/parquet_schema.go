@@ -85,9 +85,12 @@ func parquetNode(f arrow.Field, plain bool) (parquet.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch frame.KindOf(f) {
-	case frame.KindString, frame.KindFactor:
-		if !plain {
+	switch kind := frame.KindOf(f); kind {
+	case frame.KindString, frame.KindFactor, frame.KindJSON, frame.KindBinary:
+		// PLAIN rather than the library's DELTA_LENGTH_BYTE_ARRAY, which readers
+		// of before about 2023 do not know; compressed it is as small.
+		n = parquet.Encoded(n, &parquet.Plain)
+		if kind == frame.KindFactor || kind == frame.KindString && !plain {
 			n = parquet.Encoded(n, &parquet.RLEDictionary)
 		}
 	}
