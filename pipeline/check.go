@@ -31,20 +31,19 @@ func (f *File) missingScripts() configs.Problems {
 		if err == nil && !info.IsDir() {
 			continue
 		}
-		p := configs.Problem{File: f.Path, Path: fmt.Sprintf("r.source[%d]", i), Message: s + ": no such file"}
-		p.Line, p.Column = f.R.At.Line, f.R.At.Column
+		message, hint := s+": no such file", ""
 		if err == nil {
-			p.Message = s + " is a directory"
+			message = s + " is a directory"
 		}
 		if near, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.[rR]")); len(near) > 0 {
 			for i := range near {
 				near[i] = filepath.Base(near[i])
 			}
-			p.Hint = "there is " + strings.Join(near, ", ")
+			hint = "there is " + strings.Join(near, ", ")
 		} else {
-			p.Hint = "paths are relative to the pipeline file: " + f.Dir()
+			hint = "paths are relative to the pipeline file: " + f.Dir()
 		}
-		ps = append(ps, p)
+		ps = append(ps, f.doc.Problem(fmt.Sprintf("r.source[%d]", i), message, hint))
 	}
 	return ps
 }

@@ -20,8 +20,7 @@ var Transforms = configs.Table{
 
 // SourceSpec is the source block: one component of sources.Table.
 type SourceSpec struct {
-	Use sources.Source   `yaml:",component"`
-	At  configs.Position `yaml:",position"`
+	Use sources.Source `yaml:",component"`
 }
 
 // Components implements configs.Union.
@@ -31,7 +30,6 @@ func (SourceSpec) Components() configs.Table { return sources.Table }
 type StageSpec struct {
 	Name string           `yaml:"name" doc:"A label for logs, metrics and errors. Without it the component's name, with a number where it stands more than once."`
 	Use  stages.Transform `yaml:",component"`
-	At   configs.Position `yaml:",position"`
 }
 
 // Components implements configs.Union.
@@ -39,8 +37,7 @@ func (StageSpec) Components() configs.Table { return Transforms }
 
 // SinkSpec is the sink block: one component of sinks.Table.
 type SinkSpec struct {
-	Use sinks.Sink       `yaml:",component"`
-	At  configs.Position `yaml:",position"`
+	Use sinks.Sink `yaml:",component"`
 }
 
 // Components implements configs.Union.

@@ -41,8 +41,8 @@ func (e *EnvironmentError) Unwrap() error { return e.Err }
 
 // at says which part of the file an error of opening is about. What the
 // permissions or the disk refuse is the environment's fault.
-func at(f *File, pos configs.Position, path string, err error) error {
-	err = &ConfigError{File: f.Path, At: pos, Path: path, Err: err}
+func at(f *File, path string, err error) error {
+	err = &ConfigError{File: f.Path, At: f.doc.Place(path), Path: path, Err: err}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
 		return &EnvironmentError{Err: err}
 	}
@@ -53,7 +53,7 @@ func at(f *File, pos configs.Position, path string, err error) error {
 func rError(f *File, err error) error {
 	var start *rpool.StartError
 	if errors.As(err, &start) && (start.Step == "source" || start.Step == "setup") {
-		return &ConfigError{File: f.Path, At: f.R.At, Path: "r", Err: err}
+		return &ConfigError{File: f.Path, At: f.doc.Place("r"), Path: "r", Err: err}
 	}
 	return &EnvironmentError{Err: err}
 }

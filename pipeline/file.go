@@ -25,14 +25,11 @@ type File struct {
 	Sink       SinkSpec          `yaml:"sink" required:"true" doc:"Where they go."`
 	DeadLetter *sinks.DeadLetter `yaml:"dead_letter" doc:"Where rows go that fail in a stage or source with on_error: dead_letter."`
 
-	At     configs.Position  `yaml:",position"`
-	Path   string            `yaml:"-"` // as the user gave it
-	Labels []string          `yaml:"-"` // of Stages
-	Vars   map[string]string `yaml:"-"` // -v
+	Path   string   `yaml:"-"` // as the user gave it
+	RunID  string   `yaml:"-"` // of the run that it was loaded for
+	Labels []string `yaml:"-"` // of Stages
+	doc    *configs.Document
 }
-
-// DeadLetterAt is where the dead_letter block stands.
-func (f *File) DeadLetterAt() configs.Position { return f.At }
 
 // Dir is the directory that relative paths start from: the file's own.
 func (f *File) Dir() string { return filepath.Dir(f.Path) }
@@ -42,25 +39,25 @@ func (f *File) Check(report func(field, message, hint string)) {
 	if f.DeadLetter == nil {
 		for i, s := range f.Stages {
 			if onError(s.Use) == "dead_letter" {
-				report("", fmt.Sprintf("stages[%d] says on_error: dead_letter, and there is no dead_letter block", i),
-					"add   dead_letter: {path: out/dead}")
+				report(fmt.Sprintf("stages[%d]", i), "says on_error: dead_letter, and there is no dead_letter block",
+					"add dead_letter: {path: out/dead}")
 			}
 		}
 		if onError(f.Source.Use) == "dead_letter" {
 			report("source", "says on_error: dead_letter, and there is no dead_letter block",
-				"add   dead_letter: {path: out/dead}")
+				"add dead_letter: {path: out/dead}")
 		}
 	}
 	seen := map[string]bool{}
 	for i, s := range f.Stages {
 		if s.Name != "" && seen[s.Name] {
-			report("stages", fmt.Sprintf("stages[%d] has the name %s, which another has", i, s.Name), "give it another")
+			report(fmt.Sprintf("stages[%d].name", i), "is the name of another stage too: "+s.Name, "give it another")
 		}
 		seen[s.Name] = true
 	}
 	if f.NeedsR() && len(f.R.Source)+len(f.R.Packages) == 0 && f.R.Setup == "" && !strings.Contains(f.mapped(), "::") {
-		report("r", "a map stage calls "+f.mapped()+", and r names no file or package that could define it",
-			"add   r: {source: [model.R]}")
+		report("r", "no file or package; a map stage calls "+f.mapped()+", which nothing here could define",
+			"add r: {source: [model.R]}")
 	}
 }
 

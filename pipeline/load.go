@@ -8,29 +8,30 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
 )
 
-// Load reads a pipeline file. vars are the values of -v name=value, which win
-// over the environment. The problems are all that the file itself shows; the
-// File is usable unless one of them is an error.
+// Load reads a pipeline file for one run. vars are the values of -v name=value,
+// which win over the environment; ${run.id} and ${run.scheduled_time} are the
+// run's. The problems are all that the file itself shows; the File is usable
+// unless one of them is an error.
 func Load(path string, vars map[string]string) (*File, configs.Problems) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, configs.Problems{unreadable(path, err)}
 	}
-	return Parse(path, data, vars)
-}
-
-// Parse is Load for a file's content.
-func Parse(path string, data []byte, vars map[string]string) (*File, configs.Problems) {
-	doc, problems := configs.Parse(path, data, configs.Variables{Flags: vars, Env: os.LookupEnv})
+	now := time.Now().UTC()
+	f := &File{Path: path, RunID: newRunID(now)}
+	doc, problems := configs.Load(path, data, configs.Variables{
+		Flags: vars, Env: os.LookupEnv,
+		Run: map[string]string{"run.id": f.RunID, "run.scheduled_time": now.Format(time.RFC3339)},
+	}, f)
 	if doc == nil {
 		return nil, problems
 	}
-	f := &File{Path: path, Vars: vars}
-	problems = append(problems, configs.Decode(doc, f)...)
+	f.doc = doc
 	if f.Name == "" {
 		base := filepath.Base(path)
 		f.Name = strings.TrimSuffix(base, filepath.Ext(base))

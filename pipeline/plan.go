@@ -57,13 +57,13 @@ func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
 	for i, s := range f.Stages {
 		out, err := s.Use.Plan(schema)
 		if err != nil {
-			p.problem(f, s.At, fmt.Sprintf("stages[%d]", i), err)
+			p.problem(f, fmt.Sprintf("stages[%d]", i), err)
 			out = nil
 		}
-		p.add("stage", f.Labels[i], Transforms.NameOf(s.Use), s.At, s.Use, out)
+		p.add("stage", f.Labels[i], Transforms.NameOf(s.Use), f.line(fmt.Sprintf("stages[%d]", i)), s.Use, out)
 		schema = out
 	}
-	p.add("sink", "sink", sinks.Table.NameOf(f.Sink.Use), f.Sink.At, f.Sink.Use, schema)
+	p.add("sink", "sink", sinks.Table.NameOf(f.Sink.Use), f.line("sink"), f.Sink.Use, schema)
 	return p, p.problems
 }
 
@@ -74,30 +74,31 @@ func (p *Plan) planSource(ctx context.Context, f *File) *frame.Schema {
 	defer env.Close()
 	var schema *frame.Schema
 	if r, err := f.Source.Use.Open(ctx, env, ""); err != nil {
-		p.problem(f, f.Source.At, "source", err)
+		p.problem(f, "source", err)
 	} else {
 		schema, p.Size = r.Schema(), r.Size()
 		if err := r.Close(); err != nil {
-			p.problem(f, f.Source.At, "source", err)
+			p.problem(f, "source", err)
 		}
 	}
-	p.add("source", "source", sources.Table.NameOf(f.Source.Use), f.Source.At, f.Source.Use, schema)
+	p.add("source", "source", sources.Table.NameOf(f.Source.Use), f.line("source"), f.Source.Use, schema)
 	return schema
 }
 
-func (p *Plan) add(kind, label, component string, at configs.Position, use any, schema *frame.Schema) {
-	n := Node{Label: label, Kind: kind, Component: component, Line: at.Line, schema: schema, Out: columns(schema)}
+func (p *Plan) add(kind, label, component string, line int, use any, schema *frame.Schema) {
+	n := Node{Label: label, Kind: kind, Component: component, Line: line, schema: schema, Out: columns(schema)}
 	if text, err := configs.Normalized(use); err == nil {
 		n.Settings = string(text)
 	}
 	p.Nodes = append(p.Nodes, n)
 }
 
-func (p *Plan) problem(f *File, at configs.Position, path string, err error) {
-	p.problems = append(p.problems, configs.Problem{
-		File: f.Path, Line: at.Line, Column: at.Column, Path: path, Message: err.Error(),
-	})
+func (p *Plan) problem(f *File, path string, err error) {
+	p.problems = append(p.problems, f.doc.Problem(path, err.Error(), ""))
 }
+
+// line is where a part of the file stands.
+func (f *File) line(path string) int { return f.doc.Place(path).Line }
 
 func columns(s *frame.Schema) []Column {
 	if s == nil {

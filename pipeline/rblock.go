@@ -22,18 +22,16 @@ type R struct {
 	Recycle Recycle `yaml:"recycle" doc:"When a worker is replaced by a new one."`
 	Limits  Limits  `yaml:"limits" doc:"What a worker may use."`
 
-	Binary       string            `yaml:"binary" doc:"The R or Rscript to use. Without it RPIPE_R, R_HOME and PATH are looked at, in that order."`
-	Start        string            `yaml:"start" default:"auto" enum:"auto|fork|spawn" doc:"fork makes workers in milliseconds by forking a loaded R, with which they share memory. spawn starts a fresh R for each: for Java and other code that does not survive a fork. auto tries one fork and falls back to spawn where that hangs or dies."`
-	Canary       string            `yaml:"canary" doc:"An R function that start: auto calls, without arguments, in a trial fork. It should do what your code does: call Java, use threads. Without it a data.frame makes a round trip."`
-	BeforeFork   string            `yaml:"before_fork" doc:"R code run in the template before each fork, such as closing connections."`
-	AfterFork    string            `yaml:"after_fork" doc:"R code run in each new worker, such as opening connections."`
-	Options      map[string]string `yaml:"options" doc:"R options(), name to an R expression." example:"{digits: '15'}"`
-	Env          map[string]string `yaml:"env" doc:"Environment variables of the R processes."`
-	User         string            `yaml:"user" doc:"The user that R runs as. Needs root."`
-	StartTimeout configs.Duration  `yaml:"start_timeout" default:"60s" doc:"How long loading may take."`
-	Grace        configs.Duration  `yaml:"grace" default:"5s" doc:"How long R code may take to stop after an interrupt, and again after SIGTERM, before it is killed."`
-
-	At configs.Position `yaml:",position"`
+	Binary       string                    `yaml:"binary" doc:"The R or Rscript to use. Without it RPIPE_R, R_HOME and PATH are looked at, in that order."`
+	Start        string                    `yaml:"start" default:"auto" enum:"auto|fork|spawn" doc:"fork makes workers in milliseconds by forking a loaded R, with which they share memory. spawn starts a fresh R for each: for Java and other code that does not survive a fork. auto tries one fork and falls back to spawn where that hangs or dies."`
+	Canary       string                    `yaml:"canary" doc:"An R function that start: auto calls, without arguments, in a trial fork. It should do what your code does: call Java, use threads. Without it a data.frame makes a round trip."`
+	BeforeFork   string                    `yaml:"before_fork" doc:"R code run in the template before each fork, such as closing connections."`
+	AfterFork    string                    `yaml:"after_fork" doc:"R code run in each new worker, such as opening connections."`
+	Options      map[string]string         `yaml:"options" doc:"R options(), name to an R expression." example:"{digits: '15'}"`
+	Env          map[string]configs.Secret `yaml:"env" doc:"Environment variables of the R processes. Their values are never printed."`
+	User         string                    `yaml:"user" doc:"The user that R runs as. Needs root."`
+	StartTimeout configs.Duration          `yaml:"start_timeout" default:"60s" doc:"How long loading may take."`
+	Grace        configs.Duration          `yaml:"grace" default:"5s" doc:"How long R code may take to stop after an interrupt, and again after SIGTERM, before it is killed."`
 }
 
 // Workers is how many R processes there are.
@@ -87,7 +85,7 @@ func (f *File) Environment() *rpool.Environment {
 		env.Dir = abs
 	}
 	for k, v := range r.Env {
-		env.Env = append(env.Env, k+"="+v)
+		env.Env = append(env.Env, k+"="+string(v))
 	}
 	slices.Sort(env.Env)
 	return env

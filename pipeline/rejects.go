@@ -24,7 +24,7 @@ func openRejects(ctx context.Context, f *File, env *stages.Env) (*rejects, error
 	}
 	var err error
 	if r.writer, err = f.DeadLetter.Open(ctx, env); err != nil {
-		return nil, at(f, f.DeadLetterAt(), "dead_letter", err)
+		return nil, at(f, "dead_letter", err)
 	}
 	return r, nil
 }

@@ -53,7 +53,7 @@ func workforce(s rpool.Stats) *Workforce {
 // Report is what a run did.
 type Report struct {
 	Snapshot
-	Bottleneck    string       `json:"bottleneck"` // the stage that worked the largest share of its time
+	Bottleneck    string       `json:"bottleneck"` // the stage that worked the longest
 	DeadLetters   int64        `json:"dead_letters"`
 	DeadLetterDir string       `json:"dead_letter_path,omitempty"`
 	Output        string       `json:"output"` // where the files are
@@ -102,12 +102,12 @@ func (s *Snapshot) Remaining() (left time.Duration, ok bool) {
 	return time.Duration(float64(s.Elapsed) * (1 - f) / f), true
 }
 
-// Bottleneck is the part with the largest utilization.
+// Bottleneck is the part that has worked the longest.
 func (s *Snapshot) Bottleneck() string {
-	name, most := "", -1.0
+	name, most := "", time.Duration(-1)
 	for _, r := range s.Stages {
-		if u := r.Utilization(); u > most {
-			name, most = r.Name, u
+		if t := r.BusyTime(); t > most {
+			name, most = r.Name, t
 		}
 	}
 	return name
@@ -116,6 +116,9 @@ func (s *Snapshot) Bottleneck() string {
 func (r *Run) report(files []sinks.Part, elapsed time.Duration) *Report {
 	s := r.Snapshot()
 	s.Elapsed = elapsed
+	for i := range files {
+		files[i].Temp = "" // it has its own name now
+	}
 	report := &Report{
 		Snapshot: s, Bottleneck: s.Bottleneck(), DeadLetters: s.Rejected, Files: files,
 	}

@@ -48,7 +48,7 @@ type Run struct {
 // first row is an error that ExitCode tells apart: the configuration (2) or the
 // environment (3). ctx ends the run at once; Drain ends it after what was read.
 func Start(ctx context.Context, f *File, o Options) (*Run, error) {
-	r := &Run{file: f, id: newRunID(), log: o.Log, started: time.Now()}
+	r := &Run{file: f, id: f.RunID, log: o.Log, started: time.Now()}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -72,14 +72,14 @@ func (r *Run) open(ctx context.Context, o Options) error {
 	}
 	r.env = root.For("")
 	if r.writer, err = f.Sink.Use.Open(ctx, r.env.For("sink")); err != nil {
-		return at(f, f.Sink.At, "sink", err)
+		return at(f, "sink", err)
 	}
 	if r.rejects, err = openRejects(ctx, f, r.env.For("dead_letter")); err != nil {
 		return err
 	}
 	r.env.Reject = r.rejects.add
 	if r.reader, err = f.Source.Use.Open(ctx, r.env.For("source"), ""); err != nil {
-		return at(f, f.Source.At, "source", err)
+		return at(f, "source", err)
 	}
 	if f.NeedsR() {
 		if err := r.openPool(ctx); err != nil {
@@ -110,7 +110,7 @@ func (r *Run) join(ctx context.Context, o Options) error {
 	for i, s := range f.Stages {
 		var err error
 		if built[i], err = s.Use.Build(r.env.For(f.Labels[i])); err != nil {
-			return at(f, s.At, fmt.Sprintf("stages[%d]", i), err)
+			return at(f, fmt.Sprintf("stages[%d]", i), err)
 		}
 	}
 	r.ledger = stages.NewLedger(int64(f.Memory), nil)
@@ -221,8 +221,8 @@ func (r *Run) release(committed bool) error {
 
 // newRunID names a run: its start in UTC and four random bytes, so that names
 // sort by time.
-func newRunID() string {
+func newRunID(start time.Time) string {
 	var b [4]byte
 	rand.Read(b[:])
-	return time.Now().UTC().Format("20060102T150405") + "-" + hex.EncodeToString(b[:])
+	return start.Format("20060102T150405") + "-" + hex.EncodeToString(b[:])
 }

@@ -49,8 +49,8 @@ type Reader interface {
 
 // Size is the extent of an input.
 type Size struct {
-	Rows  int64 // 0 is unknown
-	Bytes int64 // compressed bytes on disk; 0 is unknown
+	Rows  int64 `json:"rows"`  // 0 is unknown
+	Bytes int64 `json:"bytes"` // compressed bytes on disk; 0 is unknown
 }
 
 // Read is one frame and where the source stands after it.

@@ -243,7 +243,7 @@ func TestChainIsOneStage(t *testing.T) {
 		if reading.RowsIn != 100 || reading.RowsOut != 100 || reading.BatchesIn != 50 || reading.BatchesOut != 50 {
 			t.Errorf("%+v", reading)
 		}
-		if reading.Workers != 5 || reading.Busy != 50*time.Second || reading.Elapsed != 10*time.Second || reading.Utilization() != 1 {
+		if reading.Workers != 5 || reading.Busy != 50*time.Second || reading.Elapsed != 10*time.Second || reading.BusyTime() != 10*time.Second {
 			t.Errorf("workers %d, busy %v of %v", reading.Workers, reading.Busy, reading.Elapsed)
 		}
 	})

@@ -46,14 +46,9 @@ type Reading struct {
 	Done       bool             `json:"done"`
 }
 
-// Utilization is the share of its time and workers that the part was working:
-// the part with the largest is the bottleneck.
-func (r Reading) Utilization() float64 {
-	if r.Elapsed <= 0 {
-		return 0
-	}
-	return min(1, r.Busy.Seconds()/(r.Elapsed.Seconds()*float64(max(1, r.Workers))))
-}
+// BusyTime is Busy for each of the part's workers: the part with the most is the
+// bottleneck.
+func (r Reading) BusyTime() time.Duration { return r.Busy / time.Duration(max(1, r.Workers)) }
 
 func newMeter(name string) *Meter { return &Meter{Name: name, start: time.Now()} }
 

@@ -59,7 +59,7 @@ func livePicture(s *pipeline.Snapshot, width int) []string {
 	lines := []string{cut(headline(s, width), width)}
 	t := table{head: []string{"stage", ">rows in", ">rows out", ">rows/s", ">in flight", ">busy", ">starved", ">blocked"}}
 	for i, r := range s.Stages {
-		t.add(append([]string{r.Name}, stageCells(r, i == 0)...)...)
+		t.add(append([]string{r.Name}, stageCells(r, s.Elapsed, i == 0)...)...)
 	}
 	lines = append(lines, t.lines("  ", width)...)
 	return append(lines, cut("  "+resources(s), width))
@@ -93,8 +93,8 @@ func bar(f float64, width int) string {
 }
 
 // stageCells are a stage's numbers: rows in and out, rate, batches in flight,
-// and how it spent its time.
-func stageCells(r stages.Reading, first bool) []string {
+// and how it spent the time of the run.
+func stageCells(r stages.Reading, run time.Duration, first bool) []string {
 	in, rate := count(r.RowsIn), r.RowsIn
 	if first {
 		in, rate = "", r.RowsOut
@@ -109,7 +109,7 @@ func stageCells(r stages.Reading, first bool) []string {
 	}
 	return []string{
 		in, count(r.RowsOut), brief(perSecond), inFlight,
-		percent(r.Utilization()), percent(share(r.BlockedIn, r.Elapsed)), percent(share(r.BlockedOut, r.Elapsed)),
+		percent(share(r.BusyTime(), run)), percent(share(r.BlockedIn, run)), percent(share(r.BlockedOut, run)),
 	}
 }
 

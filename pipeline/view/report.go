@@ -23,7 +23,7 @@ func Report(w io.Writer, r *pipeline.Report) {
 	fmt.Fprintf(w, "%s %s in %s (run %s)\n\n", r.Pipeline, verb, span(r.Elapsed), r.Run)
 	t := table{head: []string{"stage", ">rows in", ">rows out", ">bytes out", ">rows/s", ">busy", ">starved", ">blocked", ""}}
 	for i, s := range r.Stages {
-		cells := stageCells(s, i == 0)
+		cells := stageCells(s, r.Elapsed, i == 0)
 		mark := ""
 		if s.Name == r.Bottleneck {
 			mark = "← bottleneck"
