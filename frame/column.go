@@ -1,8 +1,10 @@
 package frame
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -265,6 +267,7 @@ func (c *Column) Array() (arrow.Array, error) {
 	}
 	var bufs []*memory.Buffer
 	var children []arrow.ArrayData
+	c.trim()
 	valid := buffer(c.valid)
 	got := 0
 	switch c.kind {
@@ -295,6 +298,15 @@ func (c *Column) Array() (arrow.Array, error) {
 		return factorArray(c.field.Type, n, bufs, nulls, c.dict.array()), nil
 	}
 	return array.MakeFromData(array.NewData(c.field.Type, n, bufs, children, nulls, 0)), nil
+}
+
+// trim gives back the room of a column that was made for many more values.
+func (c *Column) trim() {
+	if c.n*2 >= c.rows || c.rows < 64 {
+		return
+	}
+	c.valid, c.bits, c.data = bytes.Clone(c.valid), bytes.Clone(c.bits), bytes.Clone(c.data)
+	c.i32, c.i64, c.f64, c.off = slices.Clone(c.i32), slices.Clone(c.i64), slices.Clone(c.f64), slices.Clone(c.off)
 }
 
 // factorArray makes a dictionary array of codes and levels.

@@ -72,8 +72,21 @@ func concatArrays(parts []arrow.Array) (arrow.Array, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.NullN() // counted here, not by the first of many readers at once
+	countNulls(a)
 	return a, nil
+}
+
+// countNulls counts what Arrow would count on first use, which is a data race
+// between readers of a shared frame.
+func countNulls(a arrow.Array) {
+	a.NullN()
+	switch a := a.(type) {
+	case *array.List:
+		countNulls(a.ListValues())
+	case *array.Dictionary:
+		a.Indices().NullN()
+		a.Dictionary().NullN()
+	}
 }
 
 func concatFactors(parts []arrow.Array) (arrow.Array, error) {

@@ -33,6 +33,7 @@ func Normalize(f Frame) (Frame, error) {
 	same := true
 	for i := range fields {
 		h, a := s.Field(i), f.Column(i)
+		countNulls(a)
 		fields[i], cols[i] = h, a
 		fields[i].Nullable = true
 		if k := KindOf(h); k == KindOther || k == KindFactor && !distinctLevels(a.(*array.Dictionary)) {

@@ -64,10 +64,8 @@ func AppendR(dst []byte, f Frame, o ROptions) ([]byte, error) {
 	if n > math.MaxInt32 {
 		return dst, fmt.Errorf("encode for R: %d rows; R's data frames have fewer than 2^31", n)
 	}
-	for i := range s.NumFields() {
-		if len(s.FieldIndices(s.Field(i).Name)) > 1 {
-			return dst, fmt.Errorf("encode for R: %w", duplicateError(s.Fields()))
-		}
+	if !distinctNames(s) {
+		return dst, fmt.Errorf("encode for R: %w", duplicateError(s.Fields()))
 	}
 	e := encoders.Get().(*rdata.Encoder)
 	defer encoders.Put(e)
@@ -106,6 +104,23 @@ func appendFrame(e *rdata.Encoder, f Frame, n int, o ROptions) error {
 	e.Int32s([]int32{rdata.NAInteger, int32(-n)})
 	e.EndAttrs()
 	return nil
+}
+
+// distinctNames says that no two columns share a name, without allocating for
+// frames of a usual width.
+func distinctNames(s *Schema) bool {
+	n := s.NumFields()
+	if n > 64 {
+		return len(duplicateNames(s.Fields())) == 0
+	}
+	for i := range n {
+		for k := range i {
+			if s.Field(i).Name == s.Field(k).Name {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // duplicateError names the columns that share their names.

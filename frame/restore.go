@@ -48,10 +48,13 @@ func restorable(h, w arrow.Field) bool {
 	if KindOf(w) == KindOther || h.Equal(w) {
 		return false
 	}
-	if isUnknown(h) || sameType(h, w) {
+	if isUnknown(h) {
 		return true
 	}
 	kh := KindOf(h)
+	if sameType(h, w) {
+		return kh != KindFactor // whose metadata may name levels that R has changed
+	}
 	switch KindOf(w) {
 	case KindInt64:
 		return kh == KindDouble || kh == KindInt32

@@ -40,9 +40,7 @@ func newFrame(s *Schema, cols []arrow.Array, n int) Frame {
 	return array.NewRecordBatch(s, cols, int64(n))
 }
 
-// sliceArray is rows [i, j) of a. Arrow counts the nulls of a slice on first
-// use, which is a data race between readers of a shared frame; here they are
-// counted at once.
+// sliceArray is rows [i, j) of a, its nulls counted (see countNulls).
 func sliceArray(a arrow.Array, i, j int) arrow.Array {
 	if i == 0 && j == a.Len() {
 		return a
