@@ -94,5 +94,9 @@ func (w *ward) sweep() {
 	}
 }
 
-// alive kills a group and reports whether it had members.
-func alive(pgid int) bool { return unix.Kill(-pgid, unix.SIGKILL) != unix.ESRCH }
+// alive kills a group and reports whether it has members left. Those that wait
+// for their parent to notice their end, which may take for ever in a container
+// without an init, do not count.
+func alive(pgid int) bool {
+	return unix.Kill(-pgid, unix.SIGKILL) != unix.ESRCH && !onlyZombies(pgid)
+}

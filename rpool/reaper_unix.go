@@ -189,24 +189,58 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// groupSet is every group that this process has now.
+// groupSet is every group that this process has now. While there is one, a
+// patrol looks for strangers.
 type groupSet struct {
 	mu   sync.Mutex
 	list map[*group]struct{}
+	stop chan struct{} // ends the patrol
+	done chan struct{} // closed when it has ended
 }
 
 var groups = groupSet{list: make(map[*group]struct{})}
+
+// patrolEvery is how long a stranger may stay a zombie.
+const patrolEvery = 2 * time.Second
 
 func (s *groupSet) add(g *group) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.list[g] = struct{}{}
+	if len(s.list) == 1 {
+		stop, done := make(chan struct{}), make(chan struct{})
+		s.stop, s.done = stop, done
+		go patrol(stop, done)
+	}
 }
 
 func (s *groupSet) remove(g *group) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.list, g)
+	var done chan struct{}
+	if len(s.list) == 0 {
+		close(s.stop)
+		done = s.done
+	}
+	s.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+func patrol(stop <-chan struct{}, done chan<- struct{}) {
+	defer close(done)
+	tick := time.NewTicker(patrolEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			reapStrangers()
+		case <-stop:
+			reapStrangers()
+			return
+		}
+	}
 }
 
 // each yields the groups there are now.

@@ -119,7 +119,7 @@ func (s *settings) startR(ctx context.Context, name string) (*worker, error) {
 func (s *settings) newWorker(pid int, dir string, l *link, out *output, g *group) *worker {
 	w := &worker{
 		pid: pid, dir: dir, link: l, out: out, group: g, exit: g.watch(pid),
-		grace: s.grace, exited: make(chan struct{}),
+		grace: s.grace, exited: make(chan struct{}), cleared: make(chan struct{}),
 	}
 	s.tasks.Go(w.follow)
 	return w

@@ -108,3 +108,19 @@ func ended(pid int) (pgid int, zombie bool) {
 	pgid, _ = strconv.Atoi(f[2])
 	return pgid, f[0] == "Z"
 }
+
+// onlyZombies reports whether every member of a group has ended.
+func onlyZombies(pgid int) bool {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			if group, zombie := ended(pid); group == pgid && !zombie {
+				return false
+			}
+		}
+	}
+	return true
+}

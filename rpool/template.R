@@ -2,12 +2,26 @@
 # a template, fork workers. Base R alone.
 
 main <- function(dir, nonce) {
+  compile()
   suspendInterrupts({
     open_wire(dir)
     hello(nonce)
     serve()
   })
   leave(0L)
+}
+
+# compile compiles what every request runs, and what a failed one does, once and
+# before any fork: otherwise each worker does it in its first requests.
+compile <- function() {
+  self <- environment(compile)
+  for (name in c(
+    "serve", "send", "send_value", "send_condition", "run", "guarded", "tidy", "map",
+    "call_function", "evaluate", "function_name", "argument_refs", "swallow_interrupt",
+    "on_warning", "on_error", "user_calls", "handler_frame", "located", "one_line", "shorten", "utf8"
+  )) {
+    self[[name]] <- compiler::cmpfun(self[[name]])
+  }
 }
 
 # open_wire opens the two FIFOs of this process. Go holds both open for reading
@@ -69,8 +83,7 @@ load_environment <- function(id, order) {
     ),
     error = identity
   )
-  while (sink.number() > 0L) sink()
-  flush(stdout())
+  tidy()
   if (is.null(failed)) {
     send(id, KIND_VALUE, serialize(about(env[["ask"]]), NULL, xdr = FALSE, version = 2L))
   } else {

@@ -3,6 +3,8 @@
 package rpool
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -80,6 +82,9 @@ func run(code ...string) *Request {
 	return call("eval_code", text(strings.Join(code, "\n")))
 }
 
+// numbered is run of code that has one %d.
+func numbered(code string, i int) *Request { return run(fmt.Sprintf(code, i)) }
+
 // evalCode defines the function that run calls.
 const evalCode = `eval_code <- function(code) eval(parse(text = code, keep.source = FALSE), globalenv())` + "\n"
 
@@ -90,4 +95,11 @@ func value(t testing.TB, r *Reply) rdata.Value {
 		t.Fatalf("reply: %v", err)
 	}
 	return v
+}
+
+func touch(t testing.TB, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

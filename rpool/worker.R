@@ -76,7 +76,7 @@ serve <- function() {
 send <- function(id, kind, payload) {
   writeBin(c(length(payload), 0L, id, kind), out, 4L, "little")
   writeBin(payload, out)
-  flush(out)
+  flush.connection(out)
 }
 
 # The elements before the value have no attributes: the value's own references
@@ -107,33 +107,62 @@ too_large <- function(size) {
   ))
 }
 
-# run does one map or call. A request is list(fun, seed, args, value).
+# run does one map or call and answers. A request is list(fun, seed, args, value).
 run <- function(id, kind, payload) {
   warned <<- failure <<- trace <<- NULL
   before <- proc.time()
-  value <- tryCatch(
-    withCallingHandlers(
-      if (kind == KIND_MAP) map(unserialize(payload)) else call_function(unserialize(payload)),
-      warning = on_warning, error = on_error
-    ),
-    error = on_failure, interrupt = on_failure
+  cpu <- c(0, 0)
+  # An exiting handler catches what calling handlers are not told of, such as an
+  # overflow of the stack.
+  tryCatch(
+    {
+      value <- guarded(kind, payload)
+      after <- proc.time()
+      cpu <- c(
+        after[[1L]] - before[[1L]] + (after[[4L]] - before[[4L]]),
+        after[[2L]] - before[[2L]] + (after[[5L]] - before[[5L]])
+      )
+      tidy()
+      if (is.null(failure)) {
+        send_value(id, cpu, value)
+      }
+    },
+    error = on_failure
   )
-  payload <- NULL
-  scratch$data <- scratch$args <- NULL
-  while (sink.number() > 0L) sink()
-  flush(stdout())
-  after <- proc.time()
-  cpu <- c(
-    after[[1L]] - before[[1L]] + (after[[4L]] - before[[4L]]),
-    after[[2L]] - before[[2L]] + (after[[5L]] - before[[5L]])
-  )
-  if (is.null(failure)) {
-    # What cannot be sent becomes the answer itself.
-    tryCatch(send_value(id, cpu, value), error = on_failure)
-  }
   if (!is.null(failure)) {
+    tidy()
     send_condition(id, cpu, failure)
   }
+}
+
+# guarded runs a request with its handlers; a failure ends it with NULL. Forcing
+# `escape` returns from here: a handler of tryCatch() for interrupts too would
+# cost as much as the rest of the loop.
+guarded <- function(kind, payload) {
+  delayedAssign("escape", return(NULL))
+  withCallingHandlers(
+    if (kind == KIND_MAP) map(unserialize(payload)) else call_function(unserialize(payload)),
+    warning = on_warning,
+    error = on_error,
+    interrupt = function(i) {
+      failure <<- interrupted
+      escape
+    }
+  )
+}
+
+interrupted <- structure(
+  class = c("interrupt", "condition"), list(message = "interrupted", call = NULL)
+)
+
+# tidy lets go of the request's values and ends what it left open. stdout() is
+# not connection 1 while a sink is in place.
+tidy <- function() {
+  scratch$data <- scratch$args <- scratch$fun <- NULL
+  if (stdout() != 1L) {
+    while (sink.number() > 0L) sink()
+  }
+  flush.connection(stdout())
 }
 
 on_warning <- function(w) {
@@ -150,9 +179,6 @@ on_error <- function(e) {
 }
 
 on_failure <- function(e) {
-  if (!inherits(e, "error")) {
-    e <- structure(class = c("interrupt", "condition"), list(message = "interrupted", call = NULL))
-  }
   failure <<- e
   NULL
 }

@@ -37,8 +37,9 @@ type worker struct {
 	rss      atomic.Int64           // when last looked at
 	isolated atomic.Pointer[worker] // runs a request of ours at the moment
 
-	death  *DiedError // set before exited is closed
-	exited chan struct{}
+	death   *DiedError // set before exited is closed
+	exited  chan struct{}
+	cleared chan struct{} // closed when its things are gone too
 }
 
 // quick is the time below which a request is taken not to have raised the
@@ -48,6 +49,7 @@ const quick = 2 * time.Millisecond
 // follow waits for the end of the process, says how it died, and clears its
 // things away. It is called once, in a goroutine of the owner's.
 func (w *worker) follow() {
+	defer close(w.cleared)
 	<-w.exit.done
 	w.out.finish()
 	w.death = w.obituary()
@@ -126,7 +128,7 @@ func (w *worker) Stop() {
 	if !w.endsWithin(w.grace) {
 		w.descend(unix.SIGTERM, nil)
 	}
-	<-w.exited
+	<-w.cleared
 }
 
 // kill ends the process at once and waits until it has gone.

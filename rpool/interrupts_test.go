@@ -1,0 +1,6 @@
+//go:build unix && !long
+
+package rpool
+
+// interrupts is how many TestInterruptsHitNoInnocentRequest sends.
+const interrupts = 300

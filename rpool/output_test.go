@@ -1,0 +1,77 @@
+//go:build unix
+
+package rpool
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestFloodsOfOutput(t *testing.T) {
+	p := started(t, launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, err := p.Do(t.Context(), run(`
+		line <- paste0(strrep("x", 999), "\n")
+		block <- strrep(line, 1000)
+		for (i in 1:50) { cat(block); cat(block, file = stderr()) }
+		system("head -c 5000000 /dev/zero | tr '\\0' y; head -c 5000000 /dev/zero | tr '\\0' z >&2")
+		42`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if !strings.HasPrefix(r.Output, strings.Repeat("x", 999)+"\n") || len(r.Output) > maxCaptured+100 {
+		t.Errorf("%d bytes of output were kept", len(r.Output))
+	}
+	if want := fmt.Sprintf("\n[%d bytes more]\n", 110_000_000-maxCaptured); !strings.HasSuffix(r.Output, want) {
+		t.Errorf("the output ends with %q, want %q", r.Output[len(r.Output)-40:], want)
+	}
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
+		t.Errorf("110 MB of output took %d MiB of allocations", grown>>20)
+	}
+	if got := printed(t, p, `cat("then")`); got != "then" {
+		t.Errorf("the next request printed %q", got)
+	}
+}
+
+func TestOutputGoesToItsRequest(t *testing.T) {
+	var mu sync.Mutex
+	var stray []string
+	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode + `cat("loading\n")`, BeforeFork: `message("forking")`, AfterFork: `cat("born\n")`},
+		&Options{Output: func(pid int, line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			stray = append(stray, line)
+		}})
+	p := started(t, tpl)
+	for i := range 200 {
+		if got, want := printed(t, p, fmt.Sprintf(`cat("request %d\n"); message("to stderr"); system("echo from a child")`, i)), fmt.Sprintf("request %d\nto stderr\nfrom a child\n", i); got != want {
+			t.Fatalf("request %d printed %q", i, got)
+		}
+	}
+	// What comes between requests is nobody's.
+	printed(t, p, `system("(while [ ! -e $TMPDIR/go ]; do sleep 0.01; done; echo late; touch $TMPDIR/said) &")`)
+	touch(t, p.dir+"/tmp/go")
+	eventually(t, "a background process has spoken", func() bool { return exists(p.dir + "/tmp/said") })
+	if got := printed(t, p, `cat("mine")`); got != "mine" {
+		t.Errorf("a request after stray output printed %q", got)
+	}
+	p.Stop()
+	mu.Lock()
+	defer mu.Unlock()
+	slices.Sort(stray)
+	if want := []string{"born", "forking", "late", "loading"}; !slices.Equal(stray, want) {
+		t.Errorf("stray lines %q, want %q", stray, want)
+	}
+}
+
+func TestIdleWorkersAreDrained(t *testing.T) {
+	p := started(t, launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil))
+	printed(t, p, `system("(head -c 3000000 /dev/zero; touch $TMPDIR/done) &")`)
+	eventually(t, "a background process has written 3 MB to an idle worker's log", func() bool { return exists(p.dir + "/tmp/done") })
+}
