@@ -174,15 +174,22 @@ func TestRetire(t *testing.T) {
 func TestReleaseDuringARequestCancelsIt(t *testing.T) {
 	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		l := w.acquire(environment("a"), Interactive)
-		result := make(chan error, 1)
-		go func() {
-			_, err := l.Do(w.Context(), &Request{Kind: Call, Fun: "block"})
-			result <- err
-		}()
+		results := make(chan error, 2)
+		for range 2 { // one runs, the other waits for its turn
+			go func() {
+				_, err := l.Do(w.Context(), &Request{Kind: Call, Fun: "block"})
+				results <- err
+			}()
+		}
 		synctest.Wait()
 		l.Release()
-		if err := <-result; !errors.Is(err, errReleased) {
-			t.Errorf("got %v", err)
+		for range 2 {
+			if err := <-results; !errors.Is(err, errReleased) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if n := len(w.procs[0].served); n != 1 {
+			t.Errorf("the worker was given %d requests, one of them after Release", n)
 		}
 		if _, err := l.Do(w.Context(), &Request{Kind: Call}); !errors.Is(err, errReleased) {
 			t.Errorf("after Release: %v", err)

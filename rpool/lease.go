@@ -3,7 +3,6 @@ package rpool
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +13,7 @@ var errReleased = errors.New("rpool: lease was released")
 type Lease struct {
 	pool     *Pool
 	m        *member
-	released atomic.Bool
+	released bool // guarded by m.mu
 }
 
 // Pid is the worker's process.
@@ -23,21 +22,23 @@ func (l *Lease) Pid() int { return l.m.proc.Pid() }
 // Do runs one request on the leased worker. Errors are a *ConditionError, a
 // *TimeoutError, a *DiedError, the cause of ctx, or ErrClosed when the pool was
 // closed meanwhile. After any of them but *DiedError and ErrClosed the lease
-// can be used again.
+// can be used again; so it can when what died was the process of an isolated
+// request.
 func (l *Lease) Do(ctx context.Context, r *Request) (*Reply, error) {
-	if l.released.Load() {
-		return nil, errReleased
-	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	return l.pool.run(ctx, l.m, r)
+	return l.pool.run(ctx, l.m, l, r)
 }
 
 // Release gives the worker back; one that is dead or whose state is unknown is
 // replaced. A request that still runs is cancelled. Further calls do nothing.
 func (l *Lease) Release() {
-	if l.released.Swap(true) {
+	l.m.mu.Lock()
+	again := l.released
+	l.released = true
+	l.m.mu.Unlock()
+	if again {
 		return
 	}
 	if l.m.interrupt(errReleased) {

@@ -112,5 +112,5 @@ func (p *Pool) Do(ctx context.Context, env *Environment, pri Priority, r *Reques
 		return nil, err
 	}
 	defer p.release(m)
-	return p.run(ctx, m, r)
+	return p.run(ctx, m, nil, r)
 }

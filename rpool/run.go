@@ -8,8 +8,8 @@ import (
 
 var errOverMemory = errors.New("rpool: worker is over its memory limit")
 
-// run runs one request on m, which the caller holds.
-func (p *Pool) run(ctx context.Context, m *member, r *Request) (*Reply, error) {
+// run runs one request on m, which the caller holds, by lease l if that is not nil.
+func (p *Pool) run(ctx context.Context, m *member, l *Lease, r *Request) (*Reply, error) {
 	select {
 	case m.turn <- struct{}{}:
 		defer func() { <-m.turn }()
@@ -21,10 +21,14 @@ func (p *Pool) run(ctx context.Context, m *member, r *Request) (*Reply, error) {
 
 	m.mu.Lock()
 	reason := m.reason
-	if reason == nil {
+	released := l != nil && l.released // while waiting for the turn: m may be somebody else's by now
+	if reason == nil && !released {
 		m.cancel = cancel
 	}
 	m.mu.Unlock()
+	if released {
+		return nil, errReleased
+	}
 	if reason != nil {
 		return nil, p.explain(m, reason, reason)
 	}
