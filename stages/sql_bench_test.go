@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages/duckdb"
 )
 
-// benchTransform sends b.N batches of 10,000 rows of six columns through a stage.
-func benchTransform(b *testing.B, tr Transform) {
+// benchTransform sends b.N batches of 10,000 rows of six columns through a
+// stage, or, for comparison, through a query that all columns pass.
+func benchTransform(b *testing.B, tr Transform, whole string) {
 	r := rand.New(rand.NewPCG(3, 3))
 	f, err := frame.Select(sqlFrame(r, 0, 10000), []string{"row", "x", "y", "s", "f", "when"})
 	if err != nil {
@@ -22,6 +24,9 @@ func benchTransform(b *testing.B, tr Transform) {
 	stage, err := tr.Build(env)
 	if err != nil {
 		b.Fatal(err)
+	}
+	if whole != "" {
+		stage = wholeRows(b, f.Schema(), whole)
 	}
 	source := func(soft, hard context.Context, out chan<- *Rows) error {
 		for range b.N {
@@ -47,9 +52,33 @@ func benchTransform(b *testing.B, tr Transform) {
 }
 
 func BenchmarkFilter(b *testing.B) {
-	benchTransform(b, &FilterConfig{Where: "x IS NOT NULL AND x > -50"})
+	benchTransform(b, &FilterConfig{Where: "x IS NOT NULL AND x > -50"}, "")
 }
 
 func BenchmarkDerive(b *testing.B) {
-	benchTransform(b, &DeriveConfig{Columns: sqlPairs("speed", "y / x * 60", "twice", "x * 2")})
+	benchTransform(b, &DeriveConfig{Columns: sqlPairs("speed", "y / x * 60", "twice", "x * 2")}, "")
+}
+
+// What filter would cost if rows came out of DuckDB whole.
+func BenchmarkFilterWholeRows(b *testing.B) {
+	benchTransform(b, &FilterConfig{Where: "true"}, "SELECT * FROM input WHERE x IS NOT NULL AND x > -50")
+}
+
+func wholeRows(b *testing.B, in *frame.Schema, sql string) Stage[frame.Frame, frame.Frame] {
+	db, err := duckdb.Open(duckdb.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(db.Close)
+	q, err := db.Prepare(b.Context(), sql, map[string]*frame.Schema{"input": in})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return Parallel(2, true, func(ctx context.Context, r *Rows) (*Rows, error) {
+		f, err := q.Collect(ctx, map[string]duckdb.Input{"input": duckdb.Table(r.Value)})
+		if err != nil {
+			return nil, err
+		}
+		return WithFrame(r, f), nil
+	})
 }

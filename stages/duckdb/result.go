@@ -22,26 +22,28 @@ import (
 // collector puts the chunks of a result together to frames.
 type collector struct {
 	schema  *frame.Schema
+	expect  int // rows of a frame
 	columns []*column
 	rows    int
 }
 
-func newCollector(schema *frame.Schema) *collector {
-	c := &collector{schema: schema}
-	c.reset()
-	return c
+func newCollector(schema *frame.Schema, expect int) *collector {
+	return &collector{schema: schema, expect: expect}
 }
 
-func (c *collector) reset() {
+// start begins a frame.
+func (c *collector) start() {
 	c.columns = make([]*column, c.schema.NumFields())
 	for i := range c.columns {
-		c.columns[i] = newColumn(c.schema.Field(i).Type)
+		c.columns[i] = newColumn(c.schema.Field(i).Type, c.expect)
 	}
-	c.rows = 0
 }
 
 // add appends a chunk.
 func (c *collector) add(chunk b.DataChunk) error {
+	if c.columns == nil {
+		c.start()
+	}
 	n := int(b.DataChunkGetSize(chunk))
 	for i, col := range c.columns {
 		if err := col.get(b.DataChunkGetVector(chunk, b.IdxT(i)), 0, n); err != nil {
@@ -64,12 +66,15 @@ func (c *collector) bytes() (largest int) {
 
 // frame hands over what was collected.
 func (c *collector) frame() frame.Frame {
+	if c.columns == nil {
+		c.start()
+	}
 	arrays := make([]arrow.Array, len(c.columns))
 	for i, col := range c.columns {
 		arrays[i] = array.MakeFromData(col.arrayData())
 	}
 	f := array.NewRecordBatch(c.schema, arrays, int64(c.rows))
-	c.reset()
+	c.columns, c.rows = nil, 0
 	return f
 }
 
@@ -85,17 +90,20 @@ type column struct {
 	child *column
 }
 
-func newColumn(t arrow.DataType) *column {
+// newColumn has room for some rows.
+func newColumn(t arrow.DataType, rows int) *column {
 	c := &column{kind: t}
 	switch t := t.(type) {
 	case *arrow.BooleanType:
+		c.data = make([]byte, 0, (rows+7)/8)
 	case *arrow.StringType, *arrow.BinaryType:
-		c.ends = []int32{0}
+		c.ends = make([]int32, 1, rows+1)
 	case *arrow.ListType:
-		c.ends = []int32{0}
-		c.child = newColumn(t.Elem())
+		c.ends = make([]int32, 1, rows+1)
+		c.child = newColumn(t.Elem(), rows)
 	case arrow.FixedWidthDataType:
 		c.width = t.Bytes()
+		c.data = make([]byte, 0, rows*c.width)
 	}
 	return c
 }
@@ -192,7 +200,7 @@ func (c *column) arrayData() arrow.ArrayData {
 	return array.NewData(c.kind, c.rows, buffers, children, c.nulls, 0)
 }
 
-// grow makes v n longer.
+// grow makes v n longer, if n is not negative.
 func grow[T any](v []T, n int) []T {
-	return append(v, make([]T, max(0, n))...)
+	return append(v, make([]T, max(0, n))...) // the compiler makes no temporary slice of it
 }

@@ -23,7 +23,7 @@ const flushBytes = 64 << 20
 // computes about a megabyte ahead. An error of emit or of an input ends the
 // query and is returned as it is; so is the context's cause.
 func (q *Query) Run(ctx context.Context, inputs map[string]Input, emit func(frame.Frame) error) error {
-	c := newCollector(q.schema)
+	c := newCollector(q.schema, frame.Rows)
 	err := q.run(ctx, inputs, func(chunk b.DataChunk) error {
 		if n := int(b.DataChunkGetSize(chunk)); c.rows > 0 && (c.rows+n > frame.Rows || c.bytes() > flushBytes) {
 			if err := emit(c.frame()); err != nil {
@@ -40,7 +40,12 @@ func (q *Query) Run(ctx context.Context, inputs map[string]Input, emit func(fram
 
 // Collect runs the query and returns its result as one frame.
 func (q *Query) Collect(ctx context.Context, inputs map[string]Input) (frame.Frame, error) {
-	c := newCollector(q.schema)
+	return q.collect(ctx, inputs, frame.Rows)
+}
+
+// collect expects so many rows.
+func (q *Query) collect(ctx context.Context, inputs map[string]Input, rows int) (frame.Frame, error) {
+	c := newCollector(q.schema, rows)
 	if err := q.run(ctx, inputs, c.add); err != nil {
 		return nil, err
 	}
