@@ -65,5 +65,5 @@ func (b *Builder) Frame() (Frame, error) {
 		}
 		cols[i] = a
 	}
-	return newFrame(b.schema, cols, n), nil
+	return New(b.schema, cols, n), nil
 }

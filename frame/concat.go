@@ -42,7 +42,7 @@ func Concat(fs ...Frame) (Frame, error) {
 		}
 		cols[i] = c
 	}
-	return newFrame(s, cols, rows), nil
+	return New(s, cols, rows), nil
 }
 
 func sameSchema(want, have *Schema) error {
@@ -68,25 +68,7 @@ func concatArrays(parts []arrow.Array) (arrow.Array, error) {
 	if _, ok := parts[0].(*array.Dictionary); ok {
 		return concatFactors(parts)
 	}
-	a, err := array.Concatenate(parts, Allocator)
-	if err != nil {
-		return nil, err
-	}
-	countNulls(a)
-	return a, nil
-}
-
-// countNulls counts what Arrow would count on first use, which is a data race
-// between readers of a shared frame.
-func countNulls(a arrow.Array) {
-	a.NullN()
-	switch a := a.(type) {
-	case *array.List:
-		countNulls(a.ListValues())
-	case *array.Dictionary:
-		a.Indices().NullN()
-		a.Dictionary().NullN()
-	}
+	return array.Concatenate(parts, Allocator)
 }
 
 func concatFactors(parts []arrow.Array) (arrow.Array, error) {

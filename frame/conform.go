@@ -45,7 +45,7 @@ func Conform(f Frame, want *Schema) (Frame, error) {
 		}
 		cols[i] = c
 	}
-	return newFrame(want, cols, int(f.NumRows())), nil
+	return New(want, cols, int(f.NumRows())), nil
 }
 
 // Unify is the schema that frames of both a and b conform to: columns of a, in

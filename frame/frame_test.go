@@ -18,7 +18,7 @@ func beside(t testing.TB, fs ...Frame) Frame {
 		field.Name = string(rune('a' + i))
 		fields, cols = append(fields, field), append(cols, f.Column(0))
 	}
-	return newFrame(arrow.NewSchema(fields, nil), cols, int(fs[0].NumRows()))
+	return New(arrow.NewSchema(fields, nil), cols, int(fs[0].NumRows()))
 }
 
 func everyType(t testing.TB) Frame {

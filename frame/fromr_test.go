@@ -172,7 +172,7 @@ func TestAppendRRefuses(t *testing.T) {
 	f(column(t, "list<int64>", []any{1}, []any{2, 1<<53 + 1}), ROptions{}, `column "x", row 2: 9007199254740993 is beyond 2^53, which a double does not hold exactly; set int64: integer64 (needs the R package bit64), or make it a string`)
 	f(fromJSON(t, arrow.PrimitiveTypes.Int16, `[1]`), ROptions{}, `column "x": R has no counterpart of int16; convert it with frame.Normalize or drop it`)
 	x := column(t, "int32", 1)
-	twice := newFrame(arrow.NewSchema([]arrow.Field{x.Schema().Field(0), x.Schema().Field(0)}, nil), []arrow.Array{x.Column(0), x.Column(0)}, 1)
+	twice := New(arrow.NewSchema([]arrow.Field{x.Schema().Field(0), x.Schema().Field(0)}, nil), []arrow.Array{x.Column(0), x.Column(0)}, 1)
 	f(twice, ROptions{}, `more than one column is called "x"; rename them`)
 }
 

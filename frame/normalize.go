@@ -33,7 +33,7 @@ func Normalize(f Frame) (Frame, error) {
 	same := true
 	for i := range fields {
 		h, a := s.Field(i), f.Column(i)
-		countNulls(a)
+		settle(a)
 		fields[i], cols[i] = h, a
 		fields[i].Nullable = true
 		if k := KindOf(h); k == KindOther || k == KindFactor && !distinctLevels(a.(*array.Dictionary)) {
@@ -53,7 +53,7 @@ func Normalize(f Frame) (Frame, error) {
 	if same {
 		return f, nil
 	}
-	return newFrame(newSchema(s, fields), cols, int(f.NumRows())), nil
+	return New(newSchema(s, fields), cols, int(f.NumRows())), nil
 }
 
 // normalize converts one column that is not of this package's types.

@@ -15,7 +15,7 @@ func fromJSON(t *testing.T, typ arrow.DataType, values string) Frame {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newFrame(arrow.NewSchema([]arrow.Field{{Name: "x", Type: typ, Nullable: true}}, nil), []arrow.Array{a}, a.Len())
+	return New(arrow.NewSchema([]arrow.Field{{Name: "x", Type: typ, Nullable: true}}, nil), []arrow.Array{a}, a.Len())
 }
 
 func TestNormalize(t *testing.T) {
@@ -90,7 +90,7 @@ func TestNormalizeLevels(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := array.NewDictionaryArray(FactorType(false), codes, levels)
-	in := newFrame(arrow.NewSchema([]arrow.Field{{Name: "x", Type: d.DataType(), Nullable: true}}, nil), []arrow.Array{d}, 5)
+	in := New(arrow.NewSchema([]arrow.Field{{Name: "x", Type: d.DataType(), Nullable: true}}, nil), []arrow.Array{d}, 5)
 	out, err := Normalize(in)
 	if err != nil {
 		t.Fatal(err)

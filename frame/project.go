@@ -19,7 +19,7 @@ func Select(f Frame, names []string) (Frame, error) {
 	for i, k := range index {
 		cols[i] = f.Column(k)
 	}
-	return newFrame(s, cols, int(f.NumRows())), nil
+	return New(s, cols, int(f.NumRows())), nil
 }
 
 // SelectSchema is the schema of Select's result, and where each column stands in s.
@@ -47,7 +47,7 @@ func Rename(f Frame, names map[string]string) (Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newFrame(s, f.Columns(), int(f.NumRows())), nil
+	return New(s, f.Columns(), int(f.NumRows())), nil
 }
 
 // RenameSchema is the schema of Rename's result.

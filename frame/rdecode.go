@@ -68,7 +68,7 @@ func FromValue(v rdata.Value) (Frame, error) {
 	if len(duplicateNames(fields)) > 0 {
 		return nil, duplicateError(fields)
 	}
-	return newFrame(arrow.NewSchema(fields, nil), cols, n), nil
+	return New(arrow.NewSchema(fields, nil), cols, n), nil
 }
 
 // fromVector makes a column of an R vector.

@@ -41,7 +41,7 @@ func Restore(got Frame, in *Schema) Frame {
 	if !changed {
 		return got
 	}
-	return newFrame(newSchema(got.Schema(), fields), cols, int(got.NumRows()))
+	return New(newSchema(got.Schema(), fields), cols, int(got.NumRows()))
 }
 
 func restorable(h, w arrow.Field) bool {

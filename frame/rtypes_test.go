@@ -61,7 +61,7 @@ func with(f Frame, key, value string) Frame {
 	m := field.Metadata.ToMap()
 	m[key] = value
 	field.Metadata = arrow.MetadataFrom(m)
-	return newFrame(arrow.NewSchema([]arrow.Field{field}, nil), f.Columns(), int(f.NumRows()))
+	return New(arrow.NewSchema([]arrow.Field{field}, nil), f.Columns(), int(f.NumRows()))
 }
 
 // TestTypeTable sends a column of each type to R, where the check must be TRUE,

@@ -23,7 +23,7 @@ func Slice(f Frame, i, j int) Frame {
 	for k := range cols {
 		cols[k] = sliceArray(f.Column(k), i, j)
 	}
-	return newFrame(f.Schema(), cols, j-i)
+	return New(f.Schema(), cols, j-i)
 }
 
 // Empty is a frame of schema s without rows.
@@ -32,15 +32,35 @@ func Empty(s *Schema) Frame {
 	for i := range cols {
 		cols[i] = nullArray(s.Field(i), 0)
 	}
-	return newFrame(s, cols, 0)
+	return New(s, cols, 0)
 }
 
-// newFrame puts columns of n rows together.
-func newFrame(s *Schema, cols []arrow.Array, n int) Frame {
-	return array.NewRecordBatch(s, cols, int64(n))
+// New makes a frame of Arrow arrays, which must have the schema's types and
+// rows rows each; it panics where they do not. Arrow's own constructor leaves
+// what is computed on first use to the first reader, which is a data race
+// between the readers of a shared frame; here it is done at once. Arrays of
+// types that frames do not have go through Normalize.
+func New(s *Schema, cols []arrow.Array, rows int) Frame {
+	for _, a := range cols {
+		settle(a)
+	}
+	return array.NewRecordBatch(s, cols, int64(rows))
 }
 
-// sliceArray is rows [i, j) of a, its nulls counted (see countNulls).
+// settle makes an array do what it would do on first use: count its nulls, and
+// make an array of its dictionary.
+func settle(a arrow.Array) {
+	a.NullN()
+	switch a := a.(type) {
+	case *array.List:
+		settle(a.ListValues())
+	case *array.Dictionary:
+		a.Indices().NullN()
+		a.Dictionary().NullN()
+	}
+}
+
+// sliceArray is rows [i, j) of a, its nulls counted (see settle).
 func sliceArray(a arrow.Array, i, j int) arrow.Array {
 	if i == 0 && j == a.Len() {
 		return a
