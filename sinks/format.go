@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"io"
+	"strings"
 
 	"github.com/rpipe-dev/rpipe/frame"
 )
@@ -76,6 +77,9 @@ func (l *layout) check(ext string, report func(field, message, hint string)) {
 		report("if_exists", "replace_partitions needs partition_by", "use replace, or name the partition columns")
 	}
 	if !l.single(ext) {
+		if other := foreignExtension(l.path, ext); other != "" {
+			report("path", "ends in "+other+", and this sink writes "+ext, "name a directory, or a file that ends in "+ext)
+		}
 		return
 	}
 	one := "a path that ends in " + ext + " is one file: name a directory instead"
@@ -91,4 +95,15 @@ func (l *layout) check(ext string, report func(field, message, hint string)) {
 	if l.ifExists == existsAppend {
 		report("if_exists", "append does not go with a single file", one)
 	}
+}
+
+// foreignExtension is the extension of path where it is that of a file of
+// another format: such a directory would mislead everyone.
+func foreignExtension(path, ext string) string {
+	for _, other := range []string{".parquet", ".csv", ".tsv", ".ndjson", ".jsonl", ".json", ".rds", ".gz", ".zst"} {
+		if other != ext && strings.HasSuffix(path, other) {
+			return other
+		}
+	}
+	return ""
 }
