@@ -73,6 +73,35 @@ func TestSliceAndConcat(t *testing.T) {
 	}
 }
 
+func TestTake(t *testing.T) {
+	f := everyType(t)
+	for _, in := range []Frame{f, Slice(f, 1, 5)} {
+		n := int32(in.NumRows())
+		got, err := Take(in, []int32{n - 1, 0, 0, 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := func(i int32) Frame { return Slice(in, int(i), int(i)+1) }
+		want, err := Concat(one(n-1), one(0), one(0), one(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := Diff(want, got); d != "" {
+			t.Error(d)
+		}
+		if none, err := Take(in, nil); err != nil || !Equal(Empty(f.Schema()), none) {
+			t.Error("taking no rows:", err)
+		}
+	}
+	if _, err := Take(fromJSON(t, f.Schema().Field(0).Type, `[true]`), []int32{0}); err != nil {
+		t.Error(err)
+	}
+	if _, err := Take(fromJSON(t, arrow.BinaryTypes.LargeString, `["a"]`), []int32{0}); err == nil ||
+		err.Error() != `take rows: column "x": large_utf8 is not a type of frames` {
+		t.Error(err)
+	}
+}
+
 func TestConcatFactors(t *testing.T) {
 	a, b := column(t, "factor", "x", "y", nil), column(t, "factor", "y", "z", "x")
 	got, err := Concat(a, b, Slice(a, 1, 3))

@@ -1,6 +1,10 @@
 package frame
 
-import "github.com/apache/arrow-go/v18/arrow"
+import (
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
 
 // Kind is the type of a column, one of those that frames are made of.
 type Kind uint8
@@ -83,6 +87,15 @@ func withMeta(f arrow.Field, key, value string) arrow.Field {
 	}
 	f.Metadata = arrow.MetadataFrom(m)
 	return f
+}
+
+// NewSchema is a schema of nullable fields.
+func NewSchema(fields ...arrow.Field) *Schema {
+	fields = slices.Clone(fields)
+	for i := range fields {
+		fields[i].Nullable = true
+	}
+	return arrow.NewSchema(fields, nil)
 }
 
 // Lookup finds a column by name.

@@ -150,31 +150,6 @@ func normalizeDictionary(w arrow.Field, d *array.Dictionary) (arrow.Field, arrow
 	return w, out, err
 }
 
-// appendFrom adds value i of an array of the column's own type; false for lists.
-func (c *Column) appendFrom(a arrow.Array, i int) bool {
-	switch a := a.(type) {
-	case *array.Boolean:
-		c.AppendBool(a.Value(i))
-	case *array.Int32:
-		c.AppendInt32(a.Value(i))
-	case *array.Int64:
-		c.AppendInt64(a.Value(i))
-	case *array.Float64:
-		c.AppendDouble(a.Value(i))
-	case *array.Date32:
-		c.AppendInt32(int32(a.Value(i)))
-	case *array.Timestamp:
-		c.AppendInt64(int64(a.Value(i)))
-	case *array.Binary:
-		c.AppendBytes(a.Value(i))
-	case *array.String:
-		c.AppendString(a.Value(i))
-	default:
-		return false
-	}
-	return true
-}
-
 func normalizeList(w arrow.Field, l array.ListLike) (arrow.Field, arrow.Array, error) {
 	elem := arrow.Field{Name: w.Name, Type: l.ListValues().DataType(), Nullable: true}
 	if t, ok := l.DataType().(arrow.ListLikeType); ok {
@@ -202,13 +177,7 @@ func normalizeList(w arrow.Field, l array.ListLike) (arrow.Field, arrow.Array, e
 			continue
 		}
 		lo, hi := l.ValueOffsets(i)
-		for k := lo; k < hi; k++ {
-			if child.IsNull(int(k)) {
-				c.child.AppendNull()
-			} else {
-				c.child.appendFrom(child, int(k))
-			}
-		}
+		c.child.appendRange(child, int(lo), int(hi))
 		c.AppendList()
 	}
 	out, err := c.Array()
