@@ -99,7 +99,7 @@ func BenchmarkSinks(b *testing.B) {
 					for _, f := range frames {
 						batches = append(batches, &stages.Rows{Value: f, Rows: int(f.NumRows())})
 					}
-					commit(b, s.make(fmt.Sprint("out", i), layout{partitionBy: by}), env, batches...)
+					commit(b, s.make(fmt.Sprint("out", i), Files{PartitionBy: by}), env, batches...)
 				}
 				b.ReportMetric(float64(len(frames)*frame.Rows*b.N)/b.Elapsed().Seconds()/1e6, "Mrows/s")
 			})

@@ -49,17 +49,16 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	f("sink: {parquet: {path: out}}", &Parquet{
-		Path: "out", Compression: "zstd", RowGroup: RowGroup{Rows: 100_000, Bytes: 64 << 20}, MaxOpen: 64, IfExists: "error",
+		Path: "out", Compression: "zstd", RowGroup: RowGroup{Rows: 100_000, Bytes: 64 << 20}, Files: Files{MaxOpen: 64, IfExists: "error"},
 	})
 	f("sink: {parquet: {path: out, partition_by: [month, day], row_group: {rows: 5}, bytes_per_file: 1GiB}}", &Parquet{
-		Path: "out", Compression: "zstd", RowGroup: RowGroup{Rows: 5, Bytes: 64 << 20}, MaxOpen: 64, IfExists: "error",
-		PartitionBy: []string{"month", "day"}, BytesPer: 1 << 30,
+		Path: "out", Compression: "zstd", RowGroup: RowGroup{Rows: 5, Bytes: 64 << 20}, Files: Files{MaxOpen: 64, IfExists: "error", PartitionBy: []string{"month", "day"}, BytesPerFile: 1 << 30},
 	})
 	f("sink: {csv: {path: out}}", &CSV{
-		Path: "out", Header: true, Delimiter: ",", Quote: "needed", Decimal: ".", LineEnding: "lf", Compression: "auto", MaxOpen: 64, IfExists: "error",
+		Path: "out", Header: true, Delimiter: ",", Quote: "needed", Decimal: ".", LineEnding: "lf", Compression: "auto", Files: Files{MaxOpen: 64, IfExists: "error"},
 	})
-	f("sink: {ndjson: {path: out}}", &NDJSON{Path: "out", Nulls: "keep", NaN: "null", Compression: "auto", MaxOpen: 64, IfExists: "error"})
-	f("sink: {rds: {path: out}}", &RDS{Path: "out", Compression: "gzip", Int64: "double", MaxBytes: 512 << 20, MaxOpen: 64, IfExists: "error"})
+	f("sink: {ndjson: {path: out}}", &NDJSON{Path: "out", Nulls: "keep", NaN: "null", Compression: "auto", Files: Files{MaxOpen: 64, IfExists: "error"}})
+	f("sink: {rds: {path: out}}", &RDS{Path: "out", Compression: "gzip", Int64: "double", MaxBytes: 512 << 20, Files: Files{MaxOpen: 64, IfExists: "error"}})
 	f("sink: {stdout: {}}", &Stdout{Format: "table", Rows: 20, Header: true, Delimiter: ","})
 }
 
@@ -74,14 +73,13 @@ func TestCheck(t *testing.T) {
 	}
 	f(&Parquet{Path: "out", Compression: "zstd", Level: 19})
 	f(&Parquet{Path: "out.parquet"})
-	f(&Parquet{Path: "out.parquet", RowsPerFile: 1, BytesPer: 1, PartitionBy: []string{"x"}, IfExists: "append"},
+	f(&Parquet{Path: "out.parquet", Files: Files{RowsPerFile: 1, BytesPerFile: 1, PartitionBy: []string{"x"}, IfExists: "append"}},
 		"rows_per_file: does not go with a single file", "bytes_per_file: does not go with a single file",
 		"partition_by: does not go with a single file", "if_exists: append does not go with a single file")
 	f(&Parquet{Path: "out", Compression: "snappy", Level: 3}, "level: compression snappy has no levels")
 	f(&Parquet{Path: "out", Compression: "gzip", Level: 10}, "level: is outside of what gzip has")
-	f(&Parquet{Path: "out", PartitionBy: []string{"a", "a", ""}}, "partition_by: names column a twice", "partition_by: holds an empty column name")
-	f(&Parquet{Path: "out", IfExists: "replace_partitions"}, "if_exists: replace_partitions needs partition_by")
-	f(&Parquet{Path: "out", RowsPerFile: -1, MaxOpen: -1}, "rows_per_file: must not be negative", "max_open_partitions: must be at least 1")
+	f(&Parquet{Path: "out", Files: Files{PartitionBy: []string{"a", "a", ""}}}, "partition_by: names column a twice", "partition_by: holds an empty column name")
+	f(&Parquet{Path: "out", Files: Files{IfExists: "replace_partitions"}}, "if_exists: replace_partitions needs partition_by")
 	f(&Parquet{Path: "out.csv"}, "path: ends in .csv, and this sink writes .parquet")
 	f(&CSV{Path: "out.parquet"}, "path: ends in .parquet, and this sink writes .csv")
 	f(&CSV{Path: "out.tsv.gz", Delimiter: `\t`})
@@ -91,6 +89,6 @@ func TestCheck(t *testing.T) {
 	f(&CSV{Path: "out", Decimal: ","}, "decimal: is the delimiter too")
 	f(&CSV{Path: "out", NA: "a,b"}, "na: must not hold a quote, a line break or the delimiter")
 	f(&NDJSON{Path: "x.jsonl.zst"})
-	f(&RDS{Path: "x.rds", MaxBytes: -1}, "max_bytes: must not be negative")
-	f(&Stdout{Rows: -1, Delimiter: "ab"}, "delimiter: must be one ASCII character", "rows: must not be negative")
+	f(&RDS{Path: "x.rds"})
+	f(&Stdout{Delimiter: "ab"}, "delimiter: must be one ASCII character")
 }

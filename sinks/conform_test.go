@@ -20,27 +20,27 @@ import (
 var fileSinks = []struct {
 	name string
 	ext  string
-	make func(path string, l layout) Sink
+	make func(path string, l Files) Sink
 }{
-	{"parquet", ".parquet", func(path string, l layout) Sink {
-		return &Parquet{Path: path, IfExists: l.ifExists, PartitionBy: l.partitionBy, RowsPerFile: l.rowsPerFile}
+	{"parquet", ".parquet", func(path string, l Files) Sink {
+		return &Parquet{Path: path, Files: l}
 	}},
-	{"csv", ".csv", func(path string, l layout) Sink {
-		return &CSV{Path: path, Header: true, IfExists: l.ifExists, PartitionBy: l.partitionBy, RowsPerFile: l.rowsPerFile}
+	{"csv", ".csv", func(path string, l Files) Sink {
+		return &CSV{Path: path, Header: true, Files: l}
 	}},
-	{"csv gzip", ".csv.gz", func(path string, l layout) Sink {
-		return &CSV{Path: path, Compression: "gzip", IfExists: l.ifExists, PartitionBy: l.partitionBy, RowsPerFile: l.rowsPerFile}
+	{"csv gzip", ".csv.gz", func(path string, l Files) Sink {
+		return &CSV{Path: path, Compression: "gzip", Files: l}
 	}},
-	{"ndjson", ".ndjson", func(path string, l layout) Sink {
-		return &NDJSON{Path: path, IfExists: l.ifExists, PartitionBy: l.partitionBy, RowsPerFile: l.rowsPerFile}
+	{"ndjson", ".ndjson", func(path string, l Files) Sink {
+		return &NDJSON{Path: path, Files: l}
 	}},
-	{"rds", ".rds", func(path string, l layout) Sink {
-		return &RDS{Path: path, IfExists: l.ifExists, PartitionBy: l.partitionBy, RowsPerFile: l.rowsPerFile}
+	{"rds", ".rds", func(path string, l Files) Sink {
+		return &RDS{Path: path, Files: l}
 	}},
 }
 
 // eachSink runs a test for every file sink.
-func eachSink(t *testing.T, f func(t *testing.T, ext string, make func(path string, l layout) Sink)) {
+func eachSink(t *testing.T, f func(t *testing.T, ext string, make func(path string, l Files) Sink)) {
 	for _, s := range fileSinks {
 		t.Run(s.name, func(t *testing.T) { f(t, s.ext, s.make) })
 	}
@@ -60,9 +60,9 @@ func readManifestFile(t testing.TB, path string) manifest {
 }
 
 func TestNothingIsVisibleBeforePublish(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		ctx, env := t.Context(), testEnv(t, "run-1")
-		w := open(t, sink("out", layout{rowsPerFile: 100}), env)
+		w := open(t, sink("out", Files{RowsPerFile: 100}), env)
 		dir := filepath.Join(env.Dir, "out")
 		if err := w.Write(ctx, rows(0, 0, 250)); err != nil {
 			t.Fatal(err)
@@ -115,13 +115,13 @@ func TestAbortLeavesNothing(t *testing.T) {
 		"write":   func(ctx context.Context, w Writer) error { return w.Write(ctx, rows(0, 0, 500)) },
 		"prepare": func(ctx context.Context, w Writer) error { _, err := w.Prepare(ctx, 0); return err },
 	}
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		for _, path := range []string{"a/b/out", "a/b/one" + ext} {
 			for n, names := range [][]string{{"open"}, {"open", "write"}, {"open", "write", "prepare"}} {
 				ctx, env := t.Context(), testEnv(t, "run-1")
-				l := layout{}
+				l := Files{}
 				if n == 1 && !strings.HasSuffix(path, ext) {
-					l.partitionBy = []string{"part"}
+					l.PartitionBy = []string{"part"}
 				}
 				w := open(t, sink(path, l), env)
 				for _, name := range names {
@@ -146,9 +146,9 @@ func TestAbortLeavesNothing(t *testing.T) {
 }
 
 func TestAbortKeepsWhatIsPublished(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		ctx, env := t.Context(), testEnv(t, "run-1")
-		w := open(t, sink("out", layout{}), env)
+		w := open(t, sink("out", Files{}), env)
 		if err := w.Write(ctx, rows(0, 0, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -170,9 +170,9 @@ func TestAbortKeepsWhatIsPublished(t *testing.T) {
 }
 
 func TestTwoEpochsAreOpen(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		ctx, env := t.Context(), testEnv(t, "run-1")
-		w := open(t, sink("out", layout{}), env)
+		w := open(t, sink("out", Files{}), env)
 		for _, b := range []*stages.Rows{rows(4, 0, 10), rows(5, 10, 20), rows(4, 30, 5)} {
 			if err := w.Write(ctx, b); err != nil {
 				t.Fatal(err)
@@ -207,9 +207,9 @@ func TestTwoEpochsAreOpen(t *testing.T) {
 }
 
 func TestZeroRows(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		empty := &stages.Rows{Value: frame.Empty(rows(0, 0, 1).Value.Schema())}
-		f := func(name string, l layout, files int, batches ...*stages.Rows) {
+		f := func(name string, l Files, files int, batches ...*stages.Rows) {
 			t.Helper()
 			env := testEnv(t, "run-1")
 			parts := commit(t, sink("out", l), env, batches...)
@@ -221,27 +221,27 @@ func TestZeroRows(t *testing.T) {
 				t.Errorf("%s: manifest %+v", name, m)
 			}
 		}
-		f("nothing was written", layout{}, 0)
-		f("the columns are known", layout{}, 1, empty)
-		f("empty batches among others", layout{}, 1, empty, rows(0, 0, 3), empty)
-		f("in partitions", layout{partitionBy: []string{"part"}}, 0, empty)
+		f("nothing was written", Files{}, 0)
+		f("the columns are known", Files{}, 1, empty)
+		f("empty batches among others", Files{}, 1, empty, rows(0, 0, 3), empty)
+		f("in partitions", Files{PartitionBy: []string{"part"}}, 0, empty)
 	})
 }
 
 func TestOneFile(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		env := testEnv(t, "run-1")
 		path := "sub/result" + ext
-		commit(t, sink(path, layout{}), env, rows(0, 0, 10))
+		commit(t, sink(path, Files{}), env, rows(0, 0, 10))
 		if d := cmp.Diff([]string{"sub/result" + ext}, visible(t, env.Dir)); d != "" {
 			t.Error(d)
 		}
 		before := must(os.ReadFile(filepath.Join(env.Dir, path)))(t)
 		env.Run = "run-2"
-		if _, err := sink(path, layout{}).Open(t.Context(), env); !errors.Is(err, ErrExists) {
+		if _, err := sink(path, Files{}).Open(t.Context(), env); !errors.Is(err, ErrExists) {
 			t.Errorf("a second run: %v", err)
 		}
-		w := open(t, sink(path, layout{ifExists: "replace"}), env)
+		w := open(t, sink(path, Files{IfExists: "replace"}), env)
 		if err := w.Write(t.Context(), rows(0, 0, 500)); err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +260,7 @@ func TestOneFile(t *testing.T) {
 		if err := same(filepath.Join(env.Dir, path), parts[0]); err != nil {
 			t.Error(err)
 		}
-		if err := open(t, sink(path, layout{ifExists: "replace"}), env).Abort(); err != nil {
+		if err := open(t, sink(path, Files{IfExists: "replace"}), env).Abort(); err != nil {
 			t.Error(err)
 		}
 		if err := same(filepath.Join(env.Dir, path), parts[0]); err != nil {

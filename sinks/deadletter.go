@@ -62,9 +62,8 @@ var DeadLetterColumns = []arrow.Field{
 // Open prepares the directory for a run, and fails where it cannot be written.
 // A run without failed rows leaves no trace in it.
 func (d *DeadLetter) Open(ctx context.Context, env *stages.Env) (*DeadLetterWriter, error) {
-	config := &Parquet{Path: d.Path, IfExists: existsAppend, RowGroup: RowGroup{Rows: 10_000, Bytes: 8 << 20}}
-	l := config.layout()
-	l.path = strings.TrimSuffix(l.path, "/") + "/" // a directory, whatever it is called
+	config := &Parquet{Path: d.Path, RowGroup: RowGroup{Rows: 10_000, Bytes: 8 << 20}, Files: Files{IfExists: existsAppend}}
+	l := config.layout(strings.TrimSuffix(d.Path, "/") + "/") // a directory, whatever it is called
 	w, err := openFiles(ctx, env, l, &parquetFormat{config: config, parallel: 1})
 	if err != nil {
 		return nil, err

@@ -107,7 +107,7 @@ func TestDuckDBReadsParquet(t *testing.T) {
 
 func TestDuckDBReadsPartitions(t *testing.T) {
 	env := testEnv(t, "r1")
-	commit(t, &Parquet{Path: "out", PartitionBy: []string{"part"}}, env, rows(0, 0, 900), rows(0, 900, 600))
+	commit(t, &Parquet{Path: "out", Files: Files{PartitionBy: []string{"part"}}}, env, rows(0, 0, 900), rows(0, 900, 600))
 	glob := "'" + filepath.Join(env.Dir, "out", "**", "*.parquet") + "'"
 	equalTable(t, ask(t, "SELECT part, count(*), sum(id), count(name) FROM read_parquet("+glob+", hive_partitioning=true) GROUP BY part ORDER BY part"),
 		"x|500|374250|0", "y/z|500|374750|500", "é|500|375250|500")

@@ -31,15 +31,15 @@ func paths(parts ...[]Part) (all []string) {
 }
 
 func TestIfExists(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
-		begin := func(l layout) (*stages.Env, []Part) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
+		begin := func(l Files) (*stages.Env, []Part) {
 			env := testEnv(t, "run-1")
 			return env, commit(t, sink("out", l), env, rows(0, 0, 30))
 		}
 
-		env, _ := begin(layout{})
+		env, _ := begin(Files{})
 		env.Run = "run-2"
-		_, err := sink("out", layout{}).Open(t.Context(), env)
+		_, err := sink("out", Files{}).Open(t.Context(), env)
 		if !errors.Is(err, ErrExists) {
 			t.Fatalf("error: %v", err)
 		}
@@ -49,8 +49,8 @@ func TestIfExists(t *testing.T) {
 			}
 		}
 
-		env, first := begin(layout{})
-		second, seen := again(t, env, sink("out", layout{ifExists: "append"}), rows(0, 0, 30))
+		env, first := begin(Files{})
+		second, seen := again(t, env, sink("out", Files{IfExists: "append"}), rows(0, 0, 30))
 		if d := cmp.Diff(paths(first, second), seen); d != "" {
 			t.Errorf("append: %s", d)
 		}
@@ -59,8 +59,8 @@ func TestIfExists(t *testing.T) {
 			t.Errorf("append: manifest %+v", m)
 		}
 
-		env, _ = begin(layout{})
-		second, seen = again(t, env, sink("out", layout{ifExists: "replace"}), rows(0, 0, 10))
+		env, _ = begin(Files{})
+		second, seen = again(t, env, sink("out", Files{IfExists: "replace"}), rows(0, 0, 10))
 		if d := cmp.Diff(paths(second), seen); d != "" {
 			t.Errorf("replace: %s", d)
 		}
@@ -69,9 +69,9 @@ func TestIfExists(t *testing.T) {
 		}
 
 		by := []string{"part"}
-		env, first = begin(layout{partitionBy: by})
+		env, first = begin(Files{PartitionBy: by})
 		one := rows(0, 0, 1) // of partition x alone
-		second, seen = again(t, env, sink("out", layout{ifExists: "replace_partitions", partitionBy: by}), one)
+		second, seen = again(t, env, sink("out", Files{IfExists: "replace_partitions", PartitionBy: by}), one)
 		if d := cmp.Diff([]string{second[0].Path, first[1].Path, first[2].Path}, seen); d != "" {
 			t.Errorf("replace_partitions: %s", d)
 		}
@@ -80,8 +80,8 @@ func TestIfExists(t *testing.T) {
 		}
 
 		// a partition that is gone leaves no directory
-		env, _ = begin(layout{partitionBy: by})
-		again(t, env, sink("out", layout{ifExists: "replace", partitionBy: by}), one)
+		env, _ = begin(Files{PartitionBy: by})
+		again(t, env, sink("out", Files{IfExists: "replace", PartitionBy: by}), one)
 		if _, err := os.Stat(filepath.Join(env.Dir, "out", "part=é")); err == nil {
 			t.Error("replace left an empty directory")
 		}
@@ -95,12 +95,12 @@ func TestReplaceRefusesFilesOfOthers(t *testing.T) {
 	if err := os.WriteFile(other, []byte("a\n1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := (&CSV{Path: "out", IfExists: "replace"}).Open(t.Context(), env)
+	_, err := (&CSV{Path: "out", Files: Files{IfExists: "replace"}}).Open(t.Context(), env)
 	if !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "precious.csv") {
 		t.Errorf("replace: %v", err)
 	}
 	env.Run = "run-2"
-	commit(t, &CSV{Path: "out", IfExists: "append"}, env, rows(0, 0, 3))
+	commit(t, &CSV{Path: "out", Files: Files{IfExists: "append"}}, env, rows(0, 0, 3))
 	if _, err := os.Stat(other); err != nil {
 		t.Error(err)
 	}
@@ -116,7 +116,7 @@ func TestAppendRefusesOtherColumns(t *testing.T) {
 	env := testEnv(t, "run-1")
 	commit(t, &Parquet{Path: "out"}, env, rows(0, 0, 3))
 	env.Run = "run-2"
-	w := open(t, &Parquet{Path: "out", IfExists: "append"}, env)
+	w := open(t, &Parquet{Path: "out", Files: Files{IfExists: "append"}}, env)
 	err := w.Write(t.Context(), &stages.Rows{Value: allTypes(t), Rows: 5})
 	if err == nil || !strings.Contains(err.Error(), `column "zz_bool" is new`) {
 		t.Error(err)
@@ -131,7 +131,7 @@ func TestReplaceIsFinishedByTheNextRun(t *testing.T) {
 	dir := filepath.Join(env.Dir, "out")
 	old := must(os.ReadFile(filepath.Join(dir, first[0].Path)))(t)
 
-	second, _ := again(t, env, &Parquet{Path: "out", IfExists: "replace"}, rows(0, 0, 10))
+	second, _ := again(t, env, &Parquet{Path: "out", Files: Files{IfExists: "replace"}}, rows(0, 0, 10))
 	// as it was before the removal
 	if err := os.WriteFile(filepath.Join(dir, first[0].Path), old, 0o644); err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestReplaceIsFinishedByTheNextRun(t *testing.T) {
 	}
 
 	env.Run = "run-3"
-	third := commit(t, &Parquet{Path: "out", IfExists: "append"}, env, rows(0, 0, 5))
+	third := commit(t, &Parquet{Path: "out", Files: Files{IfExists: "append"}}, env, rows(0, 0, 5))
 	if d := cmp.Diff(paths(second, third), visible(t, dir)); d != "" {
 		t.Error(d)
 	}
@@ -180,7 +180,7 @@ func TestFilesOfARunThatDied(t *testing.T) {
 	if d := cmp.Diff(paths(parts), tree(t, dir)); d != "" {
 		t.Errorf("the temporary file is to go, and the published one to stay: %s", d)
 	}
-	second := commit(t, &Parquet{Path: "out", IfExists: "replace"}, env, rows(0, 0, 10))
+	second := commit(t, &Parquet{Path: "out", Files: Files{IfExists: "replace"}}, env, rows(0, 0, 10))
 	if d := cmp.Diff(paths(second), visible(t, dir)); d != "" {
 		t.Error(d)
 	}
@@ -188,11 +188,11 @@ func TestFilesOfARunThatDied(t *testing.T) {
 
 // A restart of the same run takes the parts from its journal.
 func TestPublishAfterARestart(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		for published := range 3 {
 			t.Run(fmt.Sprint(published, " were published"), func(t *testing.T) {
 				env := testEnv(t, "run-1")
-				dead := open(t, sink("out", layout{rowsPerFile: 5}), env)
+				dead := open(t, sink("out", Files{RowsPerFile: 5}), env)
 				if err := dead.Write(t.Context(), rows(0, 0, 10)); err != nil {
 					t.Fatal(err)
 				}
@@ -206,7 +206,7 @@ func TestPublishAfterARestart(t *testing.T) {
 				must(dead.Prepare(t.Context(), 1))(t)
 				dead.(*fileWriter).out.lock.release()
 
-				w := open(t, sink("out", layout{rowsPerFile: 5}), env)
+				w := open(t, sink("out", Files{RowsPerFile: 5}), env)
 				if err := w.Publish(t.Context(), journal); err != nil {
 					t.Fatal(err)
 				}

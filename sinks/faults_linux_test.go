@@ -50,14 +50,14 @@ func TestFullFileSystem(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		env := testEnv(t, "run-1")
 		mount(t, env.Dir, 0, "size=256k")
 		var batches []*stages.Rows
 		for i := range 40 {
 			batches = append(batches, noise(t, 2000*i, 2000))
 		}
-		w := open(t, sink("out", layout{rowsPerFile: 15_000}), env)
+		w := open(t, sink("out", Files{RowsPerFile: 15_000}), env)
 		err := run(t, w, batches...)
 		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "out: no space left on device; free space") {
 			t.Fatal(err)

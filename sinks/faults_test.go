@@ -57,13 +57,13 @@ func run(t *testing.T, w Writer, batches ...*stages.Rows) error {
 }
 
 func TestFullDisk(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		var batches []*stages.Rows
 		for i := range 5 {
 			batches = append(batches, rows(0, 1000*i, 1000))
 		}
 		for _, room := range []int64{0, 100, 5000} {
-			for _, l := range []layout{{}, {partitionBy: []string{"part"}}, {rowsPerFile: 700}} {
+			for _, l := range []Files{{}, {PartitionBy: []string{"part"}}, {RowsPerFile: 700}} {
 				env := testEnv(t, "run-1")
 				w := open(t, sink("new/out", l), env)
 				fill(t, w, room)
@@ -98,7 +98,7 @@ func TestFullDiskAtTheManifest(t *testing.T) {
 	manifest := filepath.Join(env.Dir, "out", "_manifest.json")
 	before := string(must(os.ReadFile(manifest))(t))
 	env.Run = "run-2"
-	w := open(t, &Parquet{Path: "out", IfExists: "replace"}, env)
+	w := open(t, &Parquet{Path: "out", Files: Files{IfExists: "replace"}}, env)
 	if err := w.Write(t.Context(), rows(0, 0, 10)); err != nil {
 		t.Fatal(err)
 	}

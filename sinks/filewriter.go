@@ -36,8 +36,8 @@ func openFiles(ctx context.Context, env *stages.Env, l layout, fm format) (Write
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if l.maxOpen <= 0 {
-		l.maxOpen = defaultMaxOpen
+	if l.MaxOpen <= 0 {
+		l.MaxOpen = defaultMaxOpen
 	}
 	out, err := openOutput(&l, fm.ext(), env)
 	if err != nil {
@@ -94,8 +94,8 @@ func (w *fileWriter) conform(f frame.Frame) (frame.Frame, error) {
 		if err := w.checkAppend(s); err != nil {
 			return nil, err
 		}
-		if len(w.layout.partitionBy) > 0 {
-			p, err := newPartitioner(w.layout.partitionBy, s)
+		if len(w.layout.PartitionBy) > 0 {
+			p, err := newPartitioner(w.layout.PartitionBy, s)
 			if err != nil {
 				return nil, err
 			}
@@ -197,7 +197,7 @@ func (w *fileWriter) Finish(ctx context.Context) error {
 	})
 	m := &manifest{
 		Version: manifestVersion, Format: w.format.name(), Pipeline: w.env.Pipeline, Run: w.env.Run,
-		Created: time.Now().UTC().Truncate(time.Second), PartitionBy: w.layout.partitionBy, Schema: columnsOf(w.schema),
+		Created: time.Now().UTC().Truncate(time.Second), PartitionBy: w.layout.PartitionBy, Schema: columnsOf(w.schema),
 	}
 	if w.schema == nil && w.out.old != nil {
 		m.Schema = w.out.old.Schema

@@ -40,8 +40,8 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 	f("parquet", func() Sink { return &Parquet{Path: "out", Compression: "snappy", RowGroup: RowGroup{Rows: 10_000}} })
 	f("parquet in partitions", func() Sink {
-		return &Parquet{Path: "out", Compression: "snappy", PartitionBy: []string{"lang"}, RowGroup: RowGroup{Rows: 500}}
+		return &Parquet{Path: "out", Compression: "snappy", RowGroup: RowGroup{Rows: 500}, Files: Files{PartitionBy: []string{"lang"}}}
 	})
 	f("csv", func() Sink { return &CSV{Path: "out", Compression: "gzip"} })
-	f("ndjson", func() Sink { return &NDJSON{Path: "out", RowsPerFile: 15_000} })
+	f("ndjson", func() Sink { return &NDJSON{Path: "out", Files: Files{RowsPerFile: 15_000}} })
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
-	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/stages"
 )
@@ -18,15 +17,12 @@ import (
 // NDJSON writes one JSON object a line, in UTF-8. Times are ISO 8601 strings,
 // binary is base64, nested JSON is put in as it is.
 type NDJSON struct {
-	Path        string       `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .ndjson, .jsonl or .json, with .gz or .zst behind it where compressed."`
-	Nulls       string       `yaml:"nulls" default:"keep" enum:"keep|drop" doc:"Whether a missing value is written as null or its key left out."`
-	NaN         string       `yaml:"nan" default:"null" enum:"null|string" doc:"What becomes of NaN and infinity, which JSON does not have: null, or the strings NaN, Inf and -Inf."`
-	Compression string       `yaml:"compression" default:"auto" enum:"auto|none|gzip|zstd" doc:"Compression of whole files; auto goes by the extension of path."`
-	PartitionBy []string     `yaml:"partition_by" doc:"Columns whose values divide the rows into col=value directories, row by row; they are left out of the files."`
-	RowsPerFile int64        `yaml:"rows_per_file" doc:"Rows after which the next file begins; 0 is no limit."`
-	BytesPer    configs.Size `yaml:"bytes_per_file" doc:"Bytes after which the next file begins; a file may exceed it by one batch; 0 is no limit."`
-	MaxOpen     int          `yaml:"max_open_partitions" default:"64" doc:"Files that may be open at once; beyond it the largest is closed and its partition goes on in another file."`
-	IfExists    string       `yaml:"if_exists" default:"error" enum:"error|append|replace|replace_partitions" doc:"What to do where the path holds output already."`
+	Path        string `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .ndjson, .jsonl or .json, with .gz or .zst behind it where compressed."`
+	Nulls       string `yaml:"nulls" default:"keep" enum:"keep|drop" doc:"Whether a missing value is written as null or its key left out."`
+	NaN         string `yaml:"nan" default:"null" enum:"null|string" doc:"What becomes of NaN and infinity, which JSON does not have: null, or the strings NaN, Inf and -Inf."`
+	Compression string `yaml:"compression" default:"auto" enum:"auto|none|gzip|zstd" doc:"Compression of whole files; auto goes by the extension of path."`
+
+	Files `yaml:",inline"`
 }
 
 var ndjsonBases = []string{".ndjson", ".jsonl", ".json"}
@@ -35,19 +31,12 @@ var ndjsonBases = []string{".ndjson", ".jsonl", ".json"}
 func (n *NDJSON) Open(ctx context.Context, env *stages.Env) (Writer, error) {
 	f := &ndjsonFormat{drop: n.Nulls == "drop", nan: n.NaN == "string"}
 	f.extension, f.codec = textFile(n.Path, ndjsonBases, n.Compression)
-	return openFiles(ctx, env, n.layout(), f)
-}
-
-func (n *NDJSON) layout() layout {
-	return layout{
-		path: n.Path, ifExists: n.IfExists, rowsPerFile: n.RowsPerFile, bytesPerFile: int64(n.BytesPer),
-		partitionBy: n.PartitionBy, maxOpen: n.MaxOpen,
-	}
+	return openFiles(ctx, env, n.layout(n.Path), f)
 }
 
 // Check implements configs.Checker.
 func (n *NDJSON) Check(report func(field, message, hint string)) {
-	l := n.layout()
+	l := n.layout(n.Path)
 	l.check(checkTextFile(n.Path, ndjsonBases, n.Compression, report), report)
 }
 

@@ -39,11 +39,6 @@ type output struct {
 
 const lockName = ".rpipe.lock"
 
-// single reports whether the path names one file.
-func (l *layout) single(ext string) bool {
-	return strings.HasSuffix(l.path, ext) && filepath.Base(l.path) != ext
-}
-
 // openOutput takes the lock, removes what dead runs left, and checks if_exists.
 func openOutput(l *layout, ext string, env *stages.Env) (_ *output, err error) {
 	var b [4]byte
@@ -51,7 +46,7 @@ func openOutput(l *layout, ext string, env *stages.Env) (_ *output, err error) {
 		return nil, fmt.Errorf("sink: draw a nonce: %w", err)
 	}
 	o := &output{
-		shown: l.path, dir: l.path, ext: ext, kind: l.ifExists, log: env.Log, create: createFile,
+		shown: l.path, dir: l.path, ext: ext, kind: l.IfExists, log: env.Log, create: createFile,
 		run: fileSafe(env.Run), nonce: hex.EncodeToString(b[:]),
 	}
 	if o.log == nil {

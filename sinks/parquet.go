@@ -22,21 +22,18 @@ import (
 // column and Parquet does not say (levels of a factor, a time zone's name, the
 // unit of a difftime) stands in the file's metadata under MetadataKey.
 type Parquet struct {
-	Path        string       `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .parquet."`
-	PartitionBy []string     `yaml:"partition_by" doc:"Columns whose values divide the rows into col=value directories, row by row; they are left out of the files."`
-	Compression string       `yaml:"compression" default:"zstd" enum:"zstd|snappy|gzip|lz4|none" doc:"How pages are compressed."`
-	Level       int          `yaml:"level" doc:"Compression level: 1 to 22 for zstd (default 3), 1 to 9 for gzip (default 6); the others have none."`
-	RowGroup    RowGroup     `yaml:"row_group" doc:"Limits of one row group, which is also what is held in memory for an open file."`
-	RowsPerFile int64        `yaml:"rows_per_file" doc:"Rows after which the next file begins; 0 is no limit."`
-	BytesPer    configs.Size `yaml:"bytes_per_file" doc:"Bytes after which the next file begins; a file may exceed it by one row group; 0 is no limit."`
-	MaxOpen     int          `yaml:"max_open_partitions" default:"64" doc:"Files that may be open at once; beyond it the largest is closed and its partition goes on in another file."`
-	IfExists    string       `yaml:"if_exists" default:"error" enum:"error|append|replace|replace_partitions" doc:"What to do where the path holds output already."`
+	Path        string   `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .parquet."`
+	Compression string   `yaml:"compression" default:"zstd" enum:"zstd|snappy|gzip|lz4|none" doc:"How pages are compressed."`
+	Level       int      `yaml:"level" min:"0" doc:"Compression level: 1 to 22 for zstd (default 3), 1 to 9 for gzip (default 6); the others have none."`
+	RowGroup    RowGroup `yaml:"row_group" doc:"Limits of one row group, which is also what is held in memory for an open file."`
+
+	Files `yaml:",inline"`
 }
 
 // RowGroup limits a row group; whichever comes first ends it.
 type RowGroup struct {
-	Rows  int64        `yaml:"rows" default:"100000" doc:"Rows of one row group."`
-	Bytes configs.Size `yaml:"bytes" default:"64MiB" doc:"Bytes of one row group in memory, before encoding and compression."`
+	Rows  int64        `yaml:"rows" default:"100000" min:"1" doc:"Rows of one row group."`
+	Bytes configs.Size `yaml:"bytes" default:"64MiB" min:"1" doc:"Bytes of one row group in memory, before encoding and compression."`
 }
 
 const (
@@ -46,23 +43,13 @@ const (
 
 // Open implements Sink.
 func (p *Parquet) Open(ctx context.Context, env *stages.Env) (Writer, error) {
-	return openFiles(ctx, env, p.layout(), &parquetFormat{config: p, parallel: max(env.Parallel, 1)})
-}
-
-func (p *Parquet) layout() layout {
-	return layout{
-		path: p.Path, ifExists: p.IfExists, rowsPerFile: p.RowsPerFile, bytesPerFile: int64(p.BytesPer),
-		partitionBy: p.PartitionBy, maxOpen: p.MaxOpen,
-	}
+	return openFiles(ctx, env, p.layout(p.Path), &parquetFormat{config: p, parallel: max(env.Parallel, 1)})
 }
 
 // Check implements configs.Checker.
 func (p *Parquet) Check(report func(field, message, hint string)) {
-	l := p.layout()
+	l := p.layout(p.Path)
 	l.check(".parquet", report)
-	if p.RowGroup.Rows < 0 || p.RowGroup.Bytes < 0 {
-		report("row_group", "limits must not be negative", "leave them out for 100000 rows and 64MiB")
-	}
 	checkLevel(p.Compression, p.Level, report)
 }
 

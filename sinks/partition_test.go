@@ -85,11 +85,11 @@ func TestTake(t *testing.T) {
 // With more partitions than may be open, files and memory stay bounded and no
 // row is lost.
 func TestManyPartitions(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, layout) Sink) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		const partitions, batches, each = 60, 10, 3000
 		env := testEnv(t, "run-1")
 		env.Memory = 256 << 10
-		w := open(t, limitOpen(sink("out", layout{partitionBy: []string{"p"}}), 5), env)
+		w := open(t, limitOpen(sink("out", Files{PartitionBy: []string{"p"}}), 5), env)
 		w.(*fileWriter).out.create = createUnsynced
 		s := arrow.NewSchema([]arrow.Field{typed("p", arrow.PrimitiveTypes.Int32), typed("id", arrow.PrimitiveTypes.Int64)}, nil)
 		for k := range batches {
@@ -137,7 +137,7 @@ func limitOpen(s Sink, n int) Sink {
 
 func TestPartitionsKeepTheirOrder(t *testing.T) {
 	env := testEnv(t, "run-1")
-	parts := commit(t, &NDJSON{Path: "out", PartitionBy: []string{"part"}, RowsPerFile: 40}, env, rows(0, 0, 100), rows(0, 100, 100))
+	parts := commit(t, &NDJSON{Path: "out", Files: Files{PartitionBy: []string{"part"}, RowsPerFile: 40}}, env, rows(0, 0, 100), rows(0, 100, 100))
 	last := map[string]float64{}
 	for _, p := range parts {
 		for _, line := range strings.Split(strings.TrimSpace(string(must(os.ReadFile(filepath.Join(env.Dir, "out", p.Path)))(t))), "\n") {

@@ -65,12 +65,12 @@ func newPartSet(out *output, fm format, l *layout, memory int64) *partSet {
 	}
 	s := &partSet{out: out, format: fm, layout: l, memory: memory, epochs: map[uint64]*epochParts{}}
 	s.chunkRows, s.chunkBytes = fm.chunk()
-	if len(l.partitionBy) > 0 && s.chunkRows == 0 {
+	if len(l.PartitionBy) > 0 && s.chunkRows == 0 {
 		// Without this each batch would write a few rows to each partition's file.
 		s.chunkRows, s.chunkBytes = 50_000, 4<<20
 	}
-	if l.bytesPerFile > 0 {
-		s.chunkBytes = min(s.chunkBytes, l.bytesPerFile)
+	if l.BytesPerFile > 0 {
+		s.chunkBytes = min(s.chunkBytes, int64(l.BytesPerFile))
 	}
 	return s
 }
@@ -127,7 +127,7 @@ func (s *partSet) room(g *group) int64 {
 	if s.chunkRows > 0 {
 		room = s.chunkRows - g.rows
 	}
-	if limit := s.layout.rowsPerFile; limit > 0 {
+	if limit := s.layout.RowsPerFile; limit > 0 {
 		room = min(room, limit-g.rows-g.written())
 	}
 	return max(room, 1)
@@ -154,7 +154,7 @@ func (s *partSet) wait(g *group, f frame.Frame) {
 
 // full reports whether the file is at its limit with what waits for it.
 func (s *partSet) full(g *group) bool {
-	return s.layout.rowsPerFile > 0 && g.rows+g.written() >= s.layout.rowsPerFile
+	return s.layout.RowsPerFile > 0 && g.rows+g.written() >= s.layout.RowsPerFile
 }
 
 // encode writes what waits to the partition's file, and closes that at its limit.
@@ -169,7 +169,7 @@ func (s *partSet) encode(e *epochParts, g *group) error {
 	if err != nil {
 		return err
 	}
-	if full || s.layout.bytesPerFile > 0 && g.file.enc.size() >= s.layout.bytesPerFile {
+	if full || s.layout.BytesPerFile > 0 && g.file.enc.size() >= int64(s.layout.BytesPerFile) {
 		return s.close(e, g)
 	}
 	return nil
@@ -181,7 +181,7 @@ func (s *partSet) openFile(e *epochParts, g *group) error {
 	if g.file != nil {
 		return nil
 	}
-	for s.open >= s.layout.maxOpen {
+	for s.open >= s.layout.MaxOpen {
 		e, g := s.largest(func(g *group) int64 {
 			if g.file == nil {
 				return -1

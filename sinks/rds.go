@@ -18,11 +18,9 @@ type RDS struct {
 	Path        string       `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .rds."`
 	Compression string       `yaml:"compression" default:"gzip" enum:"gzip|bzip2|xz|none" doc:"How files are compressed; readRDS reads all of them."`
 	Int64       string       `yaml:"int64" default:"double" enum:"double|integer64" doc:"How 64 bit integers are written: as double (beyond 2^53 is an error) or as integer64 of package bit64."`
-	MaxBytes    configs.Size `yaml:"max_bytes" default:"512MiB" doc:"Bytes of rows that may be held in memory, over all open files; more is an error that says to set rows_per_file."`
-	PartitionBy []string     `yaml:"partition_by" doc:"Columns whose values divide the rows into col=value directories, row by row; they are left out of the files."`
-	RowsPerFile int64        `yaml:"rows_per_file" doc:"Rows after which the next file begins; 0 is no limit."`
-	MaxOpen     int          `yaml:"max_open_partitions" default:"64" doc:"Files that may be open at once; beyond it the largest is closed and its partition goes on in another file."`
-	IfExists    string       `yaml:"if_exists" default:"error" enum:"error|append|replace|replace_partitions" doc:"What to do where the path holds output already."`
+	MaxBytes    configs.Size `yaml:"max_bytes" default:"512MiB" min:"1" doc:"Bytes of rows that may be held in memory, over all open files; more is an error that says to set rows_per_file."`
+
+	Files `yaml:",inline"`
 }
 
 const defaultMaxBytes = 512 << 20
@@ -46,20 +44,13 @@ func (r *RDS) Open(ctx context.Context, env *stages.Env) (Writer, error) {
 	default:
 		f.codec = rdata.Gzip
 	}
-	return openFiles(ctx, env, r.layout(), f)
-}
-
-func (r *RDS) layout() layout {
-	return layout{path: r.Path, ifExists: r.IfExists, rowsPerFile: r.RowsPerFile, partitionBy: r.PartitionBy, maxOpen: r.MaxOpen}
+	return openFiles(ctx, env, r.layout(r.Path), f)
 }
 
 // Check implements configs.Checker.
 func (r *RDS) Check(report func(field, message, hint string)) {
-	l := r.layout()
+	l := r.layout(r.Path)
 	l.check(".rds", report)
-	if r.MaxBytes < 0 {
-		report("max_bytes", "must not be negative", "leave it out for 512MiB")
-	}
 }
 
 // rdsFormat implements format.

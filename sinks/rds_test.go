@@ -49,7 +49,7 @@ func TestRDSIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 	// files that are done are not counted
-	w = open(t, &RDS{Path: "out", MaxBytes: 10_000, RowsPerFile: 100}, testEnv(t, "run-1"))
+	w = open(t, &RDS{Path: "out", MaxBytes: 10_000, Files: Files{RowsPerFile: 100}}, testEnv(t, "run-1"))
 	for range 20 {
 		if err := w.Write(t.Context(), rows(0, 0, 100)); err != nil {
 			t.Fatal(err)

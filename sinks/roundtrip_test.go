@@ -80,7 +80,7 @@ func TestSourcesSeeCompleteFilesAlone(t *testing.T) {
 	commit(t, &Parquet{Path: "out"}, env, rows(0, 0, 100))
 	env2 := *env
 	env2.Run = "run-2"
-	w := open(t, &Parquet{Path: "out", IfExists: "append"}, &env2)
+	w := open(t, &Parquet{Path: "out", Files: Files{IfExists: "append"}}, &env2)
 	if err := w.Write(t.Context(), rows(0, 100, 100)); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 // printed some of them.
 type Stdout struct {
 	Format    string `yaml:"format" default:"table" enum:"table|csv|ndjson" doc:"csv and ndjson print every row as it comes; table prints the first rows, aligned, and how many there were."`
-	Rows      int64  `yaml:"rows" default:"20" doc:"Rows that a table shows."`
+	Rows      int64  `yaml:"rows" default:"20" min:"1" doc:"Rows that a table shows."`
 	Header    bool   `yaml:"header" default:"true" doc:"Whether csv begins with the column names."`
 	Delimiter string `yaml:"delimiter" default:"," doc:"One character between the fields of csv; \\t for a tab."`
 
@@ -57,9 +57,6 @@ func (s *Stdout) Check(report func(field, message, hint string)) {
 			report(field, message, hint)
 		}
 	})
-	if s.Rows < 0 {
-		report("rows", "must not be negative", "")
-	}
 }
 
 var _ configs.Checker = (*Stdout)(nil)
