@@ -1,6 +1,8 @@
 package frame
 
 import (
+	"encoding/json"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -15,6 +17,18 @@ type levels struct {
 }
 
 func newLevels() *levels { return &levels{codes: map[string]int32{}, off: []int32{0}} }
+
+// declaredLevels starts with those that a factor's field names (MetaLevels).
+func declaredLevels(f arrow.Field) *levels {
+	l := newLevels()
+	var names []string
+	if json.Unmarshal([]byte(meta(f, MetaLevels)), &names) == nil {
+		for _, n := range names {
+			l.code([]byte(n))
+		}
+	}
+	return l
+}
 
 // code is the index of v, which is added where it is new.
 func (l *levels) code(v []byte) int32 {

@@ -95,7 +95,7 @@ const (
 func appendTime(dst []byte, us int64, zone string) []byte {
 	sec, frac := floorDiv(us, microsPerSecond)
 	offset := 0
-	if zone != "" {
+	if zone != "" && zone != "UTC" {
 		if l, err := loadZone(zone); err == nil {
 			if _, off := time.Unix(sec, 0).In(l).Zone(); off%60 == 0 {
 				offset = off
