@@ -45,7 +45,11 @@ func (c *FilterConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) 
 		return engine.Condition(context.Background(), in, c.Where)
 	}
 	r.apply = func(f, computed frame.Frame) (frame.Frame, error) {
-		return takeRows(f, trueRows(computed.Column(0).(*array.Boolean)))
+		rows := trueRows(computed.Column(0).(*array.Boolean))
+		if len(rows) == int(f.NumRows()) {
+			return f, nil
+		}
+		return frame.Take(f, rows)
 	}
 	return r.stage(env.Parallel), nil
 }
