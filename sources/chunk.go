@@ -87,13 +87,14 @@ func (c *chunk) release(pool *sync.Pool) {
 	}
 }
 
-// fill reads more text: as much as there is from the unfinished record on, so
-// that a long record is not looked at again and again.
+// fill reads more text: what the input has at hand, but as much as there is
+// from the unfinished record on, so that a long record is not looked at again
+// and again.
 func (c *chunker) fill(unfinished int) {
-	want := max(readBytes, unfinished)
-	c.buf = slices.Grow(c.buf, want)
-	for goal := len(c.buf) + want; len(c.buf) < goal && !c.eof; {
-		n, err := c.in.Read(c.buf[len(c.buf):goal])
+	enough := len(c.buf) + max(1, unfinished)
+	c.buf = slices.Grow(c.buf, max(readBytes, unfinished))
+	for len(c.buf) < enough && !c.eof {
+		n, err := c.in.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.buf = c.buf[:len(c.buf)+n]
 		if err != nil {
 			c.eof = true

@@ -136,7 +136,7 @@ func (c *CSV) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 	if problem != nil {
 		return nil, fmt.Errorf("csv: %s: %s", problem.field, problem.message)
 	}
-	t := newTextReader(ctx, env, files, at, c.Encoding, int(c.MaxRecord))
+	t := newTextReader(ctx, "csv", env, files, at, c.Encoding, int(c.MaxRecord))
 	t.rejects = c.OnError
 	f := &csvFormat{config: c, dialect: d, reader: t}
 	if err := f.settle(ctx); err != nil {

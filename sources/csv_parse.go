@@ -45,7 +45,7 @@ func (p *csvParser) parse(k *chunk) (*parsed, error) {
 	}
 	slices.SortFunc(bad, func(a, b badRow) int { return a.record - b.record })
 	if r := p.format.reader.rejects; r != "skip" && r != "dead_letter" {
-		return nil, fmt.Errorf("csv: %w", p.explain(k, bad[0]))
+		return nil, p.explain(k, bad[0])
 	}
 	out := &parsed{}
 	first := k.after.Total - int64(len(k.records))
@@ -69,7 +69,7 @@ func (p *csvParser) parse(k *chunk) (*parsed, error) {
 	again.records = good
 	f, bad, err = p.build(&again)
 	if err == nil && len(bad) > 0 {
-		err = fmt.Errorf("csv: %w", p.explain(k, bad[0]))
+		err = p.explain(k, bad[0])
 	}
 	out.frame = f
 	return out, err

@@ -74,7 +74,7 @@ func (s *NDJSON) Open(ctx context.Context, env *stages.Env, from string) (Reader
 	if err != nil {
 		return nil, fmt.Errorf("ndjson: %w", err)
 	}
-	t := newTextReader(ctx, env, files, at, "utf-8", int(s.MaxRecord))
+	t := newTextReader(ctx, "ndjson", env, files, at, "utf-8", int(s.MaxRecord))
 	t.rejects = s.OnError
 	f := &ndjsonFormat{config: s, reader: t}
 	if err := f.settle(ctx); err != nil {
@@ -176,7 +176,7 @@ func (f *ndjsonFormat) parse(k *chunk) (*parsed, error) {
 		}
 		err = f.explain(k, r, err)
 		if f.config.OnError != "skip" && f.config.OnError != "dead_letter" {
-			return nil, fmt.Errorf("ndjson: %w", err)
+			return nil, err
 		}
 		out.bad = append(out.bad, &stages.Rejected{Raw: bytes.Clone(bytes.TrimSpace(text)), First: first + int64(i), Err: err})
 	}
@@ -186,7 +186,7 @@ func (f *ndjsonFormat) parse(k *chunk) (*parsed, error) {
 	}
 	var err error
 	if out.frame, err = p.Frame(); err != nil {
-		return nil, fmt.Errorf("ndjson: %s: %w", k.name, err)
+		return nil, fmt.Errorf("%s: %w", k.name, err)
 	}
 	f.reused.put(p)
 	return out, nil

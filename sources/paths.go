@@ -206,7 +206,7 @@ func nearest(name string, names []string) []string {
 		name     string
 		distance int
 	}
-	limit := max(2, len(name)/3)
+	limit := min(len(name)/3+1, len(name)-1)
 	var found []near
 	for _, n := range names {
 		if d := distance(strings.ToLower(name), strings.ToLower(n)); d <= limit {

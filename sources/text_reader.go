@@ -33,6 +33,7 @@ type parsed struct {
 
 // textReader reads text files: one goroutine reads and cuts, others parse.
 type textReader struct {
+	name      string // of the source, for errors
 	env       *stages.Env
 	files     []file
 	at        position
@@ -59,8 +60,8 @@ type textFile struct {
 	sample []*chunk // cut already
 }
 
-func newTextReader(ctx context.Context, env *stages.Env, files []file, at position, charset string, maxRecord int) *textReader {
-	t := &textReader{env: env, files: files, at: at, charset: charset, maxRecord: maxRecord}
+func newTextReader(ctx context.Context, name string, env *stages.Env, files []file, at position, charset string, maxRecord int) *textReader {
+	t := &textReader{name: name, env: env, files: files, at: at, charset: charset, maxRecord: maxRecord}
 	if t.charset == "" {
 		t.charset = "utf-8"
 	}
@@ -89,6 +90,7 @@ func (t *textReader) begin(f *textFile, format textFormat) (err error) {
 // sample reads chunks of the first file that has records, until see returns
 // false. Where reading starts there, the file stays open and nothing is read twice.
 func (t *textReader) sample(ctx context.Context, format textFormat, see func(k *chunk) (more bool, err error)) error {
+	defer context.AfterFunc(ctx, t.cancel)() // the input may keep us waiting
 	seen := false
 	for i := 0; i < len(t.files) && !seen; i++ {
 		f, err := t.open(t.ctx, i, 0)
@@ -149,14 +151,14 @@ func (t *textReader) produce(ctx context.Context, start func(int, job[*parsed]) 
 		if f == nil {
 			var err error
 			if f, err = t.open(ctx, i, total); err != nil {
-				return err
+				return fmt.Errorf("%s: %w", t.name, err)
 			}
 		}
 		f.counted -= untold // bytes of files that had no row after them
 		err := t.readFile(ctx, f, i, start)
 		f.in.close()
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", t.name, err)
 		}
 		total, untold = f.pos.Total, f.in.read.n.Load()-f.counted
 	}
@@ -186,7 +188,7 @@ func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start fun
 		if !start(1, func(_ context.Context, emit func(*parsed) bool) error {
 			p, err := parse(k)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", t.name, err)
 			}
 			p.bytes, p.pos = k.bytes, k.after.String()
 			k.release(&t.pool)
@@ -242,7 +244,7 @@ func (t *textReader) Next(ctx context.Context) (*Read, error) {
 			r := t.got.bad[0]
 			r.Stage, r.Drop, r.Attempt = t.env.Stage, t.rejects == "skip", 1
 			if t.env.Reject == nil {
-				return nil, t.failed(ctx, fmt.Errorf("on_error: %s: nothing takes the bad row: %w", t.rejects, r.Err))
+				return nil, t.failed(ctx, fmt.Errorf("%s: on_error: %s: nothing takes the bad row: %w", t.name, t.rejects, r.Err))
 			}
 			if err := t.env.Reject(ctx, r); err != nil {
 				return nil, t.failed(ctx, err)
