@@ -88,8 +88,8 @@ func (w *fileWriter) Write(ctx context.Context, b *stages.Rows) error {
 func (w *fileWriter) conform(f frame.Frame) (frame.Frame, error) {
 	s := f.Schema()
 	if w.schema == nil {
-		if s.NumFields() == 0 {
-			return nil, errors.New("the rows have no columns")
+		if err := fits(s); err != nil {
+			return nil, err
 		}
 		if err := w.checkAppend(s); err != nil {
 			return nil, err
@@ -108,6 +108,24 @@ func (w *fileWriter) conform(f frame.Frame) (frame.Frame, error) {
 		return f, nil
 	}
 	return frame.Conform(f, w.schema)
+}
+
+// fits refuses columns that no file can hold, before rows are gathered.
+func fits(s *frame.Schema) error {
+	if s.NumFields() == 0 {
+		return errors.New("the rows have no columns")
+	}
+	seen := map[string]bool{}
+	for _, f := range s.Fields() {
+		if frame.KindOf(f) == frame.KindOther {
+			return fmt.Errorf("column %q has type %s, which no file here can hold: convert or drop it in a stage before", f.Name, frame.TypeName(f))
+		}
+		if seen[f.Name] {
+			return fmt.Errorf("two columns are called %q, which readers refuse: rename one", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	return nil
 }
 
 // sameColumns compares names and types; metadata, such as the levels of a

@@ -62,9 +62,6 @@ func parquetSchema(s *frame.Schema, plain map[string]bool) (*parquet.Schema, err
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := g.Group[f.Name]; twice {
-			return nil, fmt.Errorf("two columns are called %q, which Parquet readers refuse: rename one", f.Name)
-		}
 		g.Group[f.Name] = n
 		g.fields = append(g.fields, &orderedField{Node: n, name: f.Name})
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 
@@ -171,27 +172,36 @@ func TestDictionaryFallsBack(t *testing.T) {
 	}
 }
 
-func TestParquetRefuses(t *testing.T) {
-	env := testEnv(t, "r1")
-	nested := frame.ListType(typed("item", frame.ListType(typed("item", arrow.PrimitiveTypes.Int32))))
-	s := arrow.NewSchema([]arrow.Field{typed("odd", nested)}, nil)
-	if _, err := parquetSchema(s, nil); err == nil || !strings.HasPrefix(err.Error(), `column "odd" has type list<`) || !strings.Contains(err.Error(), "convert or drop it") {
-		t.Error(err)
+func TestColumnsThatNoFileHolds(t *testing.T) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
+		f := func(want string, fields ...arrow.Field) {
+			t.Helper()
+			env := testEnv(t, "run-1")
+			w := open(t, sink("out", Files{}), env)
+			s := arrow.NewSchema(fields, nil)
+			err := w.Write(t.Context(), &stages.Rows{Value: array.NewRecordBatch(s, empty(s), 0)})
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Error(err)
+			}
+			if err := w.Abort(); err != nil {
+				t.Fatal(err)
+			}
+			if left := tree(t, env.Dir); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		}
+		nested := frame.ListType(typed("item", frame.ListType(typed("item", arrow.PrimitiveTypes.Int32))))
+		f(`column "odd" has type list<`, typed("x", arrow.PrimitiveTypes.Int32), typed("odd", nested))
+		f(`two columns are called "x"`, typed("x", arrow.PrimitiveTypes.Int32), typed("x", arrow.PrimitiveTypes.Int32))
+		f("no columns")
+	})
+}
+
+func empty(s *frame.Schema) (cols []arrow.Array) {
+	for _, f := range s.Fields() {
+		cols = append(cols, array.MakeArrayOfNull(frame.Allocator, f.Type, 0))
 	}
-	w := open(t, &Parquet{Path: "out"}, env)
-	twice := arrow.NewSchema([]arrow.Field{typed("x", arrow.PrimitiveTypes.Int32), typed("x", arrow.PrimitiveTypes.Int32)}, nil)
-	if err := w.Write(t.Context(), &stages.Rows{Value: frame.Empty(twice)}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Prepare(t.Context(), 0); err == nil {
-		t.Error("two columns of one name were written")
-	}
-	if err := w.Abort(); err != nil {
-		t.Fatal(err)
-	}
-	if left := tree(t, env.Dir); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
+	return cols
 }
 
 var _ configs.Checker = (*Parquet)(nil)

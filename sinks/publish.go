@@ -17,6 +17,9 @@ import (
 // publish renames parts to their names and forces the names to stable storage.
 func (o *output) publish(parts []Part) error {
 	dirs := map[string]bool{}
+	for _, d := range o.made {
+		dirs[filepath.Dir(d)] = true // a new directory is a name in its parent
+	}
 	for _, p := range parts {
 		for _, rel := range []string{p.Path, p.Temp} {
 			if !filepath.IsLocal(filepath.FromSlash(rel)) {

@@ -13,7 +13,7 @@ import (
 
 // RDS writes one data.frame a file, as R's readRDS reads it. The format holds a
 // vector in one piece, so that a file's rows are held in memory until its end:
-// max_bytes bounds them.
+// max_bytes bounds them, and bytes_per_file counts them as they are there.
 type RDS struct {
 	Path        string       `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .rds."`
 	Compression string       `yaml:"compression" default:"gzip" enum:"gzip|bzip2|xz|none" doc:"How files are compressed; readRDS reads all of them."`

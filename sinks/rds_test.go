@@ -31,7 +31,7 @@ cat(format(x$instant[1], "%Y-%m-%d %H:%M:%OS3 %Z"), units(x$span), is.na(x$doubl
 			t.Fatalf("%v\n%s", err, out)
 		}
 		want := "data.frame 5 10 logical integer numeric character factor ordered Date POSIXct difftime list " +
-			"mid low high mid low high NA low 1 2147483647 -1 NA 0 plain 2024-03-10 " +
+			"low mid high mid low high NA low 1 2147483647 -1 NA 0 plain 2024-03-10 " +
 			"2024-03-10 03:30:00.123 EDT mins FALSE FALSE TRUE TRUE FALSE FALSE FALSE TRUE FALSE FALSE 1 2"
 		if d := cmp.Diff(want, strings.Join(strings.Fields(string(out)), " ")); d != "" {
 			t.Errorf("%s: %s", compression, d)
