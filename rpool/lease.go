@@ -136,9 +136,14 @@ func (p *Pool) unlease(m *member) {
 
 // release takes m back from its holder.
 func (p *Pool) release(m *member) {
-	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.takeBack(m)
+}
+
+// takeBack is release with p.mu held.
+func (p *Pool) takeBack(m *member) {
+	now := time.Now()
 	if m.state != leased {
 		return // it died meanwhile, or the pool is closing
 	}

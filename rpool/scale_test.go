@@ -198,7 +198,10 @@ func TestNoEnvironmentStarves(t *testing.T) {
 		}
 		after(5 * time.Second)
 		start := time.Now()
-		if _, err := w.p.Do(w.Context(), b, Bulk, &Request{Kind: Call}); err != nil {
+		patience, done := context.WithTimeout(w.Context(), time.Minute)
+		defer done()
+		if _, err := w.p.Do(patience, b, Bulk, &Request{Kind: Call}); err != nil {
+			cancel()
 			t.Fatal(err)
 		}
 		if d := time.Since(start); d > time.Second {
