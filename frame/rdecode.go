@@ -23,7 +23,7 @@ import (
 func FromR(item []byte) (Frame, error) {
 	v, err := rdata.UnmarshalItem(item, nil)
 	if err != nil {
-		return nil, fmt.Errorf("decode from R: %w", err)
+		return nil, fmt.Errorf("decode from R: %w", inColumn(item, err))
 	}
 	f, err := FromValue(v)
 	if err != nil {

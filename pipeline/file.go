@@ -19,6 +19,7 @@ type File struct {
 	Version    int               `yaml:"version" required:"true" min:"1" max:"1" doc:"The version of this grammar: 1."`
 	Name       string            `yaml:"name" doc:"The pipeline's name. Without it the file's, less its extension."`
 	Memory     configs.Size      `yaml:"memory" default:"1GiB" min:"1048576" doc:"Bytes of rows that may be between source and sink at once, R's own memory aside. The source waits while it is used up."`
+	Grace      configs.Duration  `yaml:"grace" default:"1m" doc:"How long what was read may take to be finished after the first SIGINT or SIGTERM. 0 is no limit."`
 	R          R                 `yaml:"r" doc:"The R workers that map stages use."`
 	Source     SourceSpec        `yaml:"source" required:"true" doc:"Where rows come from."`
 	Stages     []StageSpec       `yaml:"stages" doc:"What happens to them, in order."`

@@ -57,10 +57,10 @@ func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
 	for i, s := range f.Stages {
 		out, err := s.Use.Plan(schema)
 		if err != nil {
-			p.problem(f, fmt.Sprintf("stages[%d]", i), err)
+			p.problem(f, f.stagePath(i), err)
 			out = nil
 		}
-		p.add("stage", f.Labels[i], Transforms.NameOf(s.Use), f.line(fmt.Sprintf("stages[%d]", i)), s.Use, out)
+		p.add("stage", f.Labels[i], Transforms.NameOf(s.Use), f.line(f.stagePath(i)), s.Use, out)
 		schema = out
 	}
 	p.add("sink", "sink", sinks.Table.NameOf(f.Sink.Use), f.line("sink"), f.Sink.Use, schema)
@@ -95,6 +95,11 @@ func (p *Plan) add(kind, label, component string, line int, use any, schema *fra
 
 func (p *Plan) problem(f *File, path string, err error) {
 	p.problems = append(p.problems, f.doc.Problem(path, err.Error(), ""))
+}
+
+// stagePath is where stage i stands in the file, such as stages[2].map.
+func (f *File) stagePath(i int) string {
+	return fmt.Sprintf("stages[%d].%s", i, Transforms.NameOf(f.Stages[i].Use))
 }
 
 // line is where a part of the file stands.

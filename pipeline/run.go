@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/frame"
@@ -41,7 +42,9 @@ type Run struct {
 	feed    *feed
 	ledger  *stages.Ledger
 	graph   *stages.Run
-	frames  chan struct{} // closed when the graph has ended
+
+	deadline     sync.Once
+	stopDeadline func() bool // set by deadline; the run may end without
 }
 
 // Start opens everything a run needs, and starts it. What fails before the
@@ -110,7 +113,7 @@ func (r *Run) join(ctx context.Context, o Options) error {
 	for i, s := range f.Stages {
 		var err error
 		if built[i], err = s.Use.Build(r.env.For(f.Labels[i])); err != nil {
-			return at(f, fmt.Sprintf("stages[%d]", i), err)
+			return at(f, f.stagePath(i), err)
 		}
 	}
 	r.ledger = stages.NewLedger(int64(f.Memory), nil)
@@ -139,13 +142,29 @@ func (r *Run) write(ctx context.Context, in <-chan *stages.Rows) error {
 	}
 }
 
-// Drain asks the run to stop reading and to commit what it has read.
-func (r *Run) Drain() { r.graph.Drain() }
+// Drain asks the run to stop reading and to commit what it has read. What is
+// not finished within the file's grace is given up.
+func (r *Run) Drain() {
+	r.graph.Drain()
+	grace := time.Duration(r.file.Grace)
+	if grace <= 0 {
+		return
+	}
+	r.deadline.Do(func() {
+		r.stopDeadline = time.AfterFunc(grace, func() {
+			r.graph.Stop(fmt.Errorf("not finished within grace, %v after it was asked to stop: nothing of it is published", grace))
+		}).Stop
+	})
+}
 
 // Wait waits for the end of the run, commits its output, or removes it where
 // the run failed, and releases everything. The report is never nil.
 func (r *Run) Wait() (*Report, error) {
 	err := r.graph.Wait()
+	r.deadline.Do(func() {}) // from here on a Drain sets none
+	if r.stopDeadline != nil {
+		r.stopDeadline()
+	}
 	elapsed := time.Since(r.started)
 	var parts []sinks.Part
 	if err == nil {

@@ -45,6 +45,7 @@ type mapper struct {
 	env      *Env
 	args     []byte
 	failures *failures
+	warnings warnings
 	buffers  sync.Pool // of *[]byte: the encoded frames
 }
 
@@ -129,9 +130,7 @@ func (m *mapper) frameOf(in frame.Frame, p Part) (frame.Frame, error) {
 	if err != nil {
 		return nil, fmt.Errorf("what %s returned cannot be used: %w", m.config.Fun, err)
 	}
-	for _, w := range p.Reply.Warnings {
-		m.env.Log.Debug("R warning", "fun", m.config.Fun, "warning", w)
-	}
+	m.warnings.tell(m.env.Log, m.config.Fun, p.Reply.Warnings)
 	if m.config.Rows == "same" && f.NumRows() != int64(p.To-p.From) {
 		return nil, fmt.Errorf("%s returned %d rows for %d, and the map says rows: same", m.config.Fun, f.NumRows(), p.To-p.From)
 	}

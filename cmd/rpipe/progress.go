@@ -43,8 +43,16 @@ func newProgress(mode string, verbose bool) (*progressLine, error) {
 	if verbose {
 		level = slog.LevelDebug
 	}
-	p.log = slog.New(slog.NewTextHandler(logWriter{p}, &slog.HandlerOptions{Level: level}))
+	p.log = slog.New(slog.NewTextHandler(logWriter{p}, &slog.HandlerOptions{Level: level, ReplaceAttr: p.brief}))
 	return p, nil
+}
+
+// brief leaves the time out of log lines on a terminal, where it is now.
+func (p *progressLine) brief(groups []string, a slog.Attr) slog.Attr {
+	if p.live != nil && len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
 }
 
 func terminalSize() (width, height int) {

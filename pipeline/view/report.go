@@ -21,14 +21,14 @@ func Report(w io.Writer, r *pipeline.Report) {
 		verb = "stopped"
 	}
 	fmt.Fprintf(w, "%s %s in %s (run %s)\n\n", r.Pipeline, verb, span(r.Elapsed), r.Run)
-	t := table{head: []string{"stage", ">rows in", ">rows out", ">bytes out", ">rows/s", ">busy", ">starved", ">blocked", ""}}
+	t := table{head: []string{"stage", ">rows in", ">rows out", ">bytes out", ">rows/s", ">time", ">busy", ">starved", ">blocked", ""}}
 	for i, s := range r.Stages {
 		cells := stageCells(s, r.Elapsed, i == 0)
 		mark := ""
 		if s.Name == r.Bottleneck {
 			mark = "← bottleneck"
 		}
-		t.add(s.Name, cells[0], cells[1], size(s.BytesOut), cells[2], cells[4], cells[5], cells[6], mark)
+		t.add(s.Name, cells[0], cells[1], size(s.BytesOut), cells[2], span(s.BusyTime()), cells[4], cells[5], cells[6], mark)
 	}
 	for _, line := range t.lines("  ", 0) {
 		fmt.Fprintln(w, line)
