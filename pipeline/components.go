@@ -12,8 +12,8 @@ import (
 var Transforms = configs.Table{
 	{Name: "batch", Doc: "Cuts the stream into batches by rows, bytes or time.", New: func() any { return new(stages.Batcher) }},
 	{Name: "map", Doc: "Calls an R function on each batch.", New: func() any { return new(stages.Map) }},
-	{Name: "filter", Doc: "Keeps the rows for which a SQL expression is true.", New: func() any { return new(stages.FilterConfig) }},
-	{Name: "derive", Doc: "Adds or replaces columns by SQL expressions.", New: func() any { return new(stages.DeriveConfig) }},
+	{Name: "filter", Doc: "Keeps the rows for which a SQL expression is true.", New: func() any { return new(stages.Filter) }},
+	{Name: "derive", Doc: "Adds or replaces columns by SQL expressions.", New: func() any { return new(stages.Derive) }},
 	{Name: "select", Doc: "Keeps some columns.", New: func() any { return new(stages.Select) }},
 	{Name: "rename", Doc: "Gives columns other names.", New: func() any { return new(stages.Rename) }},
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
-// DeriveConfig computes columns from the columns of a row, by SQL expressions.
+// Derive computes columns from the columns of a row, by SQL expressions.
 //
 // They are computed in order, and each sees those before it. A new name becomes
 // a new column at the end; the name of a column replaces it where it stands, for
@@ -19,13 +19,13 @@ import (
 // case is refused, since SQL cannot tell them apart. The type is that which SQL
 // gives; an expression that is just a column's name copies it with its levels,
 // zone or unit.
-type DeriveConfig struct {
+type Derive struct {
 	Columns   configs.Pairs `yaml:",inline" required:"true" doc:"Column to expression, in DuckDB's SQL, over the columns of a row. A later expression may use an earlier column." example:"{speed: distance / air_time * 60}"`
 	SQLErrors `yaml:",inline"`
 }
 
 // Plan implements Transform.
-func (c *DeriveConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
+func (c *Derive) Plan(in *frame.Schema) (*frame.Schema, error) {
 	return planSQL(func(e sqlEngine) (*frame.Schema, error) {
 		if in == nil {
 			return nil, e.Parse(c.exprs())
@@ -43,7 +43,7 @@ func (c *DeriveConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
 }
 
 // Build implements Transform.
-func (c *DeriveConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+func (c *Derive) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	engine, err := env.sql()
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (c *DeriveConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) 
 	return r.stage(env.Parallel), nil
 }
 
-func (c *DeriveConfig) exprs() []sqlExpr {
+func (c *Derive) exprs() []sqlExpr {
 	exprs := make([]sqlExpr, len(c.Columns))
 	for i, p := range c.Columns {
 		exprs[i] = sqlExpr{name: p.Name, sql: p.Value}
@@ -65,7 +65,7 @@ func (c *DeriveConfig) exprs() []sqlExpr {
 }
 
 // apply puts the computed columns, one for each expression, into f.
-func (c *DeriveConfig) apply(f, computed frame.Frame) (frame.Frame, error) {
+func (c *Derive) apply(f, computed frame.Frame) (frame.Frame, error) {
 	fields := append([]arrow.Field(nil), f.Schema().Fields()...)
 	columns := append([]arrow.Array(nil), f.Columns()...)
 	at := make(map[string]int, len(fields))

@@ -16,7 +16,7 @@ func TestDerive(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))
 	whole := sqlFrame(r, 0, 5000)
 	batches := []frame.Frame{frame.Slice(whole, 0, 1), frame.Slice(whole, 1, 3334), frame.Slice(whole, 3334, 5000)}
-	c := &DeriveConfig{Columns: sqlPairs(
+	c := &Derive{Columns: sqlPairs(
 		"twice", "x * 2",
 		"x", "twice + 1", // in its place, from now on
 		"half", "x / 2 -- of the new x",
@@ -70,7 +70,7 @@ func TestDerive(t *testing.T) {
 func TestDerivePlan(t *testing.T) {
 	f := func(want string, pairs ...string) {
 		t.Helper()
-		_, err := (&DeriveConfig{Columns: sqlPairs(pairs...)}).Plan(sqlRow)
+		_, err := (&Derive{Columns: sqlPairs(pairs...)}).Plan(sqlRow)
 		if err == nil || err.Error() != want {
 			t.Errorf("%q:\n got %v\nwant %s", pairs, err, want)
 		}
@@ -83,13 +83,13 @@ func TestDerivePlan(t *testing.T) {
 	f("t: an INTERVAL cannot leave SQL: use date_diff('minute', a, b) for a number, or epoch(x) for seconds", "t", `"when" - "when"`)
 	f("z: column 4: syntax error at end of input", "z", "x +")
 
-	if out, err := (&DeriveConfig{Columns: sqlPairs("z", "unknown + 1")}).Plan(nil); out != nil || err != nil {
+	if out, err := (&Derive{Columns: sqlPairs("z", "unknown + 1")}).Plan(nil); out != nil || err != nil {
 		t.Errorf("an unknown schema: %v, %v", out, err)
 	}
 }
 
 func TestDeriveFailingRows(t *testing.T) {
-	c := &DeriveConfig{Columns: sqlPairs("n", "CAST(s AS INTEGER)", "m", "n + 1"), SQLErrors: SQLErrors{OnError: "dead_letter"}}
+	c := &Derive{Columns: sqlPairs("n", "CAST(s AS INTEGER)", "m", "n + 1"), SQLErrors: SQLErrors{OnError: "dead_letter"}}
 	out, rejected, err := transformed(t, c, badRows(100, 3, 99), badRows(2, 0, 1), badRows(50))
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestDeriveWide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, _, err := transformed(t, &DeriveConfig{Columns: sqlPairs("z", "cxb + 1")}, f)
+	out, _, err := transformed(t, &Derive{Columns: sqlPairs("z", "cxb + 1")}, f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,22 +9,22 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
-// FilterConfig keeps the rows for which an SQL condition is true. Where it is
+// Filter keeps the rows for which an SQL condition is true. Where it is
 // false or NULL, the row goes: NULL > 1 is NULL, so say "x IS NULL OR x > 1" to
 // keep missing values. NaN is a value, and greater than every number.
 //
 // Only the columns that the condition names are looked at; all columns keep
 // their type, levels and metadata.
-type FilterConfig struct {
+type Filter struct {
 	Where     string `yaml:"where" required:"true" doc:"The condition, in DuckDB's SQL, over the columns of a row." example:"dep_delay IS NOT NULL AND distance > 100"`
 	SQLErrors `yaml:",inline"`
 }
 
 // Shorthand lets the condition stand for the mapping.
-func (FilterConfig) Shorthand() string { return "where" }
+func (Filter) Shorthand() string { return "where" }
 
 // Plan implements Transform.
-func (c *FilterConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
+func (c *Filter) Plan(in *frame.Schema) (*frame.Schema, error) {
 	return planSQL(func(e sqlEngine) (*frame.Schema, error) {
 		if in == nil {
 			return nil, e.Parse([]sqlExpr{{sql: c.Where}})
@@ -35,7 +35,7 @@ func (c *FilterConfig) Plan(in *frame.Schema) (*frame.Schema, error) {
 }
 
 // Build implements Transform.
-func (c *FilterConfig) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+func (c *Filter) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	engine, err := env.sql()
 	if err != nil {
 		return nil, err

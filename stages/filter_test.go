@@ -27,7 +27,7 @@ func TestFilter(t *testing.T) {
 	x, y, s := whole.Column(1).(*array.Int32), whole.Column(2).(*array.Float64), whole.Column(3).(*array.String)
 	f := func(where string, keep func(i int) bool) {
 		t.Helper()
-		out, _, err := transformed(t, &FilterConfig{Where: where}, batches...)
+		out, _, err := transformed(t, &Filter{Where: where}, batches...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,14 +57,14 @@ func TestFilter(t *testing.T) {
 // Where no row is left, the schema goes on, so that a sink can write it.
 func TestFilterKeepsNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	out, _, err := transformed(t, &FilterConfig{Where: "row < 0"}, sqlFrame(r, 0, 10), sqlFrame(r, 10, 10))
+	out, _, err := transformed(t, &Filter{Where: "row < 0"}, sqlFrame(r, 0, 10), sqlFrame(r, 10, 10))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(out) != 1 || out[0].Rows != 0 || !out[0].Value.Schema().Equal(sqlRow) {
 		t.Errorf("%d batches", len(out))
 	}
-	out, _, err = transformed(t, &FilterConfig{Where: "row = 15"}, sqlFrame(r, 0, 10), sqlFrame(r, 10, 10))
+	out, _, err = transformed(t, &Filter{Where: "row = 15"}, sqlFrame(r, 0, 10), sqlFrame(r, 10, 10))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,14 +76,14 @@ func TestFilterKeepsNothing(t *testing.T) {
 func TestFilterPlan(t *testing.T) {
 	f := func(where, want string) {
 		t.Helper()
-		out, err := (&FilterConfig{Where: where}).Plan(sqlRow)
+		out, err := (&Filter{Where: where}).Plan(sqlRow)
 		switch {
 		case want == "" && (err != nil || out != sqlRow):
 			t.Errorf("%s: %v", where, err)
 		case want != "" && (err == nil || err.Error() != want):
 			t.Errorf("%s:\n got %v\nwant %s", where, err, want)
 		}
-		if _, _, err := transformed(t, &FilterConfig{Where: where}, frame.Empty(sqlRow)); want != "" && (err == nil || err.Error() != "sql: "+want) {
+		if _, _, err := transformed(t, &Filter{Where: where}, frame.Empty(sqlRow)); want != "" && (err == nil || err.Error() != "sql: "+want) {
 			t.Errorf("%s in a run: %v", where, err)
 		}
 	}
@@ -93,10 +93,10 @@ func TestFilterPlan(t *testing.T) {
 	f("x > 1) OR (x < 0", `column 6: syntax error at or near ")"`)
 	f("count(*) > 1", "column 1: an aggregate function needs all rows, and this expression sees one row at a time")
 
-	if out, err := (&FilterConfig{Where: "anything > 1"}).Plan(nil); out != nil || err != nil {
+	if out, err := (&Filter{Where: "anything > 1"}).Plan(nil); out != nil || err != nil {
 		t.Errorf("an unknown schema: %v, %v", out, err)
 	}
-	if _, err := (&FilterConfig{Where: "x >"}).Plan(nil); err == nil || err.Error() != "column 4: syntax error at end of input" {
+	if _, err := (&Filter{Where: "x >"}).Plan(nil); err == nil || err.Error() != "column 4: syntax error at end of input" {
 		t.Error(err)
 	}
 }
@@ -127,7 +127,7 @@ func TestFilterFailingRows(t *testing.T) {
 	bad := []int{0, 7, 500, 501, 998}
 	isBad := map[int64]bool{0: true, 7: true, 500: true, 501: true, 998: true}
 	for _, mode := range []string{"skip", "dead_letter"} {
-		c := &FilterConfig{Where: where, SQLErrors: SQLErrors{OnError: mode}}
+		c := &Filter{Where: where, SQLErrors: SQLErrors{OnError: mode}}
 		out, rejected, err := transformed(t, c, badRows(1000), badRows(1000, bad...))
 		if err != nil {
 			t.Fatal(err)
@@ -146,11 +146,11 @@ func TestFilterFailingRows(t *testing.T) {
 			}
 		}
 	}
-	_, _, err := transformed(t, &FilterConfig{Where: where}, badRows(1000), badRows(1000, bad...))
+	_, _, err := transformed(t, &Filter{Where: where}, badRows(1000), badRows(1000, bad...))
 	if err == nil || err.Error() != "sql: batch 2 (rows 1001-2000): column 1: could not convert string 'twelve' to INT32 when casting from source column s" {
 		t.Error(err)
 	}
-	c := &FilterConfig{Where: where, SQLErrors: SQLErrors{OnError: "skip", MaxFailed: &MaxFailed{Count: 3, Of: 1000}}}
+	c := &Filter{Where: where, SQLErrors: SQLErrors{OnError: "skip", MaxFailed: &MaxFailed{Count: 3, Of: 1000}}}
 	if _, _, err := transformed(t, c, badRows(1000, bad...)); err == nil || !strings.Contains(err.Error(), "max_failed allows 3") {
 		t.Error(err)
 	}
@@ -159,10 +159,10 @@ func TestFilterFailingRows(t *testing.T) {
 // A column that SQL cannot have is kept, as long as the condition does not use it.
 func TestFilterUnknownType(t *testing.T) {
 	s := arrow.NewSchema([]arrow.Field{{Name: "odd", Type: arrow.PrimitiveTypes.Uint64}, {Name: "x", Type: arrow.PrimitiveTypes.Int32}}, nil)
-	if _, err := (&FilterConfig{Where: "x > 1"}).Plan(s); err != nil {
+	if _, err := (&Filter{Where: "x > 1"}).Plan(s); err != nil {
 		t.Error(err)
 	}
-	if _, err := (&FilterConfig{Where: "odd > 1"}).Plan(s); err == nil || !strings.Contains(err.Error(), `there is no column "odd"`) {
+	if _, err := (&Filter{Where: "odd > 1"}).Plan(s); err == nil || !strings.Contains(err.Error(), `there is no column "odd"`) {
 		t.Error(err)
 	}
 }

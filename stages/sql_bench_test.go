@@ -52,16 +52,16 @@ func benchTransform(b *testing.B, tr Transform, whole string) {
 }
 
 func BenchmarkFilter(b *testing.B) {
-	benchTransform(b, &FilterConfig{Where: "x IS NOT NULL AND x > -50"}, "")
+	benchTransform(b, &Filter{Where: "x IS NOT NULL AND x > -50"}, "")
 }
 
 func BenchmarkDerive(b *testing.B) {
-	benchTransform(b, &DeriveConfig{Columns: sqlPairs("speed", "y / x * 60", "twice", "x * 2")}, "")
+	benchTransform(b, &Derive{Columns: sqlPairs("speed", "y / x * 60", "twice", "x * 2")}, "")
 }
 
 // What filter would cost if rows came out of DuckDB whole.
 func BenchmarkFilterWholeRows(b *testing.B) {
-	benchTransform(b, &FilterConfig{Where: "true"}, "SELECT * FROM input WHERE x IS NOT NULL AND x > -50")
+	benchTransform(b, &Filter{Where: "true"}, "SELECT * FROM input WHERE x IS NOT NULL AND x > -50")
 }
 
 func wholeRows(b *testing.B, in *frame.Schema, sql string) Stage[frame.Frame, frame.Frame] {
