@@ -2,8 +2,7 @@ package sources
 
 import "bytes"
 
-// csvCutter cuts CSV. A line without a quote is a record; only where there is a
-// quote the fields are walked.
+// csvCutter cuts CSV. A line without a quote is a record as it stands.
 type csvCutter struct {
 	*dialect
 	quoteAt int  // the first quote after the records cut so far, or up to where there is none
@@ -24,9 +23,38 @@ func (c *csvCutter) cut(buf []byte, at int, final bool) (r record, end int, foun
 	if c.quote == 0 || c.nextQuote(buf, at) >= end {
 		return r, end, true
 	}
-	end, _ = c.walk(buf, at, final, nil)
+	end = c.hopEnd(buf, at, end, final)
 	r.end, r.quoted = uint32(max(end, 0)), true
 	return r, end, true
+}
+
+// hopEnd is where the record at buf[at] ends, whose first line ends at line.
+// It hops from quote to quote, as dialect.hop does.
+func (c *csvCutter) hopEnd(buf []byte, at, line int, final bool) int {
+	for i := at; !c.trim; {
+		q := bytes.IndexByte(buf[i:line], c.quote)
+		if q < 0 {
+			return line
+		}
+		q += i
+		if q > i && buf[q-1] != c.comma {
+			break
+		}
+		end, next, f := c.quoted(buf, q, 0, final, nil)
+		if f != nil {
+			break
+		}
+		if end < 0 || !next {
+			return end
+		}
+		if i = end; i >= line {
+			if line = c.endOfLine(buf, i, final); line < 0 {
+				return -1
+			}
+		}
+	}
+	end, _ := c.walk(buf, at, final, nil)
+	return end
 }
 
 // nextQuote is where the first quote at or after at is, or len(buf).

@@ -84,7 +84,7 @@ func (f *csvFormat) sample(in *frame.Inferrer, k *chunk) {
 	for _, r := range k.records {
 		out.spans, out.buf = out.spans[:0], out.buf[:len(k.buf)]
 		if r.quoted {
-			if _, bad := f.dialect.walk(k.buf[:r.end], int(r.start), true, &out); bad != nil {
+			if bad := f.dialect.split(k.buf, int(r.start), int(r.end), &out); bad != nil {
 				continue
 			}
 		} else {

@@ -90,7 +90,7 @@ func (p *csvParser) build(k *chunk) (frame.Frame, []badRow, error) {
 			before := len(out.spans)
 			var f *fault
 			if r.quoted {
-				_, f = d.walk(k.buf[:r.end], int(r.start), true, &out)
+				f = d.split(k.buf, int(r.start), int(r.end), &out)
 			} else {
 				d.plain(k.buf, int(r.start), int(r.end), &out)
 			}

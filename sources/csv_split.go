@@ -157,20 +157,65 @@ func (d *dialect) quoted(buf []byte, open, field int, final bool, out *fields) (
 	}
 }
 
-// plain splits a record that holds no quote. It looks at eight bytes at a time.
+// split splits the record buf[start:end]. It hops from quote to quote; a record
+// in which that meets anything odd is walked.
+func (d *dialect) split(buf []byte, start, end int, out *fields) *fault {
+	mark := len(out.spans)
+	if !d.trim && d.hop(buf[:end], start, out) {
+		return nil
+	}
+	out.spans = out.spans[:mark]
+	_, f := d.walk(buf[:end], start, true, out)
+	return f
+}
+
+// hop splits the record that is buf[i:], if it is well formed.
+func (d *dialect) hop(buf []byte, i int, out *fields) bool {
+	for {
+		q := bytes.IndexByte(buf[i:], d.quote)
+		if q < 0 {
+			d.plain(buf, i, len(buf), out)
+			return true
+		}
+		q += i
+		if q > i {
+			if buf[q-1] != d.comma {
+				return false
+			}
+			d.separate(buf, i, q-1, out)
+		}
+		end, next, f := d.quoted(buf, q, 0, true, out)
+		if f != nil || !next {
+			return f == nil && end == len(buf)
+		}
+		i = end
+	}
+}
+
+// plain splits a record, or its end, that holds no quote.
 func (d *dialect) plain(buf []byte, start, end int, out *fields) {
-	stop := end
-	if stop > start && buf[stop-1] == '\n' {
-		stop--
+	if end > start && buf[end-1] == '\n' {
+		end--
 	}
-	if stop > start && buf[stop-1] == '\r' {
-		stop--
+	if end > start && buf[end-1] == '\r' {
+		end--
 	}
+	first := len(out.spans)
+	d.separate(buf, start, end, out)
+	if d.trim {
+		for k, s := range out.spans[first:] {
+			out.spans[first+k] = d.trimmed(buf, int(s.start), int(s.end))
+		}
+	}
+}
+
+// separate splits buf[start:end] at commas. It looks at eight bytes at a time.
+func (d *dialect) separate(buf []byte, start, end int, out *fields) {
 	const low7 = 0x7f7f7f7f7f7f7f7f
 	pattern := 0x0101010101010101 * uint64(d.comma)
 	spans := out.spans
 	i, from := start, start
-	for ; i+8 <= stop; i += 8 {
+	for ; i+8 <= end; i += 8 {
 		x := binary.LittleEndian.Uint64(buf[i:]) ^ pattern
 		for m := ^((x&low7 + low7) | x | low7); m != 0; m &= m - 1 { // a bit for each comma
 			at := i + bits.TrailingZeros64(m)>>3
@@ -178,19 +223,13 @@ func (d *dialect) plain(buf []byte, start, end int, out *fields) {
 			from = at + 1
 		}
 	}
-	for ; i < stop; i++ {
+	for ; i < end; i++ {
 		if buf[i] == d.comma {
 			spans = append(spans, span{uint32(from), uint32(i)})
 			from = i + 1
 		}
 	}
-	first := len(out.spans)
-	out.spans = append(spans, span{uint32(from), uint32(stop)})
-	if d.trim {
-		for k, s := range out.spans[first:] {
-			out.spans[first+k] = d.trimmed(buf, int(s.start), int(s.end))
-		}
-	}
+	out.spans = append(spans, span{uint32(from), uint32(end)})
 }
 
 // trimmed is the span from start to stop, without white space where asked.

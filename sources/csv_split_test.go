@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func (d *dialect) read(text string, step int) (records [][]string, faults int) {
 					out := fields{buf: slices.Clone(buf)}
 					var f *fault
 					if r.quoted {
-						_, f = d.walk(buf[:r.end], int(r.start), true, &out)
+						f = d.split(buf, int(r.start), int(r.end), &out)
 					} else {
 						d.plain(buf, int(r.start), int(r.end), &out)
 					}
@@ -107,6 +108,23 @@ func TestSplitMatchesEncodingCSV(t *testing.T) {
 	f("x,\"a\" \ny\n")
 	check(t, &dialect{comma: ';', quote: '"', comment: '#'}, "#c;d\na;b\n#e\n\"#f\"\n\"g\n#h\";i\n#end")
 	check(t, &dialect{comma: '\t', quote: '"'}, "a\tb c\t\"d\te\"\n")
+}
+
+// Texts of the characters that matter, in every order that chance gives.
+func TestSplitRandom(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	const letters = "aab,,\"\"\"\r\n\n#;-"
+	for range 20_000 {
+		text := make([]byte, random.IntN(24))
+		for i := range text {
+			text[i] = letters[random.IntN(len(letters))]
+		}
+		check(t, &dialect{comma: ',', quote: '"'}, string(text))
+		check(t, &dialect{comma: ';', quote: '"', comment: '#'}, string(text))
+		if t.Failed() {
+			return
+		}
+	}
 }
 
 func FuzzSplit(f *testing.F) {
