@@ -31,6 +31,7 @@ func died(t *testing.T, p process, r *Request) *DiedError {
 }
 
 func TestCausesOfDeath(t *testing.T) {
+	t.Parallel()
 	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil)
 	dies := func(code string, want string) {
 		t.Helper()

@@ -37,7 +37,7 @@ func (e *ConditionError) Error() string {
 type DiedError struct {
 	Pid         int
 	Signal      string // "SIGKILL"; "" when it exited
-	ExitStatus  int
+	ExitStatus  int    // -1 where it could not be had
 	OutOfMemory bool   // RSS over the limit, or the cgroup's OOM counter rose
 	RSS         int64  // last seen
 	Stderr      string // last lines
@@ -51,6 +51,8 @@ func (e *DiedError) Error() string {
 		fmt.Fprintf(&b, "was out of memory (%d MiB)", e.RSS>>20)
 	case e.Signal != "":
 		fmt.Fprintf(&b, "was killed by %s", e.Signal)
+	case e.ExitStatus < 0:
+		b.WriteString("has gone, nobody knows how")
 	default:
 		fmt.Fprintf(&b, "exited with status %d", e.ExitStatus)
 	}

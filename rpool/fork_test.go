@@ -125,10 +125,12 @@ func TestSeededRequests(t *testing.T) {
 }
 
 func TestForksThatFail(t *testing.T) {
-	f := func(env Environment, o *Options, step string, says ...string) {
+	t.Parallel()
+	f := func(env Environment, wait time.Duration, step string, says ...string) {
 		t.Helper()
 		env.Start = StartFork
-		tpl := launched(t, &env, o)
+		tpl := launched(t, &env, nil)
+		tpl.(*forker).start = wait
 		start := time.Now()
 		p, err := tpl.Start(t.Context())
 		if err == nil {
@@ -144,7 +146,7 @@ func TestForksThatFail(t *testing.T) {
 				t.Errorf("%q lacks %q", err, want)
 			}
 		}
-		if d := time.Since(start); d > 10*time.Second {
+		if d := time.Since(start); d > 30*time.Second {
 			t.Errorf("%+v: it took %v", env, d)
 		}
 		if left, _ := filepath.Glob(filepath.Join(tpl.(*forker).home.dir, "w*")); len(left) > 1 { // worker.R
@@ -154,14 +156,14 @@ func TestForksThatFail(t *testing.T) {
 			t.Errorf("the template's tempdir: %v", err)
 		}
 	}
-	f(Environment{BeforeFork: `stop("not now")`}, nil, "fork", "not now")
-	f(Environment{AfterFork: `stop("no database")`}, nil, "fork", "no database")
-	f(Environment{AfterFork: `cat("x\n"); quit("no", 9L)`}, nil, "hello", "exited with status 9", "\nx")
-	f(Environment{AfterFork: `tools::pskill(Sys.getpid(), 9L)`}, nil, "hello", "killed by SIGKILL")
-	f(Environment{AfterFork: `repeat Sys.sleep(1)`}, &Options{StartTimeout: 2 * time.Second}, "hello", "no hello", "2s")
+	f(Environment{BeforeFork: `stop("not now")`}, time.Minute, "fork", "not now")
+	f(Environment{AfterFork: `stop("no database")`}, time.Minute, "fork", "no database")
+	f(Environment{AfterFork: `cat("x\n"); quit("no", 9L)`}, time.Minute, "hello", "exited with status 9", "\nx")
+	f(Environment{AfterFork: `tools::pskill(Sys.getpid(), 9L)`}, time.Minute, "hello", "killed by SIGKILL")
+	f(Environment{AfterFork: `repeat Sys.sleep(1)`}, 2*time.Second, "hello", "no hello", "2s")
 	// It dies before it opens its FIFOs, with the template's directory moved away.
 	f(Environment{BeforeFork: `for (p in c("tools", "parallel", "compiler")) loadNamespace(p); unlockBinding("Sys.setenv", baseenv()); assign("Sys.setenv", function(...) { d <- tempdir(); file.rename(d, paste0(d, ".away")); tools::pskill(Sys.getpid(), 9L); Sys.sleep(9) }, baseenv())`},
-		nil, "hello", "killed by SIGKILL")
+		time.Minute, "hello", "killed by SIGKILL")
 }
 
 func TestAStartThatIsGivenUp(t *testing.T) {
@@ -200,6 +202,7 @@ func TestTheTemplateDiesAndWorkersLiveOn(t *testing.T) {
 }
 
 func TestIsolate(t *testing.T) {
+	t.Parallel()
 	f := func(start Start) {
 		tpl := launched(t, &Environment{Start: start, Setup: evalCode + `n <- 0`}, nil)
 		p := started(t, tpl)

@@ -15,6 +15,7 @@ import (
 // Interrupts come at random moments of requests that sleep, loop, return at once
 // or have just returned. Whoever was not cancelled must get the right answer.
 func TestInterruptsHitNoInnocentRequest(t *testing.T) {
+	t.Parallel()
 	p := started(t, launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil))
 	codes := []string{
 		`{Sys.sleep(0.03); %d}`, `{x <- 0; for (i in 1:3e5) x <- x + i; %d}`, `%d`,
@@ -66,6 +67,7 @@ func TestALateInterruptIsSwallowed(t *testing.T) {
 }
 
 func TestLadder(t *testing.T) {
+	t.Parallel()
 	env := &Environment{Start: StartFork, Setup: evalCode}
 	patient, hasty := launched(t, env, nil), launched(t, env, &Options{Grace: 100 * time.Millisecond})
 	steps := func(tpl template, code, step string, lives bool) {

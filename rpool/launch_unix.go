@@ -30,6 +30,7 @@ func launchAsking(ctx context.Context, env *Environment, o *Options, ask []strin
 	if err := becomeSubreaper(); err != nil {
 		return nil, nil, fmt.Errorf("rpool: become the parent of forked workers: %w", err)
 	}
+	memoryKills.begin()
 	h, err := newHome(env.User)
 	if err != nil {
 		return nil, nil, &StartError{Step: "prepare", Err: err}

@@ -68,6 +68,16 @@ func (g *group) watch(pid int) *exit {
 	return e
 }
 
+// lost ends the watch of a process that is no more and that somebody else has
+// reaped: the process between a template and a fork that died at once.
+func (g *group) lost(pid int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.exits[pid]; e != nil && !isClosed(e.done) && unix.Kill(pid, 0) == unix.ESRCH {
+		close(e.done)
+	}
+}
+
 // forget drops the exit of a process that has been reaped.
 func (g *group) forget(pid int) {
 	g.mu.Lock()

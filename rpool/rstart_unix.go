@@ -110,6 +110,9 @@ func (s *settings) startR(ctx context.Context, name string) (*worker, error) {
 	if err != nil {
 		g.kill()
 		<-p.exited
+		if errors.Is(err, errNotReady) {
+			err = fmt.Errorf("R did not start within %v", s.start)
+		}
 		return nil, &StartError{Step: "hello", Err: p.insteadOf(err), Stderr: p.out.lastLines()}
 	}
 	p.tempdir = tempdir

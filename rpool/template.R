@@ -154,9 +154,10 @@ fork_worker <- function(id, order) {
     return(send(id, KIND_PONG, raw()))
   }
   forked <<- TRUE
+  between <- Sys.getpid()
   worker <- tryCatch(parallel:::mcfork(TRUE), error = identity)
   if (inherits(worker, "masterProcess")) {
-    become_worker(order, jit)
+    become_worker(order, jit, between)
   }
   out <<- file(file.path(order[["dir"]], "out"), "wb", raw = TRUE)
   if (inherits(worker, "error")) {
@@ -168,7 +169,8 @@ fork_worker <- function(id, order) {
 }
 
 # become_worker turns a fresh fork into a worker of its own and never returns.
-become_worker <- function(order, jit) {
+become_worker <- function(order, jit, between) {
+  await_adoption(between)
   dir <- order[["dir"]]
   control <- list(inp, out)
   failed <- tryCatch(
@@ -207,6 +209,21 @@ try_code <- function(id, code) {
     error = identity
   )
   if (is.null(failed)) send(id, KIND_PONG, raw()) else send_condition(id, c(0, 0), failed)
+}
+
+# await_adoption waits until the process between has gone. As long as it is there
+# it would reap this one, and Go would never learn how it died.
+await_adoption <- function(between) {
+  if (file.exists("/proc/self/stat")) {
+    while (parent_pid() == between) Sys.sleep(0.0005)
+  }
+}
+
+# parent_pid reads the fourth field; the second, a name in brackets, may hold
+# anything.
+parent_pid <- function() {
+  stat <- sub(".*\\) ", "", readLines("/proc/self/stat", 1L, warn = FALSE))
+  as.integer(strsplit(stat, " ", fixed = TRUE)[[1L]][2L])
 }
 
 run_hook <- function(code) {

@@ -10,6 +10,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/rpipe-dev/rpipe/rdata"
 )
@@ -44,20 +48,28 @@ func (t *forker) fork(ctx context.Context) (*worker, error) {
 	case <-t.proc.exited:
 		return nil, t.gone()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, t.late(context.Cause(ctx))
 	}
 	t.forks++
 	dir, link, err := t.home.room("w"+strconv.Itoa(t.forks), t.limit)
 	if err != nil {
 		return nil, err
 	}
-	b := birth{forker: t, dir: dir, link: link, nonce: newNonce()}
+	b := &birth{forker: t, dir: dir, link: link, nonce: newNonce()}
 	w, err := b.deliver(ctx)
 	if err != nil {
-		b.abort()
+		b.abort(err)
 		return nil, err
 	}
 	return w, nil
+}
+
+// late says what a fork waited for that did not get its turn.
+func (t *forker) late(err error) error {
+	if !errors.Is(err, errNotReady) {
+		return err
+	}
+	return &StartError{Step: "fork", Err: fmt.Errorf("other forks of the template took %v", t.start)}
 }
 
 func (t *forker) gone() error {
@@ -80,7 +92,7 @@ type birth struct {
 	link  *link
 	out   *output
 	nonce string
-	pid   int
+	pid   atomic.Int64 // the worker's; 0 until it is known
 }
 
 func (b *birth) deliver(ctx context.Context) (*worker, error) {
@@ -92,7 +104,7 @@ func (b *birth) deliver(ctx context.Context) (*worker, error) {
 		f.Close()
 		return nil, err
 	}
-	b.out, err = newOutput(f, b.lines(func() int { return b.pid }))
+	b.out, err = newOutput(f, b.lines(func() int { return int(b.pid.Load()) }))
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -123,16 +135,23 @@ func (b *birth) hello(ctx context.Context) (*worker, error) {
 	defer watcher.Wait()
 	defer close(stop)
 	told := func(pid int) {
-		if b.pid != 0 {
+		if !b.pid.CompareAndSwap(0, int64(pid)) {
 			return
 		}
-		b.pid = pid
 		x := b.proc.group.watch(pid)
 		watcher.Go(func() {
-			select {
-			case <-x.done:
-				close(ended)
-			case <-stop:
+			look := time.NewTicker(50 * time.Millisecond)
+			defer look.Stop()
+			for {
+				select {
+				case <-x.done:
+					close(ended)
+					return
+				case <-look.C:
+					b.proc.group.lost(pid)
+				case <-stop:
+					return
+				}
 			}
 		})
 	}
@@ -140,7 +159,7 @@ func (b *birth) hello(ctx context.Context) (*worker, error) {
 	if err != nil {
 		return nil, b.failure(err)
 	}
-	b.pid = pid
+	b.pid.Store(int64(pid))
 	if err := b.link.settle(); err != nil {
 		return nil, err
 	}
@@ -157,24 +176,33 @@ func (b *birth) failure(err error) error {
 	case errors.As(err, &c):
 		e.Step = "fork"
 	case errors.Is(err, errNotReady):
-		e.Err = fmt.Errorf("no hello from a forked worker within %v", b.start)
+		e.Err = fmt.Errorf("no hello from a forked worker within %v: %w", b.start, errNotReady)
 	case errors.Is(err, errEnded):
-		x := b.proc.group.watch(b.pid)
-		d := &worker{pid: b.pid, exit: x, out: b.out}
-		e.Err = d.obituary()
-		e.Err.(*DiedError).Stderr = ""
+		pid := int(b.pid.Load())
+		d := (&worker{pid: pid, exit: b.proc.group.watch(pid), out: b.out}).obituary()
+		d.Stderr = "" // stands in e
+		e.Err = d
 	}
 	return e
 }
 
-// abort clears away a fork that did not come to its hello. One that cannot even
-// be named leaves the template in doubt, which is then killed.
-func (b *birth) abort() {
-	if b.pid != 0 {
-		x := b.proc.group.watch(b.pid)
-		b.proc.group.signal(b.pid, 9)
-		<-x.done
-		b.proc.group.forget(b.pid)
+// abort clears away a fork that did not come to its hello.
+func (b *birth) abort(err error) {
+	if pid := int(b.pid.Load()); pid != 0 {
+		x := b.proc.group.watch(pid)
+		b.proc.group.signal(pid, unix.SIGKILL)
+		for !isClosed(x.done) {
+			select {
+			case <-x.done:
+			case <-time.After(50 * time.Millisecond):
+				b.proc.group.lost(pid)
+			}
+		}
+		b.proc.group.forget(pid)
+	} else if errors.Is(err, errNotReady) {
+		// Neither it nor the process between has said a word: the template
+		// itself is in doubt, and whoever needs it shall get a new one.
+		b.proc.kill()
 	}
 	if b.out != nil {
 		b.out.finish()

@@ -34,6 +34,7 @@ type worker struct {
 	lastID uint32
 	peak   int64 // PeakRSS when last looked at
 
+	nice     atomic.Int32
 	rss      atomic.Int64           // when last looked at
 	isolated atomic.Pointer[worker] // runs a request of ours at the moment
 
@@ -77,20 +78,30 @@ func (w *worker) obituary() *DiedError {
 }
 
 // memoryKills tells whether the kernel has killed something for want of memory
-// since it was last asked.
-var memoryKills = killCounter{seen: oomKills()}
+// since it was last asked, or since the first launch.
+var memoryKills killCounter
 
 type killCounter struct {
-	mu   sync.Mutex
-	seen int64
+	mu      sync.Mutex
+	seen    int64
+	counted bool
 }
 
 func (c *killCounter) risen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.seen
-	c.seen = oomKills()
-	return c.seen > before
+	before, counted := c.seen, c.counted
+	c.seen, c.counted = oomKills(), true
+	return counted && c.seen > before
+}
+
+// begin counts from now on, if nobody does yet.
+func (c *killCounter) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.counted {
+		c.seen, c.counted = oomKills(), true
+	}
 }
 
 func (w *worker) Pid() int                { return w.pid }
@@ -119,6 +130,7 @@ func (w *worker) Nice(n int) error {
 	if err := unix.Setpriority(unix.PRIO_PROCESS, w.pid, n); err != nil {
 		return fmt.Errorf("rpool: set the priority of R worker %d to %d: %w", w.pid, n, err)
 	}
+	w.nice.Store(int32(n))
 	return nil
 }
 
@@ -235,6 +247,11 @@ func (w *worker) doIsolated(ctx context.Context, r *Request) (*Reply, error) {
 	w.isolated.Store(once)
 	defer w.isolated.Store(nil)
 	defer once.Stop()
+	if n := int(w.nice.Load()); n > 0 {
+		if err := once.Nice(n); err != nil {
+			return nil, err
+		}
+	}
 	alone := *r
 	alone.Isolate = false
 	return once.Do(ctx, &alone)
