@@ -97,9 +97,11 @@ func ParseDouble(b []byte) (float64, bool) {
 		return 0, false // beyond the range of a double
 	}
 	if integer {
-		// An identifier of 20 digits must not lose its last ones.
+		// An identifier of 20 digits must not lose its last ones: the double has to
+		// print as the text again, in all its digits or in the fewest that tell it.
 		var room [330]byte
-		if string(strconv.AppendFloat(room[:0], v, 'f', 0, 64)) != string(b) {
+		if string(strconv.AppendFloat(room[:0], v, 'f', 0, 64)) != string(b) &&
+			string(strconv.AppendFloat(room[:0], v, 'f', -1, 64)) != string(b) {
 			return 0, false
 		}
 	}

@@ -183,18 +183,13 @@ func (c *rcolumn) character(a *array.String, lo, hi int) error {
 	if hi == lo {
 		return nil
 	}
-	off := a.ValueOffsets()[lo : hi+1]
-	base := a.ValueOffset(0)
-	text := a.ValueBytes()
-	nulls := a.NullN() > 0
-	for i := range hi - lo {
-		if nulls && a.IsNull(lo+i) {
-			c.e.NAStr()
-			continue
-		}
-		if err := c.e.Str(text[int(off[i])-base : int(off[i+1])-base]); err != nil {
-			return c.textError(lo+i, err)
-		}
+	var valid []byte
+	if a.NullN() > 0 {
+		valid = a.NullBitmapBytes()
+	}
+	i, err := c.e.StrColumn(a.ValueOffsets()[lo:hi+1], textOf(a), valid, a.Data().Offset()+lo)
+	if err != nil {
+		return c.textError(lo+i, err)
 	}
 	return nil
 }

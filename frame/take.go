@@ -2,6 +2,7 @@ package frame
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -36,6 +37,10 @@ func takeArray(f arrow.Field, a arrow.Array, rows []int32) (arrow.Array, error) 
 		values = takeValues(arrow.Int64Traits.CastFromBytes(arrow.TimestampTraits.CastToBytes(a.TimestampValues())), rows)
 	case *array.Float64:
 		values = takeValues(a.Float64Values(), rows)
+	case *array.String:
+		return takeText(a, a.ValueOffsets(), rows)
+	case *array.Binary:
+		return takeText(a, a.ValueOffsets(), rows)
 	case *array.Dictionary:
 		valid := takeValid(a, rows)
 		return factorArray(a.DataType(), len(rows), []*memory.Buffer{buffer(valid), takeValues(factorCodes(a), rows)},
@@ -56,11 +61,47 @@ func takeValues[T int32 | int64 | float64](v []T, rows []int32) *memory.Buffer {
 	return bytesOf(out)
 }
 
-func takeValid(a arrow.Array, rows []int32) (valid []byte) {
+func takeValid(a arrow.Array, rows []int32) []byte {
 	if a.NullN() == 0 {
 		return nil
 	}
-	return missing(len(rows), func(i int) bool { return a.IsNull(int(rows[i])) })
+	bitmap, offset := a.NullBitmapBytes(), a.Data().Offset()
+	valid := make([]byte, (len(rows)+7)/8)
+	for i, r := range rows {
+		at := offset + int(r)
+		valid[i>>3] |= bitmap[at>>3] >> (at & 7) & 1 << (i & 7)
+	}
+	return valid
+}
+
+// takeText gathers text or bytes, whose ends are offsets into the array's buffer.
+func takeText(a arrow.Array, ends []int32, rows []int32) (arrow.Array, error) {
+	data := textOf(a)
+	size := 0
+	for _, r := range rows {
+		size += int(ends[r+1] - ends[r])
+	}
+	if size > math.MaxInt32 {
+		return nil, fmt.Errorf("%d rows have %d bytes of text, more than 2 GiB", len(rows), size)
+	}
+	text, out := make([]byte, 0, size), make([]int32, len(rows)+1)
+	for i, r := range rows {
+		if from, to := ends[r], ends[r+1]; from < to {
+			text = append(text, data[from:to]...)
+		}
+		out[i+1] = int32(len(text))
+	}
+	valid := takeValid(a, rows)
+	buffers := []*memory.Buffer{buffer(valid), bytesOf(out), memory.NewBufferBytes(text)}
+	return array.MakeFromData(array.NewData(a.DataType(), len(rows), buffers, nil, nullCount(valid, len(rows)), 0)), nil
+}
+
+// textOf is the buffer that the offsets of a text or binary array point into.
+func textOf(a arrow.Array) []byte {
+	if b := a.Data().Buffers()[2]; b != nil {
+		return b.Bytes()
+	}
+	return nil
 }
 
 // takeOneByOne is for values that have no fixed width of bytes.

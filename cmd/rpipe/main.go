@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	_ "time/tzdata" // columns have zones, and small containers have no zone files
 
 	"github.com/rpipe-dev/rpipe/rpool"
 )
