@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
@@ -86,7 +85,7 @@ func (c *Derive) apply(f, computed frame.Frame) (frame.Frame, error) {
 		fields, columns = append(fields, field), append(columns, column)
 	}
 	m := f.Schema().Metadata()
-	return array.NewRecordBatch(arrow.NewSchema(fields, &m), columns, f.NumRows()), nil
+	return frame.New(arrow.NewSchema(fields, &m), columns, int(f.NumRows())), nil
 }
 
 // columnName is the name that an expression consists of, if it is one.

@@ -21,6 +21,6 @@ func TestSQLWithoutCgo(t *testing.T) {
 			t.Errorf("%T: build: %v", tr, err)
 		}
 	}
-	f(&FilterConfig{Where: "x > 1"})
-	f(&DeriveConfig{})
+	f(&Filter{Where: "x > 1"})
+	f(&Derive{})
 }

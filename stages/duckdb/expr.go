@@ -119,5 +119,5 @@ func (x *Expressions) Eval(ctx context.Context, f frame.Frame) (frame.Frame, err
 			return nil, errors.New("the values came back in another order than the rows")
 		}
 	}
-	return array.NewRecordBatch(x.schema, columns[:len(columns)-1], out.NumRows()), nil
+	return frame.New(x.schema, columns[:len(columns)-1], int(out.NumRows())), nil
 }

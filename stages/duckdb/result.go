@@ -73,7 +73,7 @@ func (c *collector) frame() frame.Frame {
 	for i, col := range c.columns {
 		arrays[i] = array.MakeFromData(col.arrayData())
 	}
-	f := array.NewRecordBatch(c.schema, arrays, int64(c.rows))
+	f := frame.New(c.schema, arrays, c.rows)
 	c.columns, c.rows = nil, 0
 	return f
 }
