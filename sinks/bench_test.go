@@ -57,7 +57,7 @@ func BenchmarkParquet(b *testing.B) {
 	for _, compression := range []string{"snappy", "zstd", "none"} {
 		for _, parallel := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/goroutines=%d", compression, parallel), func(b *testing.B) {
-				fm := &parquetFormat{config: &Parquet{Compression: compression}, parallel: parallel}
+				fm := newParquetFormat(&Parquet{Compression: compression}, parallel)
 				b.ReportAllocs()
 				start := cpu()
 				for b.Loop() {

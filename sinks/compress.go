@@ -43,7 +43,8 @@ func newCompressor(w io.Writer, codec string) (io.WriteCloser, error) {
 	case "gzip":
 		return gzip.NewWriterLevel(w, gzip.DefaultCompression)
 	case "zstd":
-		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+		// The default window takes tens of MB for each open file.
+		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 	}
 	return plainWriter{w}, nil
 }

@@ -64,7 +64,7 @@ var DeadLetterColumns = []arrow.Field{
 func (d *DeadLetter) Open(ctx context.Context, env *stages.Env) (*DeadLetterWriter, error) {
 	config := &Parquet{Path: d.Path, RowGroup: RowGroup{Rows: 10_000, Bytes: 8 << 20}, Files: Files{IfExists: existsAppend}}
 	l := config.layout(strings.TrimSuffix(d.Path, "/") + "/") // a directory, whatever it is called
-	w, err := openFiles(ctx, env, l, &parquetFormat{config: config, parallel: 1})
+	w, err := openFiles(ctx, env, l, newParquetFormat(config, 1))
 	if err != nil {
 		return nil, err
 	}

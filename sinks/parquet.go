@@ -43,7 +43,7 @@ const (
 
 // Open implements Sink.
 func (p *Parquet) Open(ctx context.Context, env *stages.Env) (Writer, error) {
-	return openFiles(ctx, env, p.layout(p.Path), &parquetFormat{config: p, parallel: max(env.Parallel, 1)})
+	return openFiles(ctx, env, p.layout(p.Path), newParquetFormat(p, max(env.Parallel, 1)))
 }
 
 // Check implements configs.Checker.
@@ -69,6 +69,11 @@ func checkLevel(compression string, level int, report func(field, message, hint 
 type parquetFormat struct {
 	config   *Parquet
 	parallel int
+	codec    compress.Codec // of all files: it keeps its encoders for the next
+}
+
+func newParquetFormat(p *Parquet, parallel int) *parquetFormat {
+	return &parquetFormat{config: p, parallel: parallel, codec: parquetCodec(p.Compression, p.Level)}
 }
 
 func (p *parquetFormat) name() string { return "parquet" }
@@ -85,9 +90,8 @@ func (p *parquetFormat) chunk() (rows, bytes int64) {
 	return rows, bytes
 }
 
-func (p *parquetFormat) codec() compress.Codec {
-	level := p.config.Level
-	switch p.config.Compression {
+func parquetCodec(compression string, level int) compress.Codec {
+	switch compression {
 	case "none":
 		return &parquet.Uncompressed
 	case "snappy":
@@ -107,5 +111,5 @@ func (p *parquetFormat) codec() compress.Codec {
 }
 
 func (p *parquetFormat) open(w io.Writer, s *frame.Schema, first []frame.Frame) (encoder, error) {
-	return newParquetEncoder(w, s, first, p.codec(), p.parallel)
+	return newParquetEncoder(w, s, first, p.codec, p.parallel)
 }
