@@ -158,19 +158,23 @@ func (p *Pool) startFailed(c *crew, err error, pause time.Duration) {
 	}
 	c.failure = startError(err)
 	p.delay(c, pause)
-	p.o.Log.Warn("R did not start", "environment", c.key, "next_attempt_after", pause, "error", err)
-	if len(c.members) > 0 || c.inflight > 0 {
-		return
-	}
-	for i := range c.lines {
-		for c.lines[i].head != nil {
-			p.dequeue(c.lines[i].head, grant{err: c.failure})
+	told := false
+	if len(c.members) == 0 && c.inflight == 0 {
+		for i := range c.lines {
+			for c.lines[i].head != nil {
+				p.dequeue(c.lines[i].head, grant{err: c.failure})
+				told = true
+			}
 		}
+		for _, w := range c.warmers {
+			w.done <- c.failure
+			told = true
+		}
+		c.warmers = nil
 	}
-	for _, w := range c.warmers {
-		w.done <- c.failure
+	if !told { // else whoever waited has the error
+		p.o.Log.Warn("R did not start", "environment", c.key, "next_attempt_after", pause, "error", err)
 	}
-	c.warmers = nil
 }
 
 // unclaim gives n slots back. p.mu is held.
