@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -265,17 +264,5 @@ func TestConformance(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// Every source has its reference documentation in its tags.
-func TestTable(t *testing.T) {
-	for _, c := range Table {
-		if _, ok := c.New().(Source); !ok {
-			t.Errorf("%s is not a Source", c.Name)
-		}
-		if !strings.HasSuffix(c.Doc, ".") {
-			t.Errorf("%s: %q is not a sentence", c.Name, c.Doc)
-		}
 	}
 }

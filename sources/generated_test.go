@@ -52,7 +52,7 @@ func TestRows(t *testing.T) {
 		return o
 	}
 	s := &Rows{
-		Rows: []configs.Object{
+		Rows: []any{
 			row("a", int64(1), "b", true, "c", "x", "d", "2024-01-01", "e", int64(1), "f", int64(3_000_000_000)),
 			row("g", nil, "c", int64(7), "e", 2.5),
 			row("a", nil, "b", false, "h", math.Inf(-1)),
@@ -75,9 +75,10 @@ func TestRows(t *testing.T) {
 			t.Errorf("%v and %q, want %s", err, got, want)
 		}
 	}
-	f(`row 1, column "a": a value must be a text`, Rows{Rows: []configs.Object{row("a", []any{})}})
-	f(`row 2, column "a": "x" is not an int32`, Rows{Rows: []configs.Object{row("a", int64(1)), row("a", "x")}, Types: map[string]string{"a": "int32"}})
-	f(`types: no column "b"; there are a`, Rows{Rows: []configs.Object{row("a", int64(1))}, Types: map[string]string{"b": "int32"}})
+	f(`row 1, column "a": a value must be a text`, Rows{Rows: []any{row("a", []any{})}})
+	f("row 1 is not a mapping", Rows{Rows: []any{int64(1)}})
+	f(`row 2, column "a": "x" is not an int32`, Rows{Rows: []any{row("a", int64(1)), row("a", "x")}, Types: map[string]string{"a": "int32"}})
+	f(`types: no column "b"; there are a`, Rows{Rows: []any{row("a", int64(1))}, Types: map[string]string{"b": "int32"}})
 }
 
 func TestHead(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 // Rows is a small table written in the pipeline file.
 type Rows struct {
-	Rows  []configs.Object  `yaml:"rows" required:"true" doc:"The rows, each a mapping of column names to values. A key that a row does not have, or null, is a missing value." example:"[{id: 1, name: a}, {id: 2, name: b}]"`
+	Rows  []any             `yaml:"rows" required:"true" doc:"The rows, each a mapping of column names to values. A key that a row does not have, or null, is a missing value." example:"[{id: 1, name: a}, {id: 2, name: b}]"`
 	Types map[string]string `yaml:"types" doc:"Types of columns by name, as in csv. Without it true and false make bool, whole numbers int32 or int64, other numbers double, and all else string." example:"{day: date}"`
 }
 
@@ -56,7 +56,11 @@ func (s *Rows) Open(_ context.Context, _ *stages.Env, from string) (Reader, erro
 func (s *Rows) table() (frame.Frame, error) {
 	var names []string
 	values := map[string][]any{}
-	for i, row := range s.Rows {
+	for i, r := range s.Rows {
+		row, ok := r.(configs.Object)
+		if !ok {
+			return nil, fmt.Errorf("row %d is not a mapping of column names to values", i+1)
+		}
 		for _, m := range row {
 			if _, ok := values[m.Key]; !ok {
 				names = append(names, m.Key)
