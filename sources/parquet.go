@@ -78,13 +78,7 @@ func (p *Parquet) open(ctx context.Context, env *stages.Env, from string) (*parq
 
 // survey takes a file's rows and columns into account.
 func (r *parquetReader) survey(f file) error {
-	columns := r.columns
-	if len(columns) == 0 && r.schema != nil {
-		for _, f := range r.schema.Fields() {
-			columns = append(columns, f.Name)
-		}
-	}
-	p, err := openParquet(f, columns)
+	p, err := openParquet(f, r.wanted())
 	if err != nil {
 		return err
 	}
@@ -94,7 +88,10 @@ func (r *parquetReader) survey(f file) error {
 		r.schema = p.schema
 		return nil
 	}
-	if r.schema, err = unify(r.schema, p.schema); err != nil {
+	if err = r.nothingNew(p); err == nil {
+		r.schema, err = unify(r.schema, p.schema)
+	}
+	if err != nil {
 		return fmt.Errorf("%s does not have the columns of %s: %w", f.name, r.files[0].name, err)
 	}
 	return nil

@@ -26,15 +26,20 @@ type parquetReader struct {
 	ahead   *ahead[*Read]
 }
 
+// wanted are the columns to read of the next file; nil is all.
+func (r *parquetReader) wanted() (names []string) {
+	if len(r.columns) > 0 || r.schema == nil {
+		return r.columns
+	}
+	for _, f := range r.schema.Fields() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 // openFile opens a file whose columns must be those of the schema.
 func (r *parquetReader) openFile(f file) (*parquetFile, error) {
-	columns := r.columns
-	if len(columns) == 0 && r.schema != nil {
-		for _, f := range r.schema.Fields() {
-			columns = append(columns, f.Name)
-		}
-	}
-	p, err := openParquet(f, columns)
+	p, err := openParquet(f, r.wanted())
 	if err != nil || r.schema == nil {
 		return p, err
 	}
@@ -48,12 +53,8 @@ func (r *parquetReader) openFile(f file) (*parquetFile, error) {
 // agrees gives the file's columns the fields of the schema where the type is
 // the same; what else there is must conform.
 func (r *parquetReader) agrees(p *parquetFile) error {
-	if top := p.Root().Columns(); len(r.columns) == 0 && len(top) > len(p.leaves) {
-		for _, c := range top {
-			if !r.schema.HasField(c.Name()) {
-				return fmt.Errorf("column %q is new; name the columns to read with columns", c.Name())
-			}
-		}
+	if err := r.nothingNew(p); err != nil {
+		return err
 	}
 	fields := p.schema.Fields()
 	for i, want := range r.schema.Fields() {
@@ -67,6 +68,19 @@ func (r *parquetReader) agrees(p *parquetFile) error {
 	}
 	_, err := frame.Conform(frame.Empty(p.schema), r.schema)
 	return err
+}
+
+// nothingNew refuses columns that the files before do not have, where all are asked for.
+func (r *parquetReader) nothingNew(p *parquetFile) error {
+	if len(r.columns) > 0 {
+		return nil
+	}
+	for _, c := range p.Root().Columns() {
+		if !r.schema.HasField(c.Name()) {
+			return fmt.Errorf("column %q is new; name the columns to read with columns", c.Name())
+		}
+	}
+	return nil
 }
 
 // unify widens the schema by one more file's, and joins the levels of factors.

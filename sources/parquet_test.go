@@ -258,3 +258,47 @@ func TestParquetDamaged(t *testing.T) {
 		}
 	}
 }
+
+func TestParquetFilesDisagree(t *testing.T) {
+	type narrow struct {
+		X int32  `parquet:"x"`
+		F string `parquet:"f,dict"`
+	}
+	type wide struct {
+		F string `parquet:"f,dict"`
+		X int64  `parquet:"x"`
+	}
+	type more struct {
+		X int32  `parquet:"x"`
+		F string `parquet:"f,dict"`
+		Y int32  `parquet:"y"`
+	}
+	type other struct {
+		X string `parquet:"x"`
+		F string `parquet:"f,dict"`
+	}
+	dir := t.TempDir()
+	env := &stages.Env{Dir: dir}
+	levels := func(l string) parquet.WriterOption {
+		return parquet.KeyValueMetadata("rpipe.schema", `{"columns":[{"name":"f","type":"factor","meta":{"rpipe.levels":"[\"`+l+`\"]"}}]}`)
+	}
+	writeParquet(t, filepath.Join(dir, "a.parquet"), []narrow{{1, "p"}}, levels("p"))
+	writeParquet(t, filepath.Join(dir, "b.parquet"), []wide{{"q", 1 << 40}}, levels("q"))
+	writeParquet(t, filepath.Join(dir, "c.parquet"), []more{{}}, levels("p"))
+	writeParquet(t, filepath.Join(dir, "d.parquet"), []other{{}}, levels("p"))
+	if got, want := flatten(t, &Parquet{Path: Paths{"a.parquet", "b.parquet"}}, env), "x int64, f factor\n1|p\n1099511627776|q\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	f := func(want string, p Parquet) {
+		t.Helper()
+		if _, err := rowsOf(t, &p, env); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+	f(`parquet: c.parquet does not have the columns of a.parquet: column "y" is new; name the columns`, Parquet{Path: Paths{"a.parquet", "c.parquet"}})
+	f(`parquet: d.parquet does not have the columns of a.parquet: column "x"`, Parquet{Path: Paths{"a.parquet", "d.parquet"}})
+	f(`parquet: a.parquet: no column "fx"; did you mean "x"?`, Parquet{Path: Paths{"a.parquet"}, Columns: []string{"fx"}})
+	if n, err := rowsOf(t, &Parquet{Path: Paths{"a.parquet", "c.parquet"}, Columns: []string{"f"}}, env); n != 2 || err != nil {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}

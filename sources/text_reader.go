@@ -177,7 +177,7 @@ func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start fun
 		}
 	}
 	for {
-		k, err := f.take1(ctx)
+		k, err := f.nextChunk(ctx)
 		if err == io.EOF {
 			return nil
 		}
@@ -200,8 +200,8 @@ func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start fun
 	}
 }
 
-// take1 is the next chunk, of the sample first.
-func (f *textFile) take1(ctx context.Context) (*chunk, error) {
+// nextChunk is the next chunk, those of the sample first.
+func (f *textFile) nextChunk(ctx context.Context) (*chunk, error) {
 	if len(f.sample) > 0 {
 		k := f.sample[0]
 		f.sample = f.sample[1:]
