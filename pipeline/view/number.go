@@ -53,9 +53,11 @@ func three(v float64) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
-// span prints a duration for people: 0.8s, 12s, 3m05s, 2h07m.
+// span prints a duration for people: 13ms, 1.8s, 12s, 3m05s, 2h07m.
 func span(d time.Duration) string {
 	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d < time.Minute:
