@@ -166,6 +166,25 @@ func TestForksThatFail(t *testing.T) {
 		time.Minute, "hello", "killed by SIGKILL")
 }
 
+// A template that does not even fork is of no use to anybody: it ends, which
+// tells the pool to bring up another, and the workers it has live on.
+func TestATemplateThatHangsEnds(t *testing.T) {
+	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode + `n <- 0`, BeforeFork: `n <- n + 1; while (n > 1) Sys.sleep(1)`}, nil)
+	p := started(t, tpl)
+	tpl.(*forker).start = 300 * time.Millisecond
+	_, err := tpl.Start(t.Context())
+	var s *StartError
+	if !errors.As(err, &s) || s.Step != "fork" || !strings.Contains(err.Error(), "did not fork within 300ms") {
+		t.Errorf("got %v", err)
+	}
+	if !isClosed(tpl.Exited()) {
+		t.Error("the template lives on")
+	}
+	if got := printed(t, p, `cat(n)`); got != "1" {
+		t.Errorf("the worker says %q", got)
+	}
+}
+
 func TestAStartThatIsGivenUp(t *testing.T) {
 	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode, AfterFork: `if (file.exists(flag)) Sys.sleep(600)`,
 		BeforeFork: `flag <- file.path(was <- tempdir(), "slow")`}, nil)

@@ -3,6 +3,7 @@
 package rpool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,30 +54,29 @@ func (s *settings) lines(pid func() int) func(string) {
 
 // startR starts R as the leader of a new group and waits for its hello; it has
 // loaded nothing yet. Its stdout and stderr are one pipe.
-func (s *settings) startR(ctx context.Context, name string) (*worker, error) {
+func (s *settings) startR(ctx context.Context, name string) (_ *worker, err error) {
 	dir, link, err := s.home.room(name, s.limit)
 	if err != nil {
 		return nil, err
 	}
+	undo := []func(){link.close, func() { os.RemoveAll(dir) }}
+	defer func() {
+		if err != nil {
+			for _, f := range undo {
+				f()
+			}
+		}
+	}()
 	r, w, err := os.Pipe()
 	if err != nil {
-		link.close()
 		return nil, err
 	}
 	nonce := newNonce()
-	args := limitedCommand([]string{s.bin, "-s", "--no-restore", "--no-save", "--no-readline", "-f", s.home.dir + "/boot.R"}, s.env.Limits)
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir = s.env.Dir
-	cmd.Env = append(os.Environ(), s.home.vars...)
-	cmd.Env = append(cmd.Env, s.env.Env...)
-	cmd.Env = append(cmd.Env, "TMPDIR="+dir+"/tmp", "RPIPE_BOOT="+s.home.dir, "RPIPE_DIR="+dir, "RPIPE_NONCE="+nonce)
-	cmd.Stdout, cmd.Stderr = w, w
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.home.cred}
+	cmd := s.command(dir, nonce, w)
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
 		r.Close()
-		link.close()
 		return nil, &StartError{Step: "start R", What: s.bin, Err: err}
 	}
 	pid := cmd.Process.Pid
@@ -84,7 +84,6 @@ func (s *settings) startR(ctx context.Context, name string) (*worker, error) {
 	g, err := newGroup(pid)
 	if err != nil {
 		r.Close()
-		link.close()
 		return nil, err
 	}
 	out, err := newOutput(r, s.lines(func() int { return pid }))
@@ -92,9 +91,9 @@ func (s *settings) startR(ctx context.Context, name string) (*worker, error) {
 		g.kill()
 		<-g.gone
 		r.Close()
-		link.close()
 		return nil, err
 	}
+	undo = nil // follow sees to it from here
 	p := s.newWorker(pid, dir, link, out, g)
 	if err := applyLimits(pid, s.env.Limits); err != nil {
 		g.kill()
@@ -117,6 +116,21 @@ func (s *settings) startR(ctx context.Context, name string) (*worker, error) {
 	}
 	p.tempdir = tempdir
 	return p, nil
+}
+
+// command is R as it runs boot.R.
+func (s *settings) command(dir, nonce string, out *os.File) *exec.Cmd {
+	args := limitedCommand([]string{
+		s.bin, "-s", "--no-restore", "--no-save", "--no-readline", "-f", s.home.dir + "/boot.R",
+	}, s.env.Limits)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = s.env.Dir
+	cmd.Env = append(os.Environ(), s.home.vars...)
+	cmd.Env = append(cmd.Env, s.env.Env...)
+	cmd.Env = append(cmd.Env, "TMPDIR="+dir+"/tmp", "RPIPE_BOOT="+s.home.dir, "RPIPE_DIR="+dir, "RPIPE_NONCE="+nonce)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.home.cred}
+	return cmd
 }
 
 func (s *settings) newWorker(pid int, dir string, l *link, out *output, g *group) *worker {
@@ -169,10 +183,12 @@ func awaitHello(ctx context.Context, l *link, nonce string, told func(pid int), 
 	for {
 		h, payload, err := l.read()
 		if err != nil {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
+			cause := context.Cause(ctx)
+			if cause == errEnded && errors.Is(err, os.ErrDeadlineExceeded) {
+				l.end() // it may have said why; then comes the end of file
+				continue
 			}
-			return 0, "", err
+			return 0, "", cmp.Or(cause, err)
 		}
 		switch h.kind {
 		case frameHello:

@@ -177,6 +177,9 @@ func (b *birth) failure(err error) error {
 		e.Step = "fork"
 	case errors.Is(err, errNotReady):
 		e.Err = fmt.Errorf("no hello from a forked worker within %v: %w", b.start, errNotReady)
+		if b.pid.Load() == 0 {
+			e.Step, e.Err = "fork", fmt.Errorf("the template did not fork within %v: %w", b.start, errNotReady)
+		}
 	case errors.Is(err, errEnded):
 		pid := int(b.pid.Load())
 		d := (&worker{pid: pid, exit: b.proc.group.watch(pid), out: b.out}).obituary()
