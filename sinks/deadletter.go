@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/stages"
@@ -206,7 +205,7 @@ func (w *DeadLetterWriter) frame(r *stages.Rejected) (f frame.Frame, own *frame.
 		cols = append(cols, r.Frame.Column(i))
 	}
 	s := arrow.NewSchema(append(fields, ownFields...), nil)
-	return array.NewRecordBatch(s, cols, int64(n)), arrow.NewSchema(ownFields, nil), nil
+	return frame.New(s, cols, n), arrow.NewSchema(ownFields, nil), nil
 }
 
 // fingerprint tells sets of columns apart, by names, types and order.

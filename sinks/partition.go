@@ -97,7 +97,7 @@ func (p *partitioner) split(f frame.Frame) ([]piece, error) {
 		pieces[k] = p.name(by, first[k])
 		if len(rows) == 1 {
 			pieces[k].frame = rest
-		} else if pieces[k].frame, err = take(rest, rows[k]); err != nil {
+		} else if pieces[k].frame, err = frame.Take(rest, rows[k]); err != nil {
 			return nil, err
 		}
 	}

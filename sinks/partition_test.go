@@ -68,20 +68,6 @@ func TestPartitionColumnsThatCannotBe(t *testing.T) {
 	}
 }
 
-// Every row of every type goes to its partition, in its order.
-func TestTake(t *testing.T) {
-	f := allTypes(t)
-	got := must(take(f, []int32{4, 3, 0, 0}))(t)
-	for i, from := range []int{4, 3, 0, 0} {
-		for c := range int(f.NumCols()) {
-			want := frame.AppendJSON(nil, f.Schema().Field(c), f.Column(c), from)
-			if have := frame.AppendJSON(nil, f.Schema().Field(c), got.Column(c), i); string(have) != string(want) {
-				t.Errorf("%s, row %d: %s, want %s", f.ColumnName(c), i, have, want)
-			}
-		}
-	}
-}
-
 // With more partitions than may be open, files and memory stay bounded and no
 // row is lost.
 func TestManyPartitions(t *testing.T) {
