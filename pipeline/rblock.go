@@ -92,17 +92,15 @@ func (f *File) Environment() *rpool.Environment {
 }
 
 // poolOptions are the limits of the pool.
-func (f *File) poolOptions(log *slog.Logger) rpool.Options {
+func (f *File) poolOptions(log *slog.Logger, printed *stages.Relay) rpool.Options {
 	r := &f.R
 	return rpool.Options{
 		Min: r.Workers.Min, Max: r.Workers.Max, IdleTimeout: time.Duration(r.Workers.IdleTimeout),
 		MaxRequests: r.Recycle.MaxRequests, MaxLifetime: time.Duration(r.Recycle.MaxLifetime),
 		MaxMemory: int64(r.Limits.Memory),
 		Grace:     time.Duration(r.Grace), StartTimeout: time.Duration(r.StartTimeout),
-		Log: log,
-		Output: func(pid int, line string) {
-			log.Info(line, "worker", pid)
-		},
+		Log:    log,
+		Output: printed.Line,
 	}
 }
 

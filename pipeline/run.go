@@ -96,7 +96,8 @@ func (r *Run) open(ctx context.Context, o Options) error {
 // it is said before anything is read.
 func (r *Run) openPool(ctx context.Context) error {
 	var err error
-	if r.pool, err = rpool.New(r.file.poolOptions(r.log)); err != nil {
+	r.env.Printed = stages.NewRelay(r.log)
+	if r.pool, err = rpool.New(r.file.poolOptions(r.log, r.env.Printed)); err != nil {
 		return &EnvironmentError{Err: err}
 	}
 	r.env.Pool, r.env.R = r.pool, r.file.Environment()
@@ -219,6 +220,7 @@ func (r *Run) release(committed bool) error {
 	var errs []error
 	if r.pool != nil {
 		errs = append(errs, r.pool.Close())
+		r.env.Printed.Close()
 	}
 	if r.reader != nil {
 		if err := r.reader.Close(); err != nil && committed {

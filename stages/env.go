@@ -22,6 +22,8 @@ type Env struct {
 	Pool *rpool.Pool        // nil where the pipeline has no R stage
 	R    *rpool.Environment // what the pipeline's r: block says
 
+	Printed *Relay // what R prints goes there; nil discards it
+
 	// Reject takes rows that failed where on_error is skip (Rejected.Drop) or
 	// dead_letter: it counts them, writes the dead letter, and settles the
 	// shares of Rejected.Batch. It returns an error when the run must stop. It

@@ -131,6 +131,7 @@ func (m *mapper) frameOf(in frame.Frame, p Part) (frame.Frame, error) {
 		return nil, fmt.Errorf("what %s returned cannot be used: %w", m.config.Fun, err)
 	}
 	m.warnings.tell(m.env.Log, m.config.Fun, p.Reply.Warnings)
+	m.env.Printed.Text(p.Reply.Pid, p.Reply.Output)
 	if m.config.Rows == "same" && f.NumRows() != int64(p.To-p.From) {
 		return nil, fmt.Errorf("%s returned %d rows for %d, and the map says rows: same", m.config.Fun, f.NumRows(), p.To-p.From)
 	}
