@@ -30,6 +30,8 @@ out <- NULL        # connection that answers go by
 max_frame <- 2^31 - 1
 forked <- FALSE
 
+incoming <- NULL   # payload of the request at hand, until it is read
+
 # What the request at hand has left behind, for its answer.
 warned <- NULL
 failure <- NULL
@@ -55,7 +57,9 @@ serve <- function() {
     }
     kind <- head[4L]
     if (kind == KIND_MAP || kind == KIND_CALL) {
-      run(head[3L], kind, payload)
+      incoming <<- payload
+      payload <- NULL
+      run(head[3L], kind)
     } else if (kind == KIND_PING) {
       swallow_interrupt()
       send(head[3L], KIND_PONG, raw())
@@ -108,7 +112,7 @@ too_large <- function(size) {
 }
 
 # run does one map or call and answers. A request is list(fun, seed, args, value).
-run <- function(id, kind, payload) {
+run <- function(id, kind) {
   warned <<- failure <<- trace <<- NULL
   before <- proc.time()
   cpu <- c(0, 0)
@@ -116,7 +120,7 @@ run <- function(id, kind, payload) {
   # overflow of the stack.
   tryCatch(
     {
-      value <- guarded(kind, payload)
+      value <- guarded(kind)
       after <- proc.time()
       cpu <- c(
         after[[1L]] - before[[1L]] + (after[[4L]] - before[[4L]]),
@@ -138,10 +142,10 @@ run <- function(id, kind, payload) {
 # guarded runs a request with its handlers; a failure ends it with NULL. Forcing
 # `escape` returns from here: a handler of tryCatch() for interrupts too would
 # cost as much as the rest of the loop.
-guarded <- function(kind, payload) {
+guarded <- function(kind) {
   delayedAssign("escape", return(NULL))
   withCallingHandlers(
-    if (kind == KIND_MAP) map(unserialize(payload)) else call_function(unserialize(payload)),
+    if (kind == KIND_MAP) map(take()) else call_function(take()),
     warning = on_warning,
     error = on_error,
     interrupt = function(i) {
@@ -149,6 +153,13 @@ guarded <- function(kind, payload) {
       escape
     }
   )
+}
+
+# take is the request that has come. Its bytes are let go before any of it runs.
+take <- function() {
+  request <- unserialize(incoming)
+  incoming <<- NULL
+  request
 }
 
 interrupted <- structure(
