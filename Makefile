@@ -45,8 +45,10 @@ lint: vet ## gofmt, go vet and staticcheck
 bench: build ## every figure of docs/benchmarks.md
 	bench/run.sh
 
-docs: ## write the generated pages and golden files again
-	$(GO) test ./docs ./pipeline/... ./cmd/... -run 'Docs|Golden|Reference|Script' -update
+docs: setup ## write the generated pages and golden files again
+	$(GO) test ./internal/repo -run 'Reference|Schema' -update
+	$(GO) test ./configs -update
+	$(GO) test ./cmd/rpipe -run Script -update
 
 fuzz: ## each fuzz target for a minute
 	@tools/fuzz.sh 60s

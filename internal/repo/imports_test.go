@@ -1,0 +1,83 @@
+package repo
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is what each package may import of this module: the lower layers
+// first. A new package gets a line here.
+var allowed = map[string][]string{
+	"rdata":            {},
+	"configs":          {},
+	"configs/examples": {},
+	"frame":            {"rdata"},
+	"frame/ndjson":     {"frame"},
+	"rpool":            {"rdata"},
+	"stages/duckdb":    {"frame"},
+	"stages":           {"configs", "frame", "rdata", "rpool", "stages/duckdb"},
+	"sources":          {"configs", "frame", "frame/ndjson", "rdata", "stages"},
+	"sinks":            {"configs", "frame", "rdata", "stages"},
+	"pipeline":         {"configs", "frame", "rpool", "sinks", "sources", "stages"},
+	"pipeline/view":    {"pipeline", "stages"},
+	"cmd/rpipe":        {"configs", "configs/examples", "pipeline", "pipeline/view", "rpool", "sinks", "sources", "stages"},
+}
+
+// TestImports: imports run one way, from cmd down to rdata.
+func TestImports(t *testing.T) {
+	for _, p := range packages(t) {
+		may, known := allowed[p.name]
+		if !known {
+			// What nobody imports may use anything; the loop below holds that.
+			if strings.HasPrefix(p.name, "internal/") || p.name == "bench" || strings.HasPrefix(p.name, "bench/") {
+				continue
+			}
+			t.Errorf("package %s is not in the table of this test: say what it may import", p.name)
+		}
+		for _, imported := range p.imports {
+			if !slices.Contains(may, imported) {
+				t.Errorf("%s imports %s, which the table of this test does not allow", p.name, imported)
+			}
+		}
+	}
+}
+
+type goPackage struct {
+	name    string   // less the module's path
+	imports []string // those of this module, less its path
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []goPackage
+	d := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		g := goPackage{name: strings.TrimPrefix(p.ImportPath, module+"/")}
+		for _, i := range p.Imports {
+			if short, ours := strings.CutPrefix(i, module+"/"); ours {
+				g.imports = append(g.imports, short)
+			}
+		}
+		all = append(all, g)
+	}
+}
