@@ -28,7 +28,7 @@ func (c *Map) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 		inFlight = env.Pool.Stats().Max + 1
 	}
 	m := &mapper{config: c, env: env, args: args, failures: newFailures(&c.OnError, env)}
-	pool := Pool[frame.Frame](env.Pool, PoolOptions{
+	pool := Pool[*encoded](env.Pool, PoolOptions{
 		Env: env.R, Priority: rpool.Bulk,
 		InFlight: inFlight, Ordered: c.Ordered,
 		MaxAttempts: c.MaxAttempts, RetryErrors: c.OnError.OnError == "retry",
@@ -46,7 +46,13 @@ type mapper struct {
 	args     []byte
 	failures *failures
 	warnings warnings
-	buffers  sync.Pool // of *[]byte: the encoded frames
+	buffers  sync.Pool // of *[]byte: requests whose replies have come
+}
+
+// encoded is a frame and the memory of its request.
+type encoded struct {
+	frame  frame.Frame
+	buffer *[]byte
 }
 
 // halvings is how often a failed batch may be taken apart: not at all where the
@@ -59,24 +65,25 @@ func (m *mapper) halvings(err error) int {
 }
 
 // encode makes a frame's request.
-func (m *mapper) encode(ctx context.Context, b *Rows) (*Batch[*Work[frame.Frame]], error) {
-	w := &Work[frame.Frame]{For: b.Value, Rows: b.Rows}
+func (m *mapper) encode(ctx context.Context, b *Rows) (*Batch[*Work[*encoded]], error) {
+	buffer, _ := m.buffers.Get().(*[]byte)
+	if buffer == nil {
+		buffer = new([]byte)
+	}
+	w := &Work[*encoded]{For: &encoded{b.Value, buffer}, Rows: b.Rows}
 	w.Part = func(from, to int) (*rpool.Request, error) {
-		return m.request(b, sliceRows(b.Value, from, to), from, nil)
+		return m.request(b, sliceRows(b.Value, from, to), nil)
 	}
-	buf, _ := m.buffers.Get().(*[]byte)
-	if buf == nil {
-		buf = new([]byte)
-	}
-	req, err := m.request(b, b.Value, 0, (*buf)[:0])
+	req, err := m.request(b, b.Value, (*buffer)[:0])
 	if err == nil {
-		w.Request = req // a frame that R cannot take is Part's to report
+		w.Request = req // what R cannot take is Part's to report
+		*buffer = req.Data
 	}
 	return Carry(b, w, b.Rows, b.Bytes), nil
 }
 
-// request asks R for the rows of f, which begin at row offset of b.
-func (m *mapper) request(b *Rows, f frame.Frame, offset int, buf []byte) (*rpool.Request, error) {
+// request asks R for the rows of f, some or all of b.
+func (m *mapper) request(b *Rows, f frame.Frame, buf []byte) (*rpool.Request, error) {
 	data, err := frame.AppendR(buf, f, m.config.rOptions())
 	if err != nil {
 		return nil, err
@@ -93,8 +100,10 @@ func (m *mapper) request(b *Rows, f frame.Frame, offset int, buf []byte) (*rpool
 }
 
 // decode makes a frame of R's answer, and rejects the rows that failed.
-func (m *mapper) decode(ctx context.Context, b *Batch[*Done[frame.Frame]]) (*Rows, error) {
-	in := Carry(b, b.Value.For, b.Rows, b.Bytes)
+func (m *mapper) decode(ctx context.Context, b *Batch[*Done[*encoded]]) (*Rows, error) {
+	job := b.Value.For
+	m.buffers.Put(job.buffer) // the worker has answered: it reads the request no more
+	in := Carry(b, job.frame, b.Rows, b.Bytes)
 	var frames []frame.Frame
 	for _, p := range b.Value.Parts {
 		f, err := m.frameOf(in.Value, p)
