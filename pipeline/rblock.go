@@ -28,7 +28,7 @@ type R struct {
 	BeforeFork   string                    `yaml:"before_fork" doc:"R code run in the template before each fork, such as closing connections."`
 	AfterFork    string                    `yaml:"after_fork" doc:"R code run in each new worker, such as opening connections."`
 	Options      map[string]string         `yaml:"options" doc:"R options(), name to an R expression." example:"{digits: '15'}"`
-	Env          map[string]configs.Secret `yaml:"env" doc:"Environment variables of the R processes. Their values are never printed."`
+	Env          map[string]configs.Secret `yaml:"env" doc:"Environment variables of the R processes. Their values are never printed. TZ is UTC unless it is set here."`
 	User         string                    `yaml:"user" doc:"The user that R runs as. Needs root."`
 	StartTimeout configs.Duration          `yaml:"start_timeout" default:"60s" doc:"How long loading may take."`
 	Grace        configs.Duration          `yaml:"grace" default:"5s" doc:"How long R code may take to stop after an interrupt, and again after SIGTERM, before it is killed."`

@@ -126,6 +126,7 @@ func (s *settings) command(dir, nonce string, out *os.File) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = s.env.Dir
 	cmd.Env = append(os.Environ(), s.home.vars...)
+	cmd.Env = append(cmd.Env, surroundings(cmd.Env)...)
 	cmd.Env = append(cmd.Env, s.env.Env...)
 	cmd.Env = append(cmd.Env, "TMPDIR="+dir+"/tmp", "RPIPE_BOOT="+s.home.dir, "RPIPE_DIR="+dir, "RPIPE_NONCE="+nonce)
 	cmd.Stdout, cmd.Stderr = out, out
