@@ -1,0 +1,66 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+)
+
+// TestProgramsBuild keeps the programs from rotting; what they measure is no test.
+func TestProgramsBuild(t *testing.T) {
+	if out, err := exec.Command("go", "vet", "./...").CombinedOutput(); err != nil {
+		t.Fatalf("go vet ./...: %v\n%s", err, out)
+	}
+	script, err := os.ReadFile("run.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("bash", "-n", "-c", string(script)).CombinedOutput(); err != nil {
+		t.Fatalf("run.sh: %v\n%s", err, out)
+	}
+}
+
+func TestCompareTakesTurns(t *testing.T) {
+	var order []string
+	side := func(name string, values ...float64) *Side {
+		return &Side{Name: name, Run: func() (float64, error) {
+			order = append(order, name)
+			v := values[0]
+			values = values[1:]
+			return v, nil
+		}}
+	}
+	a, b := side("a", 100, 2, 8, 6), side("b", 100, 1, 2, 3)
+	if err := Compare(Setting{Rounds: 3}, a, b); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"b", "a", "a", "b", "b", "a", "a", "b"}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+	if a.Median() != 6 || b.Median() != 2 {
+		t.Errorf("medians %v and %v, want 6 and 2 without the first round", a.Median(), b.Median())
+	}
+	if got := a.Over(b); got != 2 {
+		t.Errorf("ratio %v, want 2, the median of 2, 4 and 2", got)
+	}
+}
+
+func TestFrames(t *testing.T) {
+	frames, err := Frames(25, 10, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []int64
+	keys := map[string]bool{}
+	for _, f := range frames {
+		rows = append(rows, f.NumRows())
+		for i := range int(f.NumRows()) {
+			keys[f.Column(4).ValueStr(i)] = true
+		}
+	}
+	if fmt.Sprint(rows) != "[10 10 5]" || len(keys) != 5 {
+		t.Errorf("frames of %v rows with %d different strings", rows, len(keys))
+	}
+}

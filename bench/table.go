@@ -1,0 +1,60 @@
+package bench
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Unit is how a measurement is written.
+type Unit struct {
+	Name   string
+	Format func(v float64) string
+}
+
+// The units of the tables.
+var (
+	PerSecond = Unit{"a second", func(v float64) string { return grouped(v) }}
+	Rows      = Unit{"million rows/s", func(v float64) string { return fmt.Sprintf("%.2f", v/1e6) }}
+	Millis    = Unit{"ms", func(v float64) string { return fmt.Sprintf("%.1f", v*1e3) }}
+	Megabytes = Unit{"MB", func(v float64) string { return fmt.Sprintf("%.1f", v/1e6) }}
+)
+
+// Print writes a comparison as a table. Rpipe is the first side; the others
+// show how many times their figure it is.
+func Print(title string, u Unit, rpipe *Side, others ...*Side) {
+	fmt.Printf("%s:\n\n", title)
+	fmt.Printf("| | %s | lowest to highest | rpipe has | bar |\n| --- | ---: | ---: | ---: | --- |\n", u.Name)
+	for _, s := range append([]*Side{rpipe}, others...) {
+		ratio := ""
+		if s != rpipe {
+			ratio = times(rpipe.Over(s)) + " of it"
+		}
+		lo, hi := s.samples[0], s.samples[0]
+		for _, v := range s.samples {
+			lo, hi = min(lo, v), max(hi, v)
+		}
+		fmt.Printf("| %s | %s | %s to %s | %s | %s |\n", s.Name, u.Format(s.Median()), u.Format(lo), u.Format(hi), ratio, s.Bar)
+	}
+	fmt.Println()
+}
+
+// times writes a ratio: 3.42 times, 0.031 times.
+func times(v float64) string {
+	if v < 0.1 {
+		return fmt.Sprintf("%.3f times", v)
+	}
+	return fmt.Sprintf("%.2f times", v)
+}
+
+// grouped writes 12345 as 12,345.
+func grouped(v float64) string {
+	s := fmt.Sprintf("%.0f", v)
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
