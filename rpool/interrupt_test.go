@@ -73,7 +73,7 @@ func TestLadder(t *testing.T) {
 	steps := func(tpl template, code, step string, lives bool) {
 		t.Helper()
 		p := started(t, tpl)
-		_, err := p.Do(t.Context(), &Request{Kind: Call, Data: run(code).Data, Timeout: 60 * time.Millisecond})
+		_, err := p.Do(t.Context(), &Request{Kind: Call, Data: run(code).Data, Timeout: 500 * time.Millisecond}) // long enough for a busy machine to have begun
 		var late *TimeoutError
 		if !errors.As(err, &late) || late.Step != step {
 			t.Errorf("%s: got %v, want it stopped by %s", code, err, step)
