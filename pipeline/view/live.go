@@ -72,7 +72,7 @@ func headline(s *pipeline.Snapshot, width int) string {
 	if !ok {
 		return line + "  " + count(s.Read.Rows) + " rows read"
 	}
-	line += "  " + bar(f, max(10, min(30, width-60))) + " " + percent(f)
+	line += "  " + bar(f, max(10, min(30, width-70))) + " " + percent(f)
 	if s.Input.Rows > 0 {
 		line += fmt.Sprintf("  %s of %s rows", count(s.Read.Rows), count(s.Input.Rows))
 	} else {
