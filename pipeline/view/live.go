@@ -103,12 +103,12 @@ func stageCells(r stages.Reading, run time.Duration, first bool) []string {
 	if r.Workers > 1 {
 		inFlight = fmt.Sprintf("%d/%d", r.InFlight, r.Workers)
 	}
-	perSecond := 0.0
+	perSecond := "" // not to be told from so short a time
 	if r.Elapsed > time.Millisecond {
-		perSecond = float64(rate) / r.Elapsed.Seconds()
+		perSecond = brief(float64(rate) / r.Elapsed.Seconds())
 	}
 	return []string{
-		in, count(r.RowsOut), brief(perSecond), inFlight,
+		in, count(r.RowsOut), perSecond, inFlight,
 		percent(share(r.BusyTime(), run)), percent(share(r.BlockedIn, run)), percent(share(r.BlockedOut, run)),
 	}
 }

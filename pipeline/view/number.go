@@ -15,6 +15,14 @@ var english = message.NewPrinter(language.English)
 // count prints 1234567 as 1,234,567.
 func count(n int64) string { return english.Sprintf("%d", n) }
 
+// counted prints a number of things: 1 row, 2,000 rows.
+func counted(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(n) + " " + thing
+}
+
 // brief prints a number in at most five characters: 999, 12.3k, 4.56M.
 func brief(n float64) string {
 	for _, u := range []struct {

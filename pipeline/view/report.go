@@ -26,7 +26,7 @@ func Report(w io.Writer, r *pipeline.Report) {
 		cells := stageCells(s, r.Elapsed, i == 0)
 		mark := ""
 		if s.Name == r.Bottleneck {
-			mark = "← bottleneck"
+			mark = "←"
 		}
 		t.add(s.Name, cells[0], cells[1], size(s.BytesOut), cells[2], span(s.BusyTime()), cells[4], cells[5], cells[6], mark)
 	}
@@ -34,14 +34,17 @@ func Report(w io.Writer, r *pipeline.Report) {
 		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintln(w)
+	if r.Bottleneck != "" {
+		fmt.Fprintf(w, "  bottleneck: %s\n", r.Bottleneck)
+	}
 	if r.R != nil {
 		fmt.Fprintf(w, "  R: %s\n", rLine(r))
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(w, "  skipped: %s rows\n", count(r.Skipped))
+		fmt.Fprintf(w, "  skipped: %s\n", counted(r.Skipped, "row"))
 	}
 	if r.DeadLetters > 0 {
-		fmt.Fprintf(w, "  dead letter: %s rows in %s\n", count(r.DeadLetters), r.DeadLetterDir)
+		fmt.Fprintf(w, "  dead letter: %s in %s\n", counted(r.DeadLetters, "row"), r.DeadLetterDir)
 	}
 	files(w, r)
 }
@@ -51,14 +54,14 @@ func rLine(r *pipeline.Report) string {
 	if r.R.Forks {
 		how = "forked"
 	}
-	line := fmt.Sprintf("%s batches, %s of R, %d workers %s", count(r.R.Requests), span(r.R.BusyTime), r.R.Started, how)
+	line := fmt.Sprintf("%s, %s of R, %s %s", counted(r.R.Requests, "call"), span(r.R.BusyTime), counted(r.R.Started, "worker"), how)
 	if r.R.Died > 0 {
 		line += fmt.Sprintf(", %d died", r.R.Died)
 	}
 	return line
 }
 
-// files lists what was written, largest names first come: as the sink made them.
+// files lists what was written, in the order in which the sink made it.
 func files(w io.Writer, r *pipeline.Report) {
 	var rows, bytes int64
 	for _, f := range r.Files {
@@ -68,16 +71,12 @@ func files(w io.Writer, r *pipeline.Report) {
 	if r.Error != "" || r.Output == "" {
 		return
 	}
-	unit := "files"
-	if len(r.Files) == 1 {
-		unit = "file"
-	}
-	fmt.Fprintf(w, "  wrote %s rows, %s, in %d %s:\n", count(rows), size(bytes), len(r.Files), unit)
+	fmt.Fprintf(w, "  wrote %s, %s, in %s:\n", counted(rows, "row"), size(bytes), counted(int64(len(r.Files)), "file"))
 	for i, f := range r.Files {
 		if i == maxFiles {
 			fmt.Fprintf(w, "    … and %d more\n", len(r.Files)-i)
 			break
 		}
-		fmt.Fprintf(w, "    %s  %s rows, %s\n", path.Join(r.Output, f.Path), count(f.Rows), size(f.Bytes))
+		fmt.Fprintf(w, "    %s  %s, %s\n", path.Join(r.Output, f.Path), counted(f.Rows, "row"), size(f.Bytes))
 	}
 }
