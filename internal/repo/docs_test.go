@@ -106,31 +106,33 @@ func TestPipelinesOfPages(t *testing.T) {
 	}
 }
 
-// TestCommandsOfPages: every rpipe command that a page shows has its flags.
+// TestCommandsOfPages: every rpipe command that a page shows, in a block or in
+// its text, is there and has its flags.
 func TestCommandsOfPages(t *testing.T) {
-	help := map[string]string{}
 	command := regexp.MustCompile(`(?m)(?:^|[\s;&|(])(?:bin/)?rpipe ([a-z]+)([^\n;&|)#>]*)`)
+	inline := regexp.MustCompile("`rpipe ([a-z]+)([^`]*)`")
 	flag := regexp.MustCompile(`(?:^|\s)(--?[a-z0-9-]+)`)
-	n := 0
+	help, n := map[string]string{}, 0
 	for _, page := range pages(t) {
+		shown := inline.FindAllStringSubmatch(prose(read(t, page)), -1)
 		for _, b := range blocks(t, page) {
-			if b.language != "sh" {
-				continue
+			if b.language == "sh" {
+				shown = append(shown, command.FindAllStringSubmatch(b.text, -1)...)
 			}
-			for _, m := range command.FindAllStringSubmatch(b.text, -1) {
-				n++
-				name, rest := m[1], m[2]
-				if _, asked := help[name]; !asked {
-					out, err := run(t, root, program, name, "--help")
-					if err != nil || !strings.Contains(out, "rpipe "+name) {
-						t.Errorf("%s:%d: there is no command rpipe %s", page, b.line, name)
-					}
-					help[name] = out
+		}
+		for _, m := range shown {
+			n++
+			name, rest := m[1], m[2]
+			if _, asked := help[name]; !asked {
+				out, err := run(t, root, program, name, "--help")
+				if err != nil || !strings.Contains(out, "rpipe "+name) {
+					t.Errorf("%s: there is no command rpipe %s", page, name)
 				}
-				for _, f := range flag.FindAllStringSubmatch(rest, -1) {
-					if !regexp.MustCompile(`(^|[\s,])` + f[1] + `\b`).MatchString(help[name]) {
-						t.Errorf("%s:%d: rpipe %s has no flag %s", page, b.line, name, f[1])
-					}
+				help[name] = out
+			}
+			for _, f := range flag.FindAllStringSubmatch(rest, -1) {
+				if !regexp.MustCompile(`(^|[\s,])` + f[1] + `\b`).MatchString(help[name]) {
+					t.Errorf("%s: rpipe %s has no flag %s", page, name, f[1])
 				}
 			}
 		}
