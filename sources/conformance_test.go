@@ -94,6 +94,26 @@ func subjects(t *testing.T) []subject {
 	rds("part-2.rds", third, subjectRows)
 	rds("none.rds", 0, 0)
 
+	// The same files as partitions, whose columns come after those of the files.
+	link := func(from, to string) {
+		to = filepath.Join(dir, to)
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Link(filepath.Join(dir, from), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, ext := range []string{".csv", ".ndjson", ".parquet", ".rds"} {
+		first, last := "part-1"+ext, "part-2"+ext
+		if ext == ".csv" {
+			last = "part-3.csv"
+		}
+		link(first, "by/half=1/of=a/x"+ext)
+		link(last, "by/half=2/of="+nullPartition+"/x"+ext)
+		link("none"+ext, "nothing/half=1/x"+ext)
+	}
+
 	n, zero := int64(subjectRows), int64(0)
 	return []subject{
 		{"csv", dir, subjectRows, csvOf(CSV{Path: Paths{"one.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
@@ -104,6 +124,10 @@ func subjects(t *testing.T) []subject {
 		{"parquet", dir, subjectRows, &Parquet{Path: Paths{"one.parquet"}}, &Parquet{Path: Paths{"none.parquet"}}},
 		{"parquet files", dir, subjectRows, &Parquet{Path: Paths{"part-*.parquet"}}, &Parquet{Path: Paths{"none.parquet", "none.parquet"}}},
 		{"rds", dir, subjectRows, &RDS{Path: Paths{"part-1.rds", "part-2.rds"}}, &RDS{Path: Paths{"none.rds"}}},
+		{"csv partitions", dir, subjectRows, csvOf(CSV{Path: Paths{"by"}}), csvOf(CSV{Path: Paths{"nothing"}})},
+		{"ndjson partitions", dir, subjectRows, &NDJSON{Path: Paths{"by/**/*.ndjson"}}, &NDJSON{Path: Paths{"nothing"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
+		{"parquet partitions", dir, subjectRows, &Parquet{Path: Paths{"by"}}, &Parquet{Path: Paths{"nothing"}}},
+		{"rds partitions", dir, subjectRows, &RDS{Path: Paths{"by"}}, &RDS{Path: Paths{"nothing"}}},
 		{"range", dir, subjectRows, &Range{From: 0, Step: 1, Rows: &n, Column: "id"}, &Range{Step: 1, Rows: &zero}},
 	}
 }

@@ -16,23 +16,24 @@ import (
 // CSV reads delimited text files. Quoting follows RFC 4180 and encoding/csv:
 // see dialect.
 type CSV struct {
-	Path      Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .csv and .tsv files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.csv.gz"`
-	Header    bool              `yaml:"header" default:"true" doc:"Whether the first record of each file names the columns."`
-	Names     []string          `yaml:"names" doc:"Names of the columns in files without a header (header: false); V1, V2, ... where it is not set."`
-	Columns   []string          `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
-	Types     map[string]string `yaml:"types" doc:"Types of columns by name: bool, int32, int64, double, string, factor, date, timestamp, timestamp[Europe/Berlin], json, difftime[mins]. Columns that are not named here are inferred." example:"{flight: string, time_hour: timestamp[UTC]}"`
-	InferRows int               `yaml:"infer_rows" default:"10240" min:"1" doc:"How many rows are looked at to infer types. A later value that does not fit is an error that says how to mend it."`
-	Delimiter string            `yaml:"delimiter" default:"," doc:"What separates fields: one ASCII character, or the word tab."`
-	Quote     string            `yaml:"quote" default:"\"" doc:"What quotes fields: one ASCII character, or the word none."`
-	Comment   string            `yaml:"comment" doc:"Lines that begin with this character are skipped."`
-	Decimal   string            `yaml:"decimal" default:"." enum:".|," doc:"The decimal mark of numbers."`
-	NA        []string          `yaml:"na" scalar:"true" default:"[\"\", NA]" doc:"Texts that mean a missing value. In string columns a quoted field is never missing."`
-	Trim      bool              `yaml:"trim" default:"false" doc:"Drop white space around fields that are not quoted. Numbers, dates and booleans never mind it."`
-	Skip      int               `yaml:"skip" default:"0" min:"0" doc:"Lines to drop at the beginning of each file, before the header."`
-	Encoding  string            `yaml:"encoding" default:"utf-8" enum:"utf-8|latin1|windows-1252|utf-16" doc:"Character encoding. A byte order mark of UTF-8 or UTF-16 is recognised and dropped."`
-	Ragged    string            `yaml:"ragged" default:"error" enum:"error|pad" doc:"What a record with too few fields is: error makes it a bad row, pad fills it with missing values. Too many fields are always an error."`
-	OnError   string            `yaml:"on_error" default:"stop" enum:"stop|skip|dead_letter" doc:"What to do with a bad row (a value that is not of its column's type, a malformed quote, a wrong number of fields): stop ends the run, skip drops and counts it, dead_letter writes its text and the error to the pipeline's dead_letter."`
-	MaxRecord configs.Size      `yaml:"max_record" default:"16MiB" doc:"The longest record that is accepted. It bounds the memory that a quote which is never closed can take."`
+	Path       Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .csv and .tsv files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.csv.gz"`
+	Partitions string            `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.csv. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of types, else of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
+	Header     bool              `yaml:"header" default:"true" doc:"Whether the first record of each file names the columns."`
+	Names      []string          `yaml:"names" doc:"Names of the columns in files without a header (header: false); V1, V2, ... where it is not set."`
+	Columns    []string          `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
+	Types      map[string]string `yaml:"types" doc:"Types of columns by name: bool, int32, int64, double, string, factor, date, timestamp, timestamp[Europe/Berlin], json, difftime[mins]. Columns that are not named here are inferred." example:"{flight: string, time_hour: timestamp[UTC]}"`
+	InferRows  int               `yaml:"infer_rows" default:"10240" min:"1" doc:"How many rows are looked at to infer types. A later value that does not fit is an error that says how to mend it."`
+	Delimiter  string            `yaml:"delimiter" default:"," doc:"What separates fields: one ASCII character, or the word tab."`
+	Quote      string            `yaml:"quote" default:"\"" doc:"What quotes fields: one ASCII character, or the word none."`
+	Comment    string            `yaml:"comment" doc:"Lines that begin with this character are skipped."`
+	Decimal    string            `yaml:"decimal" default:"." enum:".|," doc:"The decimal mark of numbers."`
+	NA         []string          `yaml:"na" scalar:"true" default:"[\"\", NA]" doc:"Texts that mean a missing value. In string columns a quoted field is never missing."`
+	Trim       bool              `yaml:"trim" default:"false" doc:"Drop white space around fields that are not quoted. Numbers, dates and booleans never mind it."`
+	Skip       int               `yaml:"skip" default:"0" min:"0" doc:"Lines to drop at the beginning of each file, before the header."`
+	Encoding   string            `yaml:"encoding" default:"utf-8" enum:"utf-8|latin1|windows-1252|utf-16" doc:"Character encoding. A byte order mark of UTF-8 or UTF-16 is recognised and dropped."`
+	Ragged     string            `yaml:"ragged" default:"error" enum:"error|pad" doc:"What a record with too few fields is: error makes it a bad row, pad fills it with missing values. Too many fields are always an error."`
+	OnError    string            `yaml:"on_error" default:"stop" enum:"stop|skip|dead_letter" doc:"What to do with a bad row (a value that is not of its column's type, a malformed quote, a wrong number of fields): stop ends the run, skip drops and counts it, dead_letter writes its text and the error to the pipeline's dead_letter."`
+	MaxRecord  configs.Size      `yaml:"max_record" default:"16MiB" doc:"The longest record that is accepted. It bounds the memory that a quote which is never closed can take."`
 }
 
 var (
@@ -137,7 +138,7 @@ func (c *CSV) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 		return nil, fmt.Errorf("csv: %s: %s", problem.field, problem.message)
 	}
 	t := newTextReader(ctx, "csv", env, files, at, c.Encoding, int(c.MaxRecord))
-	t.rejects = c.OnError
+	t.rejects, t.dirs = c.OnError, directoriesOf(files, c.Partitions, env.Log)
 	f := &csvFormat{config: c, dialect: d, reader: t}
 	if err := f.settle(ctx); err != nil {
 		t.Close()

@@ -27,7 +27,7 @@ type csvFormat struct {
 	benches    *reused[workbench]
 
 	fileNames []string // the columns of the first file
-	kept      []string // the columns of the schema, in its order
+	kept      []string // those of them that are wanted, in that order
 }
 
 func (f *csvFormat) cutter() cutter { return &csvCutter{dialect: f.dialect} }
@@ -61,7 +61,7 @@ func (f *csvFormat) settle(ctx context.Context) error {
 		inferrer = frame.NewInferrer(f.fileNames, frame.InferOptions{Declared: declared})
 	}
 	for _, name := range slices.Sorted(maps.Keys(declared)) {
-		if !slices.Contains(f.fileNames, name) {
+		if !slices.Contains(f.fileNames, name) && !f.reader.dirs.has(name) {
 			return fmt.Errorf("types: no column %q in %s%s", name, f.reader.files[0].name, didYouMean(name, f.fileNames))
 		}
 	}
@@ -71,9 +71,8 @@ func (f *csvFormat) settle(ctx context.Context) error {
 		fields[i] = all.Field(slices.Index(f.fileNames, name))
 	}
 	schema := arrow.NewSchema(fields, nil)
-	f.reader.schema = schema
 	f.benches = newReused(schema, func() *workbench { return &workbench{builder: frame.NewBuilder(schema)} })
-	return nil
+	return f.reader.settle(schema, f.config.Columns, declared)
 }
 
 // sample shows the rows of a chunk to the inferrer; malformed ones are met
@@ -135,14 +134,13 @@ func (f *csvFormat) begin(c *chunker) (parseFunc, error) {
 
 // adopt takes the columns of the first file.
 func (f *csvFormat) adopt(file string, names []string) error {
-	f.fileNames, f.kept = names, f.config.Columns
-	if len(f.kept) == 0 {
-		f.kept = names
+	f.reader.dirs = f.reader.dirs.without(names)
+	kept, err := f.reader.dirs.choose(f.config.Columns, names, file)
+	if err != nil {
+		return err
 	}
-	for _, name := range f.kept {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("columns: no column %q in %s%s", name, file, didYouMean(name, names))
-		}
+	if f.fileNames, f.kept = names, kept; kept == nil {
+		f.kept = names
 	}
 	seen := map[string]bool{}
 	for i, name := range names {

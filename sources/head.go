@@ -7,14 +7,17 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
-// Head reads the first n rows of a Parquet file, fewer where it has fewer.
+// Head reads the first n rows of a Parquet file, fewer where it has fewer. It
+// has the file's own columns: those that directories name belong to an input as
+// a whole.
 func Head(ctx context.Context, path string, n int) (frame.Frame, error) {
-	p, err := openParquet(file{path: path, name: path}, nil)
+	r := &parquetReader{}
+	p, err := r.pick(file{path: path, name: path})
 	if err != nil {
 		return nil, fmt.Errorf("parquet: %w", err)
 	}
 	defer p.Close()
-	r := &parquetReader{schema: p.schema}
+	r.schema = p.schema
 	out := frame.Empty(p.schema)
 	for _, g := range p.RowGroups() {
 		if int(out.NumRows()) >= n {
@@ -22,7 +25,7 @@ func Head(ctx context.Context, path string, n int) (frame.Frame, error) {
 		}
 		var joining error
 		err := damaged(func() error {
-			return r.readGroup(p, g, 0, position{}, func(read *Read) bool {
+			return r.readGroup(p, g, 0, position{}, nil, func(read *Read) bool {
 				more := frame.Slice(read.Frame, 0, min(int(read.Frame.NumRows()), n-int(out.NumRows())))
 				out, joining = frame.Concat(out, more)
 				return joining == nil && int(out.NumRows()) < n && ctx.Err() == nil

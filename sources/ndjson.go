@@ -20,6 +20,7 @@ import (
 // package ndjson.
 type NDJSON struct {
 	Path        Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .ndjson and .jsonl files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.ndjson.zst"`
+	Partitions  string            `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.ndjson. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of schema or types, else of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
 	Schema      configs.Pairs     `yaml:"schema" doc:"All columns in their order, with their types: bool, int32, int64, double, string, json, date, timestamp, timestamp[UTC], list<double> and so on. Inferred where it is not set." example:"{id: int64, at: timestamp[UTC], tags: list<string>}"`
 	Types       map[string]string `yaml:"types" doc:"Types of some columns by name; those that are not named here are inferred. Dates and times are strings unless they are named." example:"{at: timestamp[UTC]}"`
 	Columns     []string          `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
@@ -75,7 +76,7 @@ func (s *NDJSON) Open(ctx context.Context, env *stages.Env, from string) (Reader
 		return nil, fmt.Errorf("ndjson: %w", err)
 	}
 	t := newTextReader(ctx, "ndjson", env, files, at, "utf-8", int(s.MaxRecord))
-	t.rejects = s.OnError
+	t.rejects, t.dirs = s.OnError, directoriesOf(files, s.Partitions, env.Log)
 	f := &ndjsonFormat{config: s, reader: t}
 	if err := f.settle(ctx); err != nil {
 		t.Close()
@@ -89,6 +90,7 @@ func (s *NDJSON) Open(ctx context.Context, env *stages.Env, from string) (Reader
 type ndjsonFormat struct {
 	config *NDJSON
 	reader *textReader
+	schema *frame.Schema // of the records
 	reused *reused[ndjson.Parser]
 }
 
@@ -96,70 +98,130 @@ func (f *ndjsonFormat) cutter() cutter { return objectCutter{} }
 
 func (f *ndjsonFormat) begin(*chunker) (parseFunc, error) { return f.parse, nil }
 
-// settle decides the schema.
+// settle decides the schema: the columns of the records, and of directories.
 func (f *ndjsonFormat) settle(ctx context.Context) error {
-	var all *frame.Schema
-	if len(f.config.Schema) > 0 {
-		fields := make([]arrow.Field, len(f.config.Schema))
-		for i, p := range f.config.Schema {
-			field, err := namedType(p.Name, p.Value)
-			if err != nil {
-				return fmt.Errorf("schema: %w", err)
-			}
-			fields[i] = field
-		}
-		all = arrow.NewSchema(fields, nil)
-	} else {
-		var err error
-		if all, err = f.infer(ctx); err != nil {
-			return err
-		}
+	s, order, declared, err := f.columns(ctx)
+	if err != nil {
+		return err
 	}
 	if len(f.config.Columns) > 0 {
-		kept, _, err := frame.SelectSchema(all, f.config.Columns)
+		order = f.config.Columns
+		kept, err := f.reader.dirs.choose(order, names(s), f.reader.files[0].name)
 		if err != nil {
+			return err
+		}
+		if s, _, err = frame.SelectSchema(s, kept); err != nil {
 			return fmt.Errorf("columns: %w", err)
 		}
-		all = kept
 	}
-	f.reader.schema = all
 	ignore := f.config.UnknownKeys == "ignore" || len(f.config.Columns) > 0
-	f.reused = newReused(all, func() *ndjson.Parser { return ndjson.NewParser(all, ndjson.Options{Ignore: ignore}) })
-	return nil
+	f.schema = s
+	f.reused = newReused(s, func() *ndjson.Parser { return ndjson.NewParser(s, ndjson.Options{Ignore: ignore}) })
+	return f.reader.settle(s, order, declared)
 }
 
-func (f *ndjsonFormat) infer(ctx context.Context) (*frame.Schema, error) {
+// columns are those of the records, the order of all that there are (nil is
+// directories last), and the types that the settings declare.
+func (f *ndjsonFormat) columns(ctx context.Context) (s *frame.Schema, order []string, declared map[string]arrow.Field, err error) {
+	if len(f.config.Schema) == 0 {
+		if declared, err = namedTypes(f.config.Types); err != nil {
+			return nil, nil, nil, fmt.Errorf("types: %w", err)
+		}
+		s, err = f.infer(ctx, declared)
+		return s, nil, declared, err
+	}
+	declared = map[string]arrow.Field{}
+	shared := false
+	for _, p := range f.config.Schema {
+		if declared[p.Name], err = namedType(p.Name, p.Value); err != nil {
+			return nil, nil, nil, fmt.Errorf("schema: %w", err)
+		}
+		order = append(order, p.Name)
+		shared = shared || f.reader.dirs.has(p.Name)
+	}
+	if shared { // what the records have is not read from directories
+		found, _, err := f.sample(ctx, nil)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		f.reader.dirs = f.reader.dirs.without(names(found))
+	}
+	var fields []arrow.Field
+	for _, name := range order {
+		if !f.reader.dirs.has(name) {
+			fields = append(fields, declared[name])
+		}
+	}
+	if f.reader.dirs != nil {
+		for _, name := range f.reader.dirs.names {
+			if _, ok := declared[name]; !ok {
+				order = append(order, name)
+			}
+		}
+	}
+	return arrow.NewSchema(fields, nil), order, declared, nil
+}
+
+func namedTypes(types map[string]string) (map[string]arrow.Field, error) {
 	declared := map[string]arrow.Field{}
-	for name, t := range f.config.Types {
+	for name, t := range types {
 		field, err := namedType(name, t)
 		if err != nil {
-			return nil, fmt.Errorf("types: %w", err)
+			return nil, err
 		}
 		declared[name] = field
 	}
+	return declared, nil
+}
+
+func names(s *frame.Schema) []string {
+	names := make([]string, s.NumFields())
+	for i, f := range s.Fields() {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// infer finds the columns of the records. A declared column need not be in the
+// sample, unless it is a directory's.
+func (f *ndjsonFormat) infer(ctx context.Context, declared map[string]arrow.Field) (*frame.Schema, error) {
+	inRecords := maps.Clone(declared)
+	maps.DeleteFunc(inRecords, func(name string, _ arrow.Field) bool { return f.reader.dirs.has(name) })
+	s, bad, err := f.sample(ctx, inRecords)
+	if err != nil {
+		return nil, err
+	}
+	f.reader.dirs = f.reader.dirs.without(names(s))
+	switch {
+	case s.NumFields() == 0 && bad != nil:
+		return nil, fmt.Errorf("no record is a JSON object: %w", bad)
+	case s.NumFields() == 0:
+		return nil, fmt.Errorf("%s: there is no record, so the columns are not known; give them with schema", f.reader.files[0].name)
+	}
+	fields := s.Fields()
+	for i, field := range fields {
+		if d, ok := declared[field.Name]; ok {
+			fields[i] = d
+		}
+	}
+	return arrow.NewSchema(fields, nil), nil
+}
+
+// sample infers columns from the first records. bad is about the first that is
+// none, which is met again when it is parsed.
+func (f *ndjsonFormat) sample(ctx context.Context, declared map[string]arrow.Field) (s *frame.Schema, bad, err error) {
 	inferrer := ndjson.NewInferrer(declared)
 	rows := 0
-	var bad error // the first record that is none
-	err := f.reader.sample(ctx, f, func(k *chunk) (bool, error) {
+	err = f.reader.sample(ctx, f, func(k *chunk) (bool, error) {
 		for _, r := range k.records {
 			if err := inferrer.Sample(k.buf[r.start:r.end]); err != nil && bad == nil {
-				bad = f.explain(k, r, err) // it is met again when it is parsed
+				bad = f.explain(k, r, err)
 			}
 		}
 		rows += len(k.records)
 		return rows < max(f.config.InferRows, 1), nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	s := inferrer.Schema()
-	switch {
-	case s.NumFields() > 0:
-		return s, nil
-	case bad != nil:
-		return nil, fmt.Errorf("no record is a JSON object: %w", bad)
-	}
-	return nil, fmt.Errorf("%s: there is no record, so the columns are not known; give them with schema", f.reader.files[0].name)
+	return inferrer.Schema(), bad, err
 }
 
 // parse makes a frame of a chunk; a record that is bad leaves nothing behind in
@@ -187,6 +249,9 @@ func (f *ndjsonFormat) parse(k *chunk) (*parsed, error) {
 	var err error
 	if out.frame, err = p.Frame(); err != nil {
 		return nil, fmt.Errorf("%s: %w", k.name, err)
+	}
+	if f.schema.NumFields() == 0 { // columns asks for those of directories alone
+		out.frame = frame.New(f.schema, nil, len(k.records)-len(out.bad))
 	}
 	f.reused.put(p)
 	return out, nil

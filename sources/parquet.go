@@ -17,8 +17,9 @@ import (
 // Parquet reads Parquet files. Types that R and frames do not have come as the
 // nearest that holds their values: see leafOf.
 type Parquet struct {
-	Path    Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .parquet files in it, at any depth." example:"data/*.parquet"`
-	Columns []string `yaml:"columns" doc:"Columns to read, in this order; all where it is not set. Columns that are not named cost nothing."`
+	Path       Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .parquet files in it, at any depth." example:"data/*.parquet"`
+	Partitions string   `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.parquet. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
+	Columns    []string `yaml:"columns" doc:"Columns to read, in this order; all where it is not set. Columns that are not named cost nothing."`
 }
 
 var (
@@ -53,7 +54,7 @@ func (p *Parquet) open(ctx context.Context, env *stages.Env, from string) (*parq
 	if err != nil {
 		return nil, err
 	}
-	r := &parquetReader{env: env, files: files, at: at, columns: p.Columns}
+	r := &parquetReader{env: env, files: files, at: at, asked: p.Columns, dirs: directoriesOf(files, p.Partitions, env.Log)}
 	// Footers are small: those of a reasonable number of files are read now, for
 	// the number of rows and so that a wrong one is known before any work is done.
 	const footers = 200
@@ -72,13 +73,16 @@ func (p *Parquet) open(ctx context.Context, env *stages.Env, from string) (*parq
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if r.added, err = r.dirs.over(r.schema, p.Columns, nil); err != nil {
+		return nil, err
+	}
 	r.ahead = newAhead(context.WithoutCancel(ctx), env.Parallel, r.produce)
 	return r, nil
 }
 
 // survey takes a file's rows and columns into account.
 func (r *parquetReader) survey(f file) error {
-	p, err := openParquet(f, r.wanted())
+	p, err := r.pick(f)
 	if err != nil {
 		return err
 	}
@@ -108,21 +112,21 @@ type parquetFile struct {
 
 func (f *parquetFile) Close() error { return f.os.Close() }
 
-// openParquet reads the footer of a file and maps the columns that are asked for.
-func openParquet(f file, columns []string) (*parquetFile, error) {
+// openParquet reads the footer of a file.
+func openParquet(f file) (*parquetFile, error) {
 	o, err := os.Open(f.path)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
 	}
 	p := &parquetFile{os: o, name: f.name}
-	if err := damaged(func() error { return p.load(columns) }); err != nil {
+	if err := damaged(p.load); err != nil {
 		o.Close()
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
 	return p, nil
 }
 
-func (p *parquetFile) load(columns []string) error {
+func (p *parquetFile) load() error {
 	info, err := p.os.Stat()
 	if err != nil {
 		return cause(err)
@@ -135,23 +139,38 @@ func (p *parquetFile) load(columns []string) error {
 	if err != nil {
 		return fmt.Errorf("the description at the end of the Parquet file is damaged: %w", err)
 	}
-	top := p.Root().Columns()
-	if len(columns) == 0 {
-		for _, c := range top {
-			columns = append(columns, c.Name())
-		}
+	return nil
+}
+
+// names are the columns of the file.
+func (p *parquetFile) names() []string {
+	var names []string
+	for _, c := range p.Root().Columns() {
+		names = append(names, c.Name())
 	}
+	return names
+}
+
+// pick maps the columns that are wanted; nil is all.
+func (p *parquetFile) pick(columns []string) error {
+	if err := damaged(func() error { return p.mapColumns(columns) }); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	return nil
+}
+
+func (p *parquetFile) mapColumns(columns []string) error {
+	if columns == nil {
+		columns = p.names()
+	}
+	top := p.Root().Columns()
 	described := p.described()
 	fields := make([]arrow.Field, len(columns))
 	p.leaves = make([]leaf, len(columns))
 	for i, name := range columns {
 		k := slices.IndexFunc(top, func(c *parquet.Column) bool { return c.Name() == name })
 		if k < 0 {
-			var names []string
-			for _, c := range top {
-				names = append(names, c.Name())
-			}
-			return fmt.Errorf("no column %q%s", name, didYouMean(name, names))
+			return fmt.Errorf("no column %q%s", name, didYouMean(name, p.names()))
 		}
 		l, err := leafOf(top[k])
 		if err != nil {

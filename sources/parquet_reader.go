@@ -20,28 +20,49 @@ type parquetReader struct {
 	env     *stages.Env
 	files   []file
 	at      position
-	columns []string
-	schema  *frame.Schema
+	asked   []string      // columns of the config
+	columns []string      // those that the files hold; nil is all
+	schema  *frame.Schema // of the files
+	dirs    *directories
+	added   *partitions
 	size    Size
 	ahead   *ahead[*Read]
 }
 
 // wanted are the columns to read of the next file; nil is all.
-func (r *parquetReader) wanted() (names []string) {
-	if len(r.columns) > 0 || r.schema == nil {
+func (r *parquetReader) wanted() []string {
+	if r.columns != nil || r.schema == nil {
 		return r.columns
 	}
-	for _, f := range r.schema.Fields() {
-		names = append(names, f.Name)
+	return names(r.schema)
+}
+
+// pick opens a file and picks its columns. The first file tells which of them
+// are read from files at all.
+func (r *parquetReader) pick(f file) (*parquetFile, error) {
+	p, err := openParquet(f)
+	if err != nil {
+		return nil, err
 	}
-	return names
+	if r.schema == nil {
+		r.dirs = r.dirs.without(p.names())
+		r.columns, err = r.dirs.choose(r.asked, p.names(), p.name)
+	}
+	if err == nil {
+		err = p.pick(r.wanted())
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // openFile opens a file whose columns must be those of the schema.
 func (r *parquetReader) openFile(f file) (*parquetFile, error) {
-	p, err := openParquet(f, r.wanted())
-	if err != nil || r.schema == nil {
-		return p, err
+	p, err := r.pick(f)
+	if err != nil {
+		return nil, err
 	}
 	if err := r.agrees(p); err != nil {
 		p.Close()
@@ -72,12 +93,12 @@ func (r *parquetReader) agrees(p *parquetFile) error {
 
 // nothingNew refuses columns that the files before do not have, where all are asked for.
 func (r *parquetReader) nothingNew(p *parquetFile) error {
-	if len(r.columns) > 0 {
+	if r.columns != nil {
 		return nil
 	}
-	for _, c := range p.Root().Columns() {
-		if !r.schema.HasField(c.Name()) {
-			return fmt.Errorf("column %q is new; name the columns to read with columns", c.Name())
+	for _, name := range p.names() {
+		if !r.schema.HasField(name) {
+			return fmt.Errorf("column %q is new; name the columns to read with columns", name)
 		}
 	}
 	return nil
@@ -128,8 +149,8 @@ func (r *parquetReader) produce(ctx context.Context, start func(int, job[*Read])
 		if err != nil {
 			return fmt.Errorf("parquet: %w", err)
 		}
-		done := newCountdown(p.Close)
-		err = r.readFile(ctx, p, position{File: i, Path: p.name, Rows: rows, Total: at.Total}, done, start)
+		done, added := newCountdown(p.Close), r.added.of(i)
+		err = r.readFile(ctx, p, position{File: i, Path: p.name, Rows: rows, Total: at.Total}, added, done, start)
 		at.Total += p.NumRows() - rows
 		done.release()
 		if err != nil || ctx.Err() != nil {
@@ -140,7 +161,7 @@ func (r *parquetReader) produce(ctx context.Context, start func(int, job[*Read])
 }
 
 // readFile starts a job for each row group from at on.
-func (r *parquetReader) readFile(ctx context.Context, p *parquetFile, at position, done *countdown, start func(int, job[*Read]) bool) error {
+func (r *parquetReader) readFile(ctx context.Context, p *parquetFile, at position, added *constants, done *countdown, start func(int, job[*Read]) bool) error {
 	if at.Rows > p.NumRows() {
 		return fmt.Errorf("parquet: resume: %s has %d rows now, fewer than the %d that were read", p.name, p.NumRows(), at.Rows)
 	}
@@ -156,7 +177,7 @@ func (r *parquetReader) readFile(ctx context.Context, p *parquetFile, at positio
 		done.add()
 		if !start(r.depth(p, group), func(ctx context.Context, emit func(*Read) bool) error {
 			defer done.release()
-			if err := damaged(func() error { return r.readGroup(p, group, skip, from, emit) }); err != nil {
+			if err := damaged(func() error { return r.readGroup(p, group, skip, from, added, emit) }); err != nil {
 				return fmt.Errorf("parquet: %s: %w", p.name, err)
 			}
 			return nil
@@ -183,7 +204,7 @@ func (r *parquetReader) depth(p *parquetFile, g parquet.RowGroup) int {
 }
 
 // readGroup emits the frames of one row group after its first skip rows.
-func (r *parquetReader) readGroup(p *parquetFile, g parquet.RowGroup, skip int64, at position, emit func(*Read) bool) error {
+func (r *parquetReader) readGroup(p *parquetFile, g parquet.RowGroup, skip int64, at position, added *constants, emit func(*Read) bool) error {
 	columns := make([]*columnReader, len(p.leaves))
 	defer func() {
 		for _, c := range columns {
@@ -214,6 +235,9 @@ func (r *parquetReader) readGroup(p *parquetFile, g parquet.RowGroup, skip int64
 			arrays[i] = a
 		}
 		f, err := r.conform(p, array.NewRecordBatch(p.schema, arrays, int64(n)))
+		if err == nil {
+			f, err = added.add(f)
+		}
 		if err != nil {
 			return err
 		}
@@ -235,7 +259,7 @@ func (r *parquetReader) conform(p *parquetFile, f frame.Frame) (frame.Frame, err
 	return frame.Conform(f, r.schema)
 }
 
-func (r *parquetReader) Schema() *frame.Schema { return r.schema }
+func (r *parquetReader) Schema() *frame.Schema { return r.added.widen(r.schema) }
 func (r *parquetReader) Size() Size            { return r.size }
 func (r *parquetReader) Traits() Traits        { return Traits{Ordered: true, Replayable: true} }
 

@@ -297,7 +297,7 @@ func TestParquetFilesDisagree(t *testing.T) {
 	}
 	f(`parquet: c.parquet does not have the columns of a.parquet: column "y" is new; name the columns`, Parquet{Path: Paths{"a.parquet", "c.parquet"}})
 	f(`parquet: d.parquet does not have the columns of a.parquet: column "x"`, Parquet{Path: Paths{"a.parquet", "d.parquet"}})
-	f(`parquet: a.parquet: no column "fx"; did you mean "x"?`, Parquet{Path: Paths{"a.parquet"}, Columns: []string{"fx"}})
+	f(`parquet: columns: no column "fx" in a.parquet; did you mean "x"?`, Parquet{Path: Paths{"a.parquet"}, Columns: []string{"fx"}})
 	if n, err := rowsOf(t, &Parquet{Path: Paths{"a.parquet", "c.parquet"}, Columns: []string{"f"}}, env); n != 2 || err != nil {
 		t.Errorf("%d rows, %v", n, err)
 	}

@@ -19,6 +19,8 @@ type file struct {
 	path string // "-" is standard input
 	name string // as the user wrote it, or found under it
 	size int64  // bytes on disk; 0 where it is not a regular file
+	root string // the directory that was searched; "" where the file itself was named
+	rel  string // its path below root, with slashes
 }
 
 // list finds the files that paths name, relative to dir. A file stands where
@@ -107,18 +109,20 @@ func match(dir, pattern string, suffixes []string) ([]file, error) {
 
 // walk finds the regular files below root whose path there is wanted; their
 // names get the prefix. Hidden files and those that begin with an underscore
-// are metadata or not finished, and are left out.
+// are metadata or not finished, and are left out; such directories too, unless
+// they are the partitions of a column of that name.
 func walk(root, prefix string, want func(rel string) bool) ([]file, error) {
 	var files []file
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == root {
 			return err
 		}
-		if strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") {
-			if d.IsDir() {
-				return filepath.SkipDir
-			}
+		hidden := strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")
+		switch {
+		case hidden && !d.IsDir():
 			return nil
+		case hidden && !strings.Contains(d.Name(), "="):
+			return filepath.SkipDir
 		}
 		rel, err := filepath.Rel(root, path)
 		if err != nil {
@@ -133,7 +137,7 @@ func walk(root, prefix string, want func(rel string) bool) ([]file, error) {
 			return err
 		}
 		if info.Mode().IsRegular() {
-			files = append(files, file{path: path, name: prefix + rel, size: info.Size()})
+			files = append(files, file{path: path, name: prefix + rel, size: info.Size(), root: root, rel: rel})
 		}
 		return nil
 	})

@@ -15,8 +15,9 @@ import (
 // read a part: a file is in memory as a whole while its rows are handed out,
 // and the next file is not read before they are.
 type RDS struct {
-	Path    Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files, each a data frame (tibble, data.table) saved with saveRDS. A path may hold * ? [ ] and **; a directory stands for the .rds files in it. A whole file is held in memory at a time." example:"data/flights.rds"`
-	Columns []string `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
+	Path       Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files, each a data frame (tibble, data.table) saved with saveRDS. A path may hold * ? [ ] and **; a directory stands for the .rds files in it. A whole file is held in memory at a time." example:"data/flights.rds"`
+	Partitions string   `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.rds. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
+	Columns    []string `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
 }
 
 var (
@@ -45,12 +46,15 @@ func (s *RDS) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r := &rdsReader{source: s, files: files, at: at}
+	r := &rdsReader{source: s, files: files, at: at, dirs: directoriesOf(files, s.Partitions, env.Log)}
 	first, err := r.load(0)
 	if err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
 	r.schema = first.Schema()
+	if r.added, err = r.dirs.over(r.schema, s.Columns, nil); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
 	for _, f := range files {
 		r.size.Bytes += f.size
 	}
@@ -67,12 +71,15 @@ func (s *RDS) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 }
 
 type rdsReader struct {
-	source *RDS
-	files  []file
-	at     position
-	schema *frame.Schema
-	size   Size
-	ahead  *ahead[*Read]
+	source  *RDS
+	files   []file
+	at      position
+	dirs    *directories
+	columns []string      // those that the files hold; nil is all
+	schema  *frame.Schema // of the files
+	added   *partitions
+	size    Size
+	ahead   *ahead[*Read]
 }
 
 func (r *rdsReader) load(i int) (frame.Frame, error) {
@@ -82,8 +89,14 @@ func (r *rdsReader) load(i int) (frame.Frame, error) {
 		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
 	}
 	t, err := frame.FromValue(v)
-	if err == nil && len(r.source.Columns) > 0 {
-		t, err = frame.Select(t, r.source.Columns)
+	if err == nil && r.schema == nil {
+		r.dirs = r.dirs.without(names(t.Schema()))
+		if r.columns, err = r.dirs.choose(r.source.Columns, names(t.Schema()), f.name); err != nil {
+			return nil, err
+		}
+	}
+	if err == nil && r.columns != nil {
+		t, err = frame.Select(t, r.columns)
 	}
 	if err == nil && r.schema != nil {
 		t, err = frame.Conform(t, r.schema)
@@ -110,8 +123,8 @@ func (r *rdsReader) produce(ctx context.Context, start func(int, job[*Read]) boo
 			if at.Rows > t.NumRows() {
 				return fmt.Errorf("rds: resume: %s has %d rows now, fewer than the %d that were read", at.Path, t.NumRows(), at.Rows)
 			}
-			if !r.slices(t, &at, emit) {
-				return nil
+			if more, err := r.slices(t, &at, emit); !more {
+				return err
 			}
 		}
 		return nil
@@ -120,20 +133,24 @@ func (r *rdsReader) produce(ctx context.Context, start func(int, job[*Read]) boo
 }
 
 // slices emits the rows of one file from at on.
-func (r *rdsReader) slices(t frame.Frame, at *position, emit func(*Read) bool) bool {
+func (r *rdsReader) slices(t frame.Frame, at *position, emit func(*Read) bool) (more bool, err error) {
+	added := r.added.of(at.File)
 	size, rows := r.files[at.File].size, t.NumRows()
 	for at.Rows < rows {
 		from, to := at.Rows, min(at.Rows+frame.Rows, rows)
 		at.Rows, at.Total = to, at.Total+to-from
-		read := &Read{Frame: frame.Slice(t, int(from), int(to)), Bytes: size*to/rows - size*from/rows, Pos: at.String()}
-		if !emit(read) {
-			return false
+		part, err := added.add(frame.Slice(t, int(from), int(to)))
+		if err != nil {
+			return false, fmt.Errorf("rds: %s: %w", at.Path, err)
+		}
+		if !emit(&Read{Frame: part, Bytes: size*to/rows - size*from/rows, Pos: at.String()}) {
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
-func (r *rdsReader) Schema() *frame.Schema                   { return r.schema }
+func (r *rdsReader) Schema() *frame.Schema                   { return r.added.widen(r.schema) }
 func (r *rdsReader) Size() Size                              { return r.size }
 func (r *rdsReader) Traits() Traits                          { return Traits{Ordered: true, Replayable: true} }
 func (r *rdsReader) Next(ctx context.Context) (*Read, error) { return r.ahead.next(ctx) }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/stages"
 )
@@ -41,7 +43,9 @@ type textReader struct {
 	maxRecord int
 	rejects   string // on_error
 	format    textFormat
-	schema    *frame.Schema
+	schema    *frame.Schema // with the columns of directories
+	dirs      *directories
+	added     *partitions
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -57,6 +61,7 @@ type textReader struct {
 type textFile struct {
 	*chunker
 	parse  parseFunc
+	added  *constants
 	sample []*chunk // cut already
 }
 
@@ -143,6 +148,14 @@ func (t *textReader) start(format textFormat) {
 	t.ahead = newAhead(t.ctx, t.env.Parallel, t.produce)
 }
 
+// settle says what frames the format makes of the files; order and declared
+// are those of directories.over.
+func (t *textReader) settle(s *frame.Schema, order []string, declared map[string]arrow.Field) (err error) {
+	t.added, err = t.dirs.over(s, order, declared)
+	t.schema = t.added.widen(s)
+	return err
+}
+
 func (t *textReader) produce(ctx context.Context, start func(int, job[*parsed]) bool) error {
 	total, untold := t.at.Total-t.at.Rows, int64(0)
 	for i := t.at.File; i < len(t.files); i++ {
@@ -176,6 +189,7 @@ func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start fun
 			}
 		}
 	}
+	f.added = t.added.of(i)
 	for {
 		k, err := f.nextChunk(ctx)
 		if err == io.EOF {
@@ -189,6 +203,11 @@ func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start fun
 			p, err := parse(k)
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
+			}
+			if p.frame != nil {
+				if p.frame, err = f.added.add(p.frame); err != nil {
+					return fmt.Errorf("%s: %s: %w", t.name, f.in.name, err)
+				}
 			}
 			p.bytes, p.pos = k.bytes, k.after.String()
 			k.release(&t.pool)

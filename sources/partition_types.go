@@ -1,0 +1,112 @@
+package sources
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/rpipe-dev/rpipe/frame"
+)
+
+// table reads the values of the columns that are wanted: a row for each file.
+func (d *directories) table(wanted []string, declared map[string]arrow.Field) (frame.Frame, error) {
+	written := d.manifestTypes()
+	known := map[string]arrow.Field{}
+	for _, name := range d.names {
+		if f, ok := declared[name]; ok {
+			known[name] = f
+		} else if f, ok := written[name]; ok {
+			known[name] = f
+		}
+	}
+	in := frame.NewInferrer(d.names, frame.InferOptions{Declared: known})
+	for _, row := range d.values {
+		in.Sample(row)
+	}
+	var fields []arrow.Field
+	for i, name := range d.names {
+		if slices.Contains(wanted, name) {
+			fields = append(fields, in.Schema().Field(i))
+		}
+	}
+	b := frame.NewBuilderSize(arrow.NewSchema(fields, nil), len(d.files))
+	for k, field := range fields {
+		at, c := slices.Index(d.names, field.Name), b.Column(k)
+		for i, row := range d.values {
+			switch {
+			case row[at] == nil:
+				c.AppendNull()
+			case !c.ParseText(row[at]):
+				why := "the text is not UTF-8"
+				if _, ok := declared[field.Name]; ok {
+					why = "as types or schema say"
+				} else if _, ok := written[field.Name]; ok {
+					why = "as " + manifestName + " says"
+				}
+				return nil, fmt.Errorf("%s: its directory says that %s is %s, which is not %s (%s); partitions: off reads the files alone",
+					d.files[i].name, field.Name, shown(row[at]), article(frame.TypeName(field)), why)
+			}
+		}
+	}
+	return b.Frame()
+}
+
+// manifestName is where a sink of ours lists its files and columns.
+const manifestName = "_manifest.json"
+
+// manifestTypes are the types that the columns had when our sinks wrote them,
+// as far as each directory that was searched has a manifest and all agree.
+func (d *directories) manifestTypes() map[string]arrow.Field {
+	var all map[string]arrow.Field
+	seen := map[string]bool{}
+	for _, f := range d.files {
+		if seen[f.root] {
+			continue
+		}
+		seen[f.root] = true
+		types := readManifest(f.root)
+		if all == nil {
+			all = types
+			continue
+		}
+		for name, field := range all {
+			if other, ok := types[name]; !ok || !field.Equal(other) {
+				delete(all, name)
+			}
+		}
+	}
+	return all
+}
+
+// readManifest gives the types of columns by the manifest in a directory. A
+// file of that name that is none of ours says nothing.
+func readManifest(root string) map[string]arrow.Field {
+	types := map[string]arrow.Field{}
+	b, err := os.ReadFile(filepath.Join(root, manifestName))
+	if err != nil {
+		return types
+	}
+	var m struct {
+		Version int `json:"version"`
+		Schema  []struct {
+			Name string `json:"name"`
+			Type string `json:"type"`
+		} `json:"schema"`
+	}
+	if json.Unmarshal(b, &m) != nil || m.Version != 1 {
+		return types
+	}
+	for _, c := range m.Schema {
+		if c.Type == "ordered" {
+			c.Type = "factor" // the order of its levels is in no manifest
+		}
+		if f, err := namedType(c.Name, c.Type); err == nil {
+			types[c.Name] = f
+		}
+	}
+	return types
+}

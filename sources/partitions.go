@@ -1,0 +1,244 @@
+package sources
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/rpipe-dev/rpipe/frame"
+)
+
+// nullPartition is what Hive and all who follow it call the directory of a
+// missing value.
+const nullPartition = "__HIVE_DEFAULT_PARTITION__"
+
+// directories are the columns that the directories above the files name, as
+// month=5 and day=1 in out/month=5/day=1/part.parquet: the layout of Hive, in
+// which our sinks write partitions. A nil *directories names none.
+type directories struct {
+	files  []file
+	names  []string
+	values [][][]byte // by file and name; nil is a missing value
+}
+
+// directoriesOf reads the names of the directories between what was searched
+// (a directory, or the part of a glob before its first wildcard) and the files.
+// They are columns only where all files have the same ones, in the same order.
+func directoriesOf(files []file, mode string, log *slog.Logger) *directories {
+	if mode == "off" {
+		return nil
+	}
+	d := &directories{files: files, values: make([][][]byte, len(files))}
+	for i, f := range files {
+		names, values := partitionOf(f.rel)
+		if i == 0 {
+			d.names = names
+		}
+		if !slices.Equal(names, d.names) {
+			if log != nil {
+				log.Warn("no column is made of the directories' names, because they differ; partitions: off is silent about it",
+					"file", files[0].name, "other", f.name)
+			}
+			return nil
+		}
+		d.values[i] = values
+	}
+	sorted := slices.Sorted(slices.Values(d.names))
+	if len(sorted) == 0 || len(slices.Compact(sorted)) < len(d.names) {
+		return nil
+	}
+	return d
+}
+
+// partitionOf reads the name=value directories of a path.
+func partitionOf(rel string) (names []string, values [][]byte) {
+	segments := strings.Split(rel, "/")
+	for _, s := range segments[:len(segments)-1] {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			continue
+		}
+		names = append(names, unescape(name))
+		if value == nullPartition {
+			values = append(values, nil)
+		} else {
+			values = append(values, []byte(unescape(value)))
+		}
+	}
+	return names, values
+}
+
+// unescape reads % and two hexadecimal digits as a byte. Another % stands for
+// itself: not all who write such directories escape.
+func unescape(s string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(s, '%')
+		if i < 0 || i+3 > len(s) {
+			return b.String() + s
+		}
+		b.WriteString(s[:i])
+		if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+			b.WriteByte(byte(c))
+			s = s[i+3:]
+		} else {
+			b.WriteByte('%')
+			s = s[i+1:]
+		}
+	}
+}
+
+// without leaves out the columns that the files have themselves.
+func (d *directories) without(inFiles []string) *directories {
+	if d == nil {
+		return nil
+	}
+	left := &directories{files: d.files, values: make([][][]byte, len(d.values))}
+	for k, name := range d.names {
+		if slices.Contains(inFiles, name) {
+			continue
+		}
+		left.names = append(left.names, name)
+		for i := range d.values {
+			left.values[i] = append(left.values[i], d.values[i][k])
+		}
+	}
+	if len(left.names) == 0 {
+		return nil
+	}
+	return left
+}
+
+// has reports whether a column is one of a directory's name.
+func (d *directories) has(name string) bool { return d != nil && slices.Contains(d.names, name) }
+
+// choose gives those of the columns asked for that the files hold, which may be
+// none; nil asks for all, and is all. A column that is nowhere is an error.
+func (d *directories) choose(asked, inFiles []string, file string) ([]string, error) {
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	chosen := []string{}
+	for _, name := range asked {
+		switch {
+		case slices.Contains(inFiles, name):
+			chosen = append(chosen, name)
+		case !d.has(name):
+			known := slices.Clone(inFiles)
+			if d != nil {
+				known = append(known, d.names...)
+			}
+			return nil, fmt.Errorf("columns: no column %q in %s%s", name, file, didYouMean(name, known))
+		}
+	}
+	return chosen, nil
+}
+
+// partitions adds the columns of directories to the frames of files. A nil
+// *partitions adds none.
+type partitions struct {
+	schema *frame.Schema // of the frames with these columns
+	from   []int         // by column of schema: where it is in the file's frame, or ^where in values
+	values frame.Frame   // a row for each file
+}
+
+// over makes what adds these columns to frames of schema s: at the end, or in
+// the given order. A type is the declared one, else that of our manifest, else
+// inferred from the values of all files.
+func (d *directories) over(s *frame.Schema, order []string, declared map[string]arrow.Field) (*partitions, error) {
+	if d == nil {
+		return nil, nil
+	}
+	if len(order) == 0 {
+		for _, f := range s.Fields() {
+			order = append(order, f.Name)
+		}
+		order = append(order, d.names...)
+	}
+	values, err := d.table(order, declared)
+	if err != nil || values.NumCols() == 0 {
+		return nil, err
+	}
+	p := &partitions{values: values}
+	fields := make([]arrow.Field, len(order))
+	for i, name := range order {
+		if at := s.FieldIndices(name); len(at) > 0 {
+			p.from, fields[i] = append(p.from, at[0]), s.Field(at[0])
+			continue
+		}
+		at := values.Schema().FieldIndices(name)[0]
+		p.from, fields[i] = append(p.from, ^at), values.Schema().Field(at)
+	}
+	meta := s.Metadata()
+	p.schema = arrow.NewSchema(fields, &meta)
+	return p, nil
+}
+
+// widen is the schema of frames whose files have schema s.
+func (p *partitions) widen(s *frame.Schema) *frame.Schema {
+	if p == nil {
+		return s
+	}
+	return p.schema
+}
+
+// of is what adds the columns to the frames of one file.
+func (p *partitions) of(file int) *constants {
+	if p == nil {
+		return nil
+	}
+	return &constants{partitions: p, row: int32(file)}
+}
+
+// constants are the columns of directories for one file's frames, in which
+// they are the same in every row: they are made once for the longest frame, and
+// cut for the others. Several goroutines may use it.
+type constants struct {
+	*partitions
+	row int32
+
+	mu      sync.Mutex
+	longest frame.Frame
+}
+
+func (c *constants) add(f frame.Frame) (frame.Frame, error) {
+	if c == nil {
+		return f, nil
+	}
+	n := int(f.NumRows())
+	same, err := c.rows(n)
+	if err != nil {
+		return nil, err
+	}
+	columns := make([]arrow.Array, len(c.from))
+	for i, at := range c.from {
+		if at >= 0 {
+			columns[i] = f.Column(at)
+		} else {
+			columns[i] = same.Column(^at)
+		}
+	}
+	return frame.New(c.schema, columns, n), nil
+}
+
+// rows is n times the file's row.
+func (c *constants) rows(n int) (frame.Frame, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.longest == nil || int(c.longest.NumRows()) < n {
+		rows := make([]int32, n)
+		for i := range rows {
+			rows[i] = c.row
+		}
+		var err error
+		if c.longest, err = frame.Take(c.values, rows); err != nil {
+			return nil, err
+		}
+	}
+	return frame.Slice(c.longest, 0, n), nil
+}
