@@ -21,7 +21,7 @@ import (
 )
 
 // rowsOf reads a source to its end or first error.
-func rowsOf(t *testing.T, s Source, env *stages.Env) (rows int64, err error) {
+func rowsOf(t testing.TB, s Source, env *stages.Env) (rows int64, err error) {
 	t.Helper()
 	r, err := s.Open(t.Context(), env, "")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
@@ -219,4 +220,30 @@ func TestPartitionTypesOfManifest(t *testing.T) {
 		"in/v=%FF/a.csv", "x\n1\n")
 	bad(CSV{Columns: []string{"w"}}, `csv: columns: no column "w" in in/v=1/a.csv; there are x, v`, "in/v=1/a.csv", "x\n1\n")
 	bad(CSV{Types: map[string]string{"w": "date"}}, `csv: types: no column "w" in in/v=1/a.csv; there are x`, "in/v=1/a.csv", "x\n1\n")
+}
+
+// The columns of directories are made once a file, and shared by its frames.
+func TestPartitionColumnsAreShared(t *testing.T) {
+	env := files(t, "in/s=text/a.csv", numbers(30_000))
+	r, err := csvOf(CSV{Path: Paths{"in"}}).Open(t.Context(), env, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var made *memory.Buffer
+	reads := readAll(t, r)
+	for i, read := range reads {
+		values, _, _ := frame.Lookup(read.Frame, "s")
+		if values.Len() != int(read.Frame.NumRows()) || values.ValueStr(values.Len()-1) != "text" {
+			t.Errorf("read %d has %v", i, values)
+		}
+		buffer := values.Data().Buffers()[2]
+		if i > 0 && buffer != made {
+			t.Errorf("read %d has a copy of its own", i)
+		}
+		made = buffer
+	}
+	if len(reads) < 3 {
+		t.Errorf("%d reads", len(reads))
+	}
 }
