@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/rpipe-dev/rpipe/configs"
@@ -28,7 +29,11 @@ type ConfigError struct {
 }
 
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("%s:%d:%d: %s: %v", e.File, e.At.Line, e.At.Column, e.Path, e.Err)
+	text := e.Err.Error()
+	if !strings.HasPrefix(text, e.Path+": ") { // sinks and sources say it themselves
+		text = e.Path + ": " + text
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.At.Line, e.At.Column, text)
 }
 
 func (e *ConfigError) Unwrap() error { return e.Err }
@@ -73,4 +78,14 @@ func ExitCode(r *Report, err error) int {
 		return ExitDeadLetters
 	}
 	return ExitDone
+}
+
+// Traceback is R's calls at the error that ended a run, the innermost last; nil
+// where it was no R error.
+func Traceback(err error) []string {
+	var c *rpool.ConditionError
+	if !errors.As(err, &c) {
+		return nil
+	}
+	return c.Traceback
 }

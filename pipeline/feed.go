@@ -20,6 +20,7 @@ type feed struct {
 	ledger   *stages.Ledger
 	limit    int64        // rows; 0 is all
 	consumed atomic.Int64 // input bytes, as reader.Size counts them
+	complete atomic.Bool  // the input or the limit has been read to its end
 }
 
 func (f *feed) run(soft, hard context.Context, out chan<- *stages.Rows) error {
@@ -29,6 +30,7 @@ func (f *feed) run(soft, hard context.Context, out chan<- *stages.Rows) error {
 		read, err := f.reader.Next(soft)
 		switch {
 		case errors.Is(err, io.EOF):
+			f.complete.Store(true)
 			return f.ended(hard, rows, out)
 		case err != nil && soft.Err() != nil && hard.Err() == nil:
 			return nil // drained in the middle of a read: it has not happened
@@ -58,6 +60,7 @@ func (f *feed) run(soft, hard context.Context, out chan<- *stages.Rows) error {
 			return err
 		}
 		if f.limit > 0 && rows >= f.limit {
+			f.complete.Store(true)
 			return nil
 		}
 	}

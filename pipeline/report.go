@@ -23,7 +23,7 @@ type Snapshot struct {
 	R        *Workforce       `json:"r,omitempty"` // nil where no stage uses R
 	Skipped  int64            `json:"skipped_rows"`
 	Rejected int64            `json:"dead_letter_rows"`
-	Drained  bool             `json:"drained"`
+	Drained  bool             `json:"drained"` // it was asked to stop, and rows are left unread
 }
 
 // Workforce is the R workers of a run.
@@ -42,10 +42,10 @@ func workforce(s rpool.Stats) *Workforce {
 	t := s.Total
 	w := &Workforce{
 		Up: t.Up, Busy: t.Busy, Memory: t.RSS, Requests: t.Requests,
-		BusyTime: t.BusyTime, Started: t.Started, Died: t.Died,
+		BusyTime: t.BusyTime, Started: t.Started, Died: t.Died, Forks: true,
 	}
 	for _, e := range s.Environments {
-		w.Forks = w.Forks || e.Forks
+		w.Forks = w.Forks && e.WhySpawn == ""
 	}
 	return w
 }
@@ -65,7 +65,7 @@ type Report struct {
 func (r *Run) Snapshot() Snapshot {
 	s := Snapshot{
 		Pipeline: r.file.Name, Run: r.id, Elapsed: time.Since(r.started),
-		Input: r.reader.Size(), Drained: r.graph.Drained(),
+		Input: r.reader.Size(), Drained: r.graph.Drained() && !r.feed.complete.Load(),
 	}
 	for _, m := range r.graph.Meters() {
 		s.Stages = append(s.Stages, m.Read())

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -65,15 +66,12 @@ func Start(ctx context.Context, f *File, o Options) (*Run, error) {
 // that they cannot be had.
 func (r *Run) open(ctx context.Context, o Options) error {
 	f := r.file
-	temp, err := os.MkdirTemp("", "rpipe-"+r.id+"-")
-	if err != nil {
-		return &EnvironmentError{Err: err}
-	}
 	root := &stages.Env{
-		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: temp,
+		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: filepath.Join(os.TempDir(), "rpipe-run-"+r.id),
 		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Log: r.log,
 	}
 	r.env = root.For("")
+	var err error
 	if r.writer, err = f.Sink.Use.Open(ctx, r.env.For("sink")); err != nil {
 		return at(f, "sink", err)
 	}

@@ -26,7 +26,7 @@ func (p *Pool) overMemory(m *member) {
 		// Its replacement would be as large, and so on for ever.
 		if !m.crew.toldLarge {
 			m.crew.toldLarge = true
-			p.o.Log.Warn("the environment alone takes more than max_memory: raise it", "environment", m.crew.key, "rss", m.rss, "max_memory", p.o.MaxMemory)
+			p.o.Log.Warn("the packages and files alone take more memory than a worker may have: raise its limit", "environment", m.crew.key, "rss", m.rss, "limit", p.o.MaxMemory)
 		}
 	case m.state == leased && m.interrupt(errOverMemory):
 		if m.condemned {
@@ -36,7 +36,7 @@ func (p *Pool) overMemory(m *member) {
 		m.condemned, m.spent = true, true
 		p.doom(m, "max_memory")
 		m.crew.counts.OutOfMemory++
-		p.o.Log.Warn("R worker is over max_memory: stopping it", "environment", m.crew.key, "pid", m.proc.Pid(), "rss", m.rss, "max_memory", p.o.MaxMemory)
+		p.o.Log.Warn("R worker is over its memory limit: stopping it", "environment", m.crew.key, "pid", m.proc.Pid(), "rss", m.rss, "limit", p.o.MaxMemory)
 	default:
 		p.doom(m, "max_memory")
 	}

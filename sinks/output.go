@@ -155,14 +155,18 @@ func (o *output) removeTemps(ofRun func(run string) bool) {
 	if err != nil {
 		return
 	}
+	removed := 0
 	for _, e := range entries {
 		name, run, ok := strings.Cut(strings.TrimPrefix(e.Name(), "."), ".tmp-")
 		if !ok || !strings.HasPrefix(e.Name(), ".") || e.IsDir() || !ofRun(run) || !o.makes(name) {
 			continue
 		}
 		if err := os.Remove(o.abs(e.Name())); err == nil && run != o.run {
-			o.log.Info("removed a temporary file of a run that did not finish", "file", o.abs(e.Name()), "run", run)
+			removed++
 		}
+	}
+	if removed > 0 {
+		o.log.Info("removed temporary files of runs that did not finish", "files", removed, "directory", o.dir)
 	}
 }
 

@@ -36,6 +36,10 @@ func (t *table) print(w io.Writer) error {
 		return nil
 	}
 	s := t.frames[0].Schema()
+	if s.NumFields() == 0 {
+		_, err := fmt.Fprintf(w, "%d rows without columns\n", t.rows)
+		return err
+	}
 	columns := make([][]string, s.NumFields())
 	for i, f := range s.Fields() {
 		columns[i] = []string{f.Name, "<" + frame.TypeName(f) + ">"}

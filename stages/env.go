@@ -3,6 +3,7 @@ package stages
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 
 	"github.com/rpipe-dev/rpipe/rpool"
@@ -14,7 +15,7 @@ type Env struct {
 	Pipeline string // name of the pipeline
 	Stage    string // label of this component in logs, metrics and errors
 	Dir      string // relative paths start here: the directory of the pipeline file
-	Temp     string // scratch directory of the run, removed at its end
+	Temp     string // scratch directory of the run, which TempDir makes and the run's end removes; "" for none
 	Parallel int    // how many CPU-bound goroutines a component may use
 	Memory   int64  // bytes that one blocking or buffering component may hold
 	Log      *slog.Logger
@@ -47,7 +48,7 @@ func (e *Env) For(stage string) *Env {
 	}
 	c := *e
 	c.Stage = stage
-	if e.Log != nil {
+	if e.Log != nil && stage != "" {
 		c.Log = e.Log.With("stage", stage)
 	}
 	return &c
@@ -67,6 +68,18 @@ func (e *Env) Shared(key any, open func() (any, error)) (any, error) {
 	}
 	e.shared.values[key] = v
 	return v, nil
+}
+
+type tempKey struct{}
+
+// TempDir is the run's scratch directory, made at the first call; "" where the
+// run has none.
+func (e *Env) TempDir() (string, error) {
+	if e.Temp == "" {
+		return "", nil
+	}
+	_, err := e.Shared(tempKey{}, func() (any, error) { return nil, os.Mkdir(e.Temp, 0o700) })
+	return e.Temp, err
 }
 
 // OnClose registers what must be released after the run's last stage has

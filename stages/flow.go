@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/sourcegraph/conc"
@@ -37,10 +38,14 @@ type StageError struct {
 }
 
 func (e *StageError) Error() string {
+	text := e.Err.Error()
 	if e.Batch != "" {
-		return e.Stage + ": " + e.Batch + ": " + e.Err.Error()
+		text = e.Batch + ": " + strings.TrimPrefix(text, e.Stage+": ")
 	}
-	return e.Stage + ": " + e.Err.Error()
+	if strings.HasPrefix(text, e.Stage+": ") { // said already
+		return text
+	}
+	return e.Stage + ": " + text
 }
 
 func (e *StageError) Unwrap() error { return e.Err }

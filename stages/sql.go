@@ -51,6 +51,10 @@ type sqlKey struct{}
 // sql is the engine of the run, which all its SQL stages share. It is closed
 // with the run.
 func (e *Env) sql() (sqlEngine, error) {
+	temp, err := e.TempDir()
+	if err != nil {
+		return nil, err
+	}
 	opened := false
 	v, err := e.Shared(sqlKey{}, func() (any, error) {
 		opened = true
@@ -58,8 +62,8 @@ func (e *Env) sql() (sqlEngine, error) {
 		if e.Memory > 0 {
 			o.memory = max(e.Memory, leastSQLMemory)
 		}
-		if e.Temp != "" {
-			o.temp = filepath.Join(e.Temp, "sql")
+		if temp != "" {
+			o.temp = filepath.Join(temp, "sql")
 		}
 		return openSQL(o)
 	})

@@ -27,6 +27,7 @@ type finding struct {
 
 func newDoctor() *cobra.Command {
 	var packages []string
+	var vars variables
 	var s3 string
 	var asJSON bool
 	c := &cobra.Command{
@@ -46,7 +47,7 @@ Exit status: 0 all is well; 3 something is missing.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			env := &rpool.Environment{Packages: packages}
 			if len(args) == 1 {
-				f, err := load(args[0], nil)
+				f, err := load(args[0], vars)
 				if err != nil {
 					return err
 				}
@@ -60,6 +61,7 @@ Exit status: 0 all is well; 3 something is missing.`,
 			return diagnose(findings, asJSON)
 		},
 	}
+	vars.flag(c)
 	c.Flags().StringArrayVar(&packages, "package", nil, "an R package that must be installed; may be repeated")
 	c.Flags().StringVar(&s3, "s3", "", "a bucket to reach, such as s3://bucket/prefix")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")

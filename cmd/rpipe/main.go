@@ -8,6 +8,7 @@ import (
 	"os"
 	_ "time/tzdata" // columns have zones, and small containers have no zone files
 
+	"github.com/rpipe-dev/rpipe/pipeline/view"
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
@@ -28,7 +29,7 @@ func Main() int {
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintf(os.Stderr, "rpipe: %v\n", err)
+	fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
 	return 2 // what cobra refuses: an unknown flag or command
 }
 

@@ -107,11 +107,14 @@ func run(ctx context.Context, f *pipeline.File, o pipeline.Options, p *progressL
 		show(report, asJSON)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "rpipe: %v\n", err)
+		fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
+		view.Traceback(os.Stderr, pipeline.Traceback(err))
 	}
 	select {
 	case s := <-first:
-		return report, exitCode(128 + int(s.(syscall.Signal)))
+		if report == nil || report.Drained || err != nil { // else it came when all had been read
+			return report, exitCode(128 + int(s.(syscall.Signal)))
+		}
 	default:
 	}
 	if code := pipeline.ExitCode(report, err); code != 0 {
@@ -129,6 +132,12 @@ func obey(ctx context.Context, signals <-chan os.Signal, started <-chan *pipelin
 		case s := <-signals:
 			if n == 1 {
 				first <- s
+			}
+			if r == nil {
+				select { // both were there: a run that has started is drained, not stopped
+				case r = <-started:
+				default:
+				}
 			}
 			if n == 1 && r != nil {
 				log.Info("stopping: what was read is finished and committed; again to stop at once")

@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -55,6 +56,13 @@ func TestNumbers(t *testing.T) {
 	f(percent(0.256), "26%")
 	f(cut("abcdef", 4), "abc…")
 	f(cut("äöü", 3), "äöü")
+}
+
+func TestMessagesCannotForgeLines(t *testing.T) {
+	err := errors.New("R error in f: \x1b[31mred\r\nlevel=ERROR msg=forged\ttab")
+	if got, want := Message(err), "R error in f: \uFFFD[31mred\uFFFD\n  level=ERROR msg=forged tab"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func snapshot() pipeline.Snapshot {
