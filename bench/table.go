@@ -19,15 +19,15 @@ var (
 	Megabytes = Unit{"MB", func(v float64) string { return fmt.Sprintf("%.1f", v/1e6) }}
 )
 
-// Print writes a comparison as a table. Rpipe is the first side; the others
-// show how many times their figure it is.
+// Print writes a comparison as a table. The others show the ratio of rpipe's
+// figure to theirs.
 func Print(title string, u Unit, rpipe *Side, others ...*Side) {
 	fmt.Printf("%s:\n\n", title)
-	fmt.Printf("| | %s | lowest to highest | rpipe has | bar |\n| --- | ---: | ---: | ---: | --- |\n", u.Name)
+	fmt.Printf("| | %s | lowest to highest | rpipe ÷ this | bar |\n| --- | ---: | ---: | ---: | --- |\n", u.Name)
 	for _, s := range append([]*Side{rpipe}, others...) {
 		ratio := ""
 		if s != rpipe {
-			ratio = times(rpipe.Over(s)) + " of it"
+			ratio = quotient(rpipe.Over(s))
 		}
 		lo, hi := s.samples[0], s.samples[0]
 		for _, v := range s.samples {
@@ -38,12 +38,12 @@ func Print(title string, u Unit, rpipe *Side, others ...*Side) {
 	fmt.Println()
 }
 
-// times writes a ratio: 3.42 times, 0.031 times.
-func times(v float64) string {
+// quotient writes a ratio: 3.42, 0.031.
+func quotient(v float64) string {
 	if v < 0.1 {
-		return fmt.Sprintf("%.3f times", v)
+		return fmt.Sprintf("%.3f", v)
 	}
-	return fmt.Sprintf("%.2f times", v)
+	return fmt.Sprintf("%.2f", v)
 }
 
 // grouped writes 12345 as 12,345.

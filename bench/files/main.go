@@ -80,13 +80,32 @@ func compare(s bench.Setting, dir string, tools []tool, format string, rows int)
 		return err
 	}
 	bench.Print(fmt.Sprintf("%s, %d rows, to Parquet", format, rows), bench.Rows, speed[0], speed[1:]...)
-	fmt.Printf("| peak memory, MB | %d rows | %d rows | growth | bar |\n| --- | ---: | ---: | ---: | --- |\n", rows/10, rows)
-	for i, t := range tools {
-		bar := ""
-		if i == 0 {
-			bar = "flat"
+	return printMemory(dir, tools, format, inputs[rows], rows, small, large)
+}
+
+// printMemory writes the peaks, and rpipe's for the file ten times over, too.
+func printMemory(dir string, tools []tool, format, input string, rows int, small, large []*bench.Side) error {
+	ten := filepath.Join(dir, "ten")
+	if err := os.Mkdir(ten, 0o755); err != nil {
+		return err
+	}
+	defer os.RemoveAll(ten)
+	for i := range 10 {
+		if err := os.Link(input, filepath.Join(ten, fmt.Sprintf("%d.%s", i, format))); err != nil {
+			return err
 		}
-		fmt.Printf("| %s | %.0f | %.0f | %.2f times | %s |\n", t.name, small[i].Median()/1e6, large[i].Median()/1e6, large[i].Over(small[i]), bar)
+	}
+	huge, err := tools[0].run(dir, format, ten)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("| peak memory, MB | %d rows | %d rows | growth | %d rows | growth |\n| --- | ---: | ---: | ---: | ---: | ---: |\n", rows/10, rows, 10*rows)
+	for i, t := range tools {
+		more := " | |"
+		if i == 0 {
+			more = fmt.Sprintf(" %.0f | %.2f times |", huge.peak/1e6, huge.peak/large[i].Median())
+		}
+		fmt.Printf("| %s | %.0f | %.0f | %.2f times |%s\n", t.name, small[i].Median()/1e6, large[i].Median()/1e6, large[i].Over(small[i]), more)
 	}
 	fmt.Println()
 	return nil

@@ -49,7 +49,7 @@ score <- function(df) {
 		}
 	}
 	four := &bench.Side{Name: "rpipe: template and 4 workers", Run: measure(4, rpool.StartFork)}
-	one := &bench.Side{Name: "rpipe: template and 1 worker", Bar: "at most 1.3 times", Run: measure(1, rpool.StartFork)}
+	one := &bench.Side{Name: "rpipe: template and 1 worker", Bar: "≤ 1.3", Run: measure(1, rpool.StartFork)}
 	limit := &bench.Side{Name: "the vector", Run: func() (float64, error) { return float64(8 * n), nil }}
 	spawned := &bench.Side{Name: "4 R processes with a vector each (`start: spawn`)", Run: measure(4, rpool.StartSpawn)}
 	if err := bench.Compare(s, four, one, limit, spawned); err != nil {

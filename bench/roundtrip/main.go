@@ -50,7 +50,7 @@ func run(s bench.Setting) error {
 			return callsPerSecond(pool, fun, row[0], callers, period)
 		}}
 		if fun == "same" {
-			rpipe.Bar = "8,000"
+			rpipe.Bar = "≥ 8,000"
 		}
 		single := &bench.Side{Name: "rpipe, 2 workers, 1 caller", Run: func() (float64, error) {
 			return callsPerSecond(pool, fun, row[0], 1, period)

@@ -80,7 +80,7 @@ func compare(s bench.Setting, packages []string) error {
 	}
 	title := "Until a worker in base R is ready"
 	if len(packages) > 0 {
-		fresh.Bar = "below 0.05 times"
+		fresh.Bar = "< 0.05"
 		title = "Until a worker with " + strings.Join(packages, " and ") + " is ready"
 	}
 	bench.Print(title, bench.Millis, forked, fresh, spawned)
