@@ -11,11 +11,13 @@ func (d *decoder) altrep(start int, flags uint32) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := d.altrepState(class)
-	if err != nil {
-		return nil, err
+	var v Value
+	if flags&(levelS4<<levelShift) == 0 { // else it is not read twice: it may nest
+		if v, err = d.altrepState(class); err != nil {
+			return nil, err
+		}
 	}
-	if v == nil || flags&(levelS4<<levelShift) != 0 {
+	if v == nil {
 		d.refs = d.refs[:refs]
 		return d.opaque(start)
 	}
@@ -30,7 +32,10 @@ func (d *decoder) altrep(start int, flags uint32) (Value, error) {
 	return v, nil
 }
 
-type altrepClass struct{ name, pkg string }
+type altrepClass struct {
+	name, pkg string
+	kind      Kind // of the vector it makes
+}
 
 // altrepState reads the state of a class of R itself; it is nil for another.
 func (d *decoder) altrepState(class altrepClass) (Value, error) {
@@ -52,35 +57,51 @@ func (d *decoder) altrepState(class altrepClass) (Value, error) {
 	return nil, nil
 }
 
-// altrepClass reads list(class, package, type).
+// altrepClass reads list(class, package, type): two symbols and an integer. Any
+// other value could hold more objects of this sort, each of which is read twice.
 func (d *decoder) altrepClass() (altrepClass, error) {
 	start := d.p
-	info, err := d.value()
-	if err != nil {
-		return altrepClass{}, err
-	}
-	if l, ok := info.(*Pairlist); ok && len(l.Cells) == 3 {
-		name, ok1 := l.Cells[0].Value.(*Symbol)
-		pkg, ok2 := l.Cells[1].Value.(*Symbol)
-		if ok1 && ok2 {
-			return altrepClass{name.Name, pkg.Name}, nil
+	var c altrepClass
+	for _, s := range []*string{&c.name, &c.pkg} {
+		ok, err := d.plainCell()
+		if err == nil && ok {
+			*s, ok, err = d.tag()
+		}
+		if err != nil {
+			return c, err
+		}
+		if !ok {
+			return c, d.errAltrepClass(start)
 		}
 	}
-	return altrepClass{}, d.errorAt(start, "class of an ALTREP object is not list(class, package, type)")
+	ok, err := d.plainCell()
+	if err != nil {
+		return c, err
+	}
+	var w [4]uint32 // an integer vector of length 1, and the list's end
+	for i := range w {
+		if ok {
+			if w[i], err = d.word(); err != nil {
+				return c, err
+			}
+		}
+	}
+	if !ok || Kind(w[0]) != KindInteger || w[0]&flagAttrs != 0 || w[1] != 1 || w[3]&0xff != codeNil {
+		return c, d.errAltrepClass(start)
+	}
+	c.kind = Kind(w[2])
+	return c, nil
 }
 
-// altrepKind reads the class at the cursor for the type of vector it makes.
-func (d *decoder) altrepKind() (Kind, error) {
-	info, err := d.value()
-	if err != nil {
-		return 0, err
-	}
-	if l, ok := info.(*Pairlist); ok && len(l.Cells) == 3 {
-		if t, ok := l.Cells[2].Value.(*Integer); ok && len(t.Values) == 1 {
-			return Kind(t.Values[0]), nil
-		}
-	}
-	return KindAny, nil
+// plainCell reads the flags of a cell of a list without tag and attributes; ok
+// is false for anything else.
+func (d *decoder) plainCell() (ok bool, err error) {
+	flags, err := d.word()
+	return Kind(flags) == KindPairlist && flags&(flagAttrs|flagTag) == 0, err
+}
+
+func (d *decoder) errAltrepClass(at int) error {
+	return d.errorAt(at, "class of an ALTREP object is not list(class, package, type)")
 }
 
 // altrepAttributes reads attributes that stand as an item of their own.

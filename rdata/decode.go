@@ -90,12 +90,15 @@ func (d *decoder) value() (Value, error) {
 
 // values reads the payload of a list.
 func (d *decoder) values() ([]Value, error) {
-	n, err := d.length(4)
+	const least = 4 // bytes of an element
+	n, err := d.length(least)
 	if err != nil || n == 0 {
 		return nil, err
 	}
 	vs := make([]Value, n)
+	d.owed += least * n
 	for i := range vs {
+		d.owed -= least
 		if vs[i], err = d.value(); err != nil {
 			return nil, err
 		}

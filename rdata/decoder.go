@@ -17,6 +17,7 @@ type decoder struct {
 	lim    Limits
 	depth  int
 	refs   []definition
+	owed   int               // bytes that the elements to come of the lists around the cursor take at least
 	budget int64             // what is left of Limits.MaxExpand
 	native encoding.Encoding // of strings without a mark; nil is UTF-8
 }
@@ -79,7 +80,8 @@ func (d *decoder) take(n int, what string) ([]byte, error) {
 }
 
 // length reads the length of a vector whose elements take at least size bytes
-// each, so that more than the input holds is refused before anything is made.
+// each, so that more than the input holds is refused before anything is made:
+// nested lists may not each claim all that is left.
 func (d *decoder) length(size int) (int, error) {
 	at := d.p
 	w, err := d.word()
@@ -103,8 +105,9 @@ func (d *decoder) length(size int) (int, error) {
 		return 0, d.errorAt(at, "vector of length %d", n)
 	case n > d.lim.MaxLength:
 		return 0, d.errorAt(at, "vector of length %d is over the limit of %d", n, d.lim.MaxLength)
-	case n > int64(d.left()/size):
-		return 0, d.errorAt(at, "vector of length %d does not fit in the %d bytes left", n, d.left())
+	}
+	if free := max(d.left()-d.owed, 0); n > int64(free/size) {
+		return 0, d.errorAt(at, "vector of length %d does not fit in the %d bytes left", n, free)
 	}
 	return int(n), nil
 }

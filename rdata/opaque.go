@@ -31,8 +31,8 @@ func describe(item []byte, lim Limits) (Kind, Attributes, error) {
 	case codeMissingArg, codeUnboundValue:
 		return KindSymbol, nil, nil
 	case codeAltrep:
-		kind, err := d.altrepKind()
-		return kind, nil, err
+		class, err := d.altrepClass()
+		return class.kind, nil, err
 	}
 	kind := Kind(flags)
 	switch kind {

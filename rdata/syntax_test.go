@@ -3,7 +3,6 @@ package rdata
 import (
 	"encoding/binary"
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -156,30 +155,4 @@ func TestLimits(t *testing.T) {
 	// deep nesting beyond any limit ends by the limit, not by the stack
 	f(words(strings.Repeat("\x13\x00\x00\x00\x01\x00\x00\x00", 1<<20), int(codeNil)), Limits{}, "nested deeper than 10000")
 	f(words(strings.Repeat("\x06\x00\x00\x00", 1<<20), int(codeNil)), Limits{}, "nested deeper than 10000")
-}
-
-// A few bytes that claim to be large must not make much memory.
-func TestMemoryIsProportional(t *testing.T) {
-	environment := words(4, 0, int(codeEmptyEnv), int(codeNil), int(codeNil), 2|flagTag, symbol("x"), 24, 1<<20, make([]byte, 1<<20), int(codeNil))
-	list := words(19, 2001, environment)
-	for range 2000 {
-		list = append(list, words(int(codeReference)|1<<8)...)
-	}
-	name := words(19, 2001, symbol(strings.Repeat("n", 1<<20)))
-	for range 2000 {
-		name = append(name, words(6, int(codeReference)|1<<8, int(codeNil))...)
-	}
-	for _, item := range [][]byte{list, name, words(19, 1<<29), words(16, 1<<28), words(14, -1, 1000, 0)} {
-		lim := &Limits{MaxExpand: 16 << 20}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, err := UnmarshalItem(item, lim)
-		runtime.ReadMemStats(&after)
-		if err == nil {
-			t.Error("no error")
-		}
-		if got := after.TotalAlloc - before.TotalAlloc; got > 100<<20 {
-			t.Errorf("%v: allocated %d MiB of %d KiB input", err, got>>20, len(item)>>10)
-		}
-	}
 }
