@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +82,10 @@ func (p *partitioner) split(f frame.Frame) ([]piece, error) {
 	for i := range int(f.NumRows()) {
 		key = key[:0]
 		for _, a := range by {
-			key = append(partitionText(key, a, i), 0)
+			// The length stands before the text, which may hold any byte.
+			start := len(key)
+			key = partitionText(append(key, 0, 0, 0, 0), a, i)
+			binary.LittleEndian.PutUint32(key[start:], uint32(len(key)-start))
 		}
 		k, ok := at[string(key)]
 		if !ok {

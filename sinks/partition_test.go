@@ -68,6 +68,27 @@ func TestPartitionColumnsThatCannotBe(t *testing.T) {
 	}
 }
 
+// A zero byte in a value does not run two partitions together.
+func TestPartitionsWithZeroBytes(t *testing.T) {
+	b := frame.NewBuilder(arrow.NewSchema([]arrow.Field{
+		typed("a", arrow.BinaryTypes.String), typed("b", arrow.BinaryTypes.String), typed("rest", arrow.PrimitiveTypes.Int32),
+	}, nil))
+	for i, pair := range [][2]string{{"x\x00y", "z"}, {"x", "y\x00z"}} {
+		b.Column(0).AppendString(pair[0])
+		b.Column(1).AppendString(pair[1])
+		b.Column(2).AppendInt32(int32(i))
+	}
+	f := must(b.Frame())(t)
+	p := must(newPartitioner([]string{"a", "b"}, f.Schema()))(t)
+	var dirs []string
+	for _, piece := range must(p.split(f))(t) {
+		dirs = append(dirs, piece.dir)
+	}
+	if d := cmp.Diff([]string{"a=x%00y/b=z", "a=x/b=y%00z"}, dirs); d != "" {
+		t.Error(d)
+	}
+}
+
 // With more partitions than may be open, files and memory stay bounded and no
 // row is lost.
 func TestManyPartitions(t *testing.T) {
