@@ -20,16 +20,27 @@ const (
 // Operations Research 50, 2002).
 const streamBits = 127
 
+// subStreamBits is the distance between two sub-streams of a stream: what
+// parallel::nextRNGSubStream() advances by.
+const subStreamBits = 76
+
 // SeedAt is stream n of a seed: the state that parallel::nextRNGStream() reaches
 // when applied n times to that of set.seed(seed, kind = "L'Ecuyer-CMRG"). R takes
 // seeds of 32 bits; of a larger one the halves are combined by exclusive or.
 // Streams are 2^127 numbers long, so batches or tasks that use their sequence
 // number as n never meet. It takes time proportional to log(n).
 func SeedAt(seed int64, n uint64) Seed {
-	s := setSeed(foldSeed(seed))
-	jump := streamJump()
+	return setSeed(foldSeed(seed)).jump(streamJump(), n)
+}
+
+// Sub is sub-stream n of the stream that s begins: the state that
+// parallel::nextRNGSubStream() reaches when applied n times. Sub(0) is s.
+func (s Seed) Sub(n uint64) Seed { return s.jump(subStreamJump(), n) }
+
+// jump advances the state n times by a transition.
+func (s Seed) jump(by [2]matrix, n uint64) Seed {
 	for i := range 2 {
-		m := power(jump[i], n, mrgModulus[i])
+		m := power(by[i], n, mrgModulus[i])
 		v := vector{uint64(uint32(s[3*i])), uint64(uint32(s[3*i+1])), uint64(uint32(s[3*i+2]))}
 		v = apply(m, v, mrgModulus[i])
 		for j, x := range v {
@@ -74,19 +85,26 @@ type (
 
 var mrgModulus = [2]uint64{mrgM1, mrgM2}
 
-// streamJump are the two components' transitions over one whole stream.
-var streamJump = sync.OnceValue(func() [2]matrix {
+// streamJump and subStreamJump are the two components' transitions over one
+// whole stream and sub-stream.
+var (
+	streamJump    = sync.OnceValue(func() [2]matrix { return transition(streamBits) })
+	subStreamJump = sync.OnceValue(func() [2]matrix { return transition(subStreamBits) })
+)
+
+// transition is the two components' step, taken 2^bits times.
+func transition(bits int) [2]matrix {
 	step := [2]matrix{
 		{{0, 1, 0}, {0, 0, 1}, {mrgM1 - mrgA13n, mrgA12, 0}},
 		{{0, 1, 0}, {0, 0, 1}, {mrgM2 - mrgA23n, 0, mrgA21}},
 	}
 	for i := range step {
-		for range streamBits {
+		for range bits {
 			step[i] = multiply(step[i], step[i], mrgModulus[i])
 		}
 	}
 	return step
-})
+}
 
 func power(m matrix, n, modulus uint64) matrix {
 	p := matrix{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}

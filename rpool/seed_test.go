@@ -21,6 +21,26 @@ states <- function(seed, steps) {
 	}))
 }`
 
+func TestSubStreamsAreRs(t *testing.T) {
+	const code = `
+subs <- function(seed, steps) {
+	set.seed(seed, kind = "L'Ecuyer-CMRG")
+	x <- parallel::nextRNGStream(.Random.seed)
+	for (i in seq_len(steps)) x <- parallel::nextRNGSubStream(x)
+	x[-1]
+}`
+	p := started(t, launched(t, &Environment{Setup: code, Start: StartFork}, nil))
+	for _, n := range []uint64{0, 1, 2, 1000} {
+		r, err := p.Do(t.Context(), call("subs", &rdata.Integer{Values: []int32{42}}, &rdata.Double{Values: []float64{float64(n)}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := SeedAt(42, 1).Sub(n), Seed(value(t, r).(*rdata.Integer).Values); got != want {
+			t.Errorf("Sub(%d) = %v, R has %v", n, got, want)
+		}
+	}
+}
+
 func TestSeedAtIsRs(t *testing.T) {
 	p := started(t, launched(t, &Environment{Setup: seedsOfR, Start: StartFork}, nil))
 	seeds := []int32{0, 1, 2, 42, -1, 1 << 30, 2147483647, -2147483647, 20240229}

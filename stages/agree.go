@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -25,15 +26,25 @@ func agree(declared *frame.Schema) Stage[frame.Frame, frame.Frame] {
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
 		a := &agreement{schema: declared, declared: declared != nil}
 		for {
-			b, ok, err := Receive(ctx, in)
+			var idle <-chan time.Time
+			if len(a.held) > 0 {
+				idle = time.After(stuckCheck)
+			}
+			b, ok, err := receiveUntil(ctx, in, idle)
+			switch {
+			case errors.Is(err, errIdle):
+				if a.isStuck() { // the source waits for the memory of what is held here
+					err = a.release(ctx, out)
+				} else {
+					err = nil
+				}
+			case err == nil && !ok:
+				return a.release(ctx, out)
+			case err == nil:
+				err = At(b, a.add(ctx, b, out))
+			}
 			if err != nil {
 				return err
-			}
-			if !ok {
-				return a.release(ctx, out)
-			}
-			if err := a.add(ctx, b, out); err != nil {
-				return At(b, err)
 			}
 		}
 	}
@@ -60,6 +71,7 @@ func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {
 	if err := a.widen(b); err != nil {
 		return err
 	}
+	hold(b.Origins)
 	a.held = append(a.held, b)
 	a.bytes += b.Bytes
 	if a.undecided() && len(a.held) < agreeBatches && a.bytes < agreeBytes {
@@ -72,6 +84,9 @@ func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {
 func (a *agreement) release(ctx context.Context, out chan<- *Rows) error {
 	a.frozen = a.schema != nil
 	for _, b := range a.held {
+		release(b.Origins)
+	}
+	for _, b := range a.held {
 		f, err := a.conform(b)
 		if err != nil {
 			return At(b, err)
@@ -82,6 +97,16 @@ func (a *agreement) release(ctx context.Context, out chan<- *Rows) error {
 	}
 	a.held = nil
 	return nil
+}
+
+// isStuck reports whether what is held here keeps the source from reading.
+func (a *agreement) isStuck() bool {
+	for _, b := range a.held {
+		if len(b.Origins) > 0 {
+			return b.Origins[0].ledger.stuck()
+		}
+	}
+	return false
 }
 
 // widen takes b's columns into the schema.

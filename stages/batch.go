@@ -13,7 +13,7 @@ type Batch[T any] struct {
 	Rows    int
 	Bytes   int64
 	Seq     uint64    // number of the batch at the stage that cut it, from 0
-	First   int64     // number of its first row in the stream of the stage that cut it, from 0
+	First   int64     // number of its first row in the stream that it came by, from 0: Send sets it
 	Epoch   uint64    // no batch mixes two epochs
 	Origins []*Origin // the source reads that its rows came from; nil where nobody keeps accounts
 }

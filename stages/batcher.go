@@ -46,6 +46,7 @@ func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
 		b := &cutter{policy: p, out: out, view: meterOf(ctx)}
 		defer b.stopClock()
+		stuck := 0
 		for {
 			var idle <-chan time.Time
 			if b.rows > 0 {
@@ -57,6 +58,7 @@ func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 				if !ok {
 					return b.flush(ctx, "end")
 				}
+				stuck = 0
 				b.view.received(next.Rows, next.Bytes, time.Since(waited))
 				if err := b.add(ctx, next); err != nil {
 					return err
@@ -66,8 +68,10 @@ func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 					return err
 				}
 			case <-idle:
-				if err := b.checkStuck(); err != nil {
-					return err
+				if !b.isStuck() {
+					stuck = 0
+				} else if stuck++; stuck == stuckChecks {
+					return b.tooLarge()
 				}
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -76,9 +80,13 @@ func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 	}
 }
 
-// stuckCheck is how long a batch waits for rows before it looks whether they
-// can come at all.
-const stuckCheck = 250 * time.Millisecond
+// stuckCheck is how long those who hold rows wait for more before they look
+// whether any can come. A batch gives up when it has been stuck at stuckChecks
+// such looks: a later stage may give way meanwhile.
+const (
+	stuckCheck  = 250 * time.Millisecond
+	stuckChecks = 4
+)
 
 // cutter holds the pieces of the batch that is being filled.
 type cutter struct {
@@ -128,11 +136,12 @@ func (b *cutter) add(ctx context.Context, in *Rows) error {
 		b.pieces = append(b.pieces, piece)
 		b.rows += n
 		b.bytes += frame.Bytes(piece)
-		if at == in.Rows {
-			b.origins = append(b.origins, in.Origins...)
-		} else {
-			b.origins = append(b.origins, share(in.Origins)...)
+		shares := in.Origins
+		if at < in.Rows {
+			shares = share(in.Origins)
 		}
+		hold(shares)
+		b.origins = append(b.origins, shares...)
 		if reason != "" {
 			if err := b.flush(ctx, reason); err != nil {
 				return err
@@ -185,6 +194,7 @@ func (b *cutter) flush(ctx context.Context, reason string) error {
 		Value: whole, Rows: b.rows, Bytes: b.bytes,
 		Seq: b.seq, First: b.first, Epoch: b.epoch, Origins: b.origins,
 	}
+	release(b.origins)
 	b.view.cut(reason)
 	b.seq++
 	b.first += int64(b.rows)
@@ -199,17 +209,15 @@ func (b *cutter) stopClock() {
 	}
 }
 
-// checkStuck ends a run that would wait for ever: the source waits for memory
-// that only this batch can give back, and this batch waits for the source.
-func (b *cutter) checkStuck() error {
-	if len(b.origins) == 0 || b.policy.Period > 0 {
-		return nil
-	}
-	ledger := b.origins[0].ledger
-	if !ledger.stuck(b.origins) {
-		return nil
-	}
-	_, limit := ledger.Bytes()
+// isStuck reports whether the batch waits for rows that cannot come, since the
+// source waits for the memory of those that are held here and elsewhere.
+func (b *cutter) isStuck() bool {
+	return len(b.origins) > 0 && b.policy.Period <= 0 && b.origins[0].ledger.stuck()
+}
+
+// tooLarge ends a run that would wait for itself for ever.
+func (b *cutter) tooLarge() error {
+	_, limit := b.origins[0].ledger.Bytes()
 	return fmt.Errorf("a batch of %d rows does not fit into the run's memory of %v: %d rows fill it; lower batch.rows or batch.bytes, or raise memory",
 		b.policy.Rows, configs.Size(limit), b.rows)
 }

@@ -69,8 +69,12 @@ func At[T any](b *Batch[T], err error) error {
 	return &BatchError{Batch: Name(b), Err: err}
 }
 
-// Name is how people call a batch: its number and rows, both from 1.
+// Name is how people call a batch: its number where it was cut, and its rows in
+// the input of the stage that has it, both from 1.
 func Name[T any](b *Batch[T]) string {
+	if b.Rows == 0 {
+		return fmt.Sprintf("batch %d (no rows)", b.Seq+1)
+	}
 	return fmt.Sprintf("batch %d (rows %d-%d)", b.Seq+1, b.First+1, b.First+int64(b.Rows))
 }
 

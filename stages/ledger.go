@@ -34,6 +34,7 @@ type Origin struct {
 	epoch  uint64
 	bytes  int64
 	shares int
+	held   int // of the shares, those that wait for more rows to be read
 	err    error
 }
 
@@ -112,20 +113,31 @@ func (l *Ledger) Bytes() (open, max int64) {
 	return l.bytes, l.max
 }
 
-// stuck reports whether a read waits for room that only the holder of these
-// origins can give: everything that is open is in its hands.
-func (l *Ledger) stuck(held []*Origin) bool {
+// hold says that shares of origins wait for more rows: nothing will settle them
+// until their holder lets them go, with release.
+func hold(origins []*Origin) { held(origins, 1) }
+
+// release takes back what hold said.
+func release(origins []*Origin) { held(origins, -1) }
+
+func held(origins []*Origin, by int) {
+	for _, o := range origins {
+		o.ledger.mu.Lock()
+		o.held += by
+		o.ledger.mu.Unlock()
+	}
+}
+
+// stuck reports whether the run waits for itself: the source waits for room, and
+// every share of what is open is held by those who wait for the source.
+func (l *Ledger) stuck() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.waiting {
 		return false
 	}
-	mine := make(map[*Origin]bool, len(held))
-	for _, o := range held {
-		mine[o] = true
-	}
 	for _, o := range l.open {
-		if o.shares > 0 && !mine[o] {
+		if o.shares > o.held {
 			return false
 		}
 	}

@@ -72,9 +72,9 @@ func (m *mapper) encode(ctx context.Context, b *Rows) (*Batch[*Work[*encoded]], 
 	}
 	w := &Work[*encoded]{For: &encoded{b.Value, buffer}, Rows: b.Rows}
 	w.Part = func(from, to int) (*rpool.Request, error) {
-		return m.request(b, sliceRows(b.Value, from, to), nil)
+		return m.request(b, from, to, nil)
 	}
-	req, err := m.request(b, b.Value, (*buffer)[:0])
+	req, err := m.request(b, 0, b.Rows, (*buffer)[:0])
 	if err == nil {
 		w.Request = req // what R cannot take is Part's to report
 		*buffer = req.Data
@@ -82,9 +82,11 @@ func (m *mapper) encode(ctx context.Context, b *Rows) (*Batch[*Work[*encoded]], 
 	return Carry(b, w, b.Rows, b.Bytes), nil
 }
 
-// request asks R for the rows of f, some or all of b.
-func (m *mapper) request(b *Rows, f frame.Frame, buf []byte) (*rpool.Request, error) {
-	data, err := frame.AppendR(buf, f, m.config.rOptions())
+// request asks R for the rows [from, to) of b. A batch has the random stream of
+// its number; a part of it has a sub-stream of that, by its first row, so that no
+// two parts draw the same numbers.
+func (m *mapper) request(b *Rows, from, to int, buf []byte) (*rpool.Request, error) {
+	data, err := frame.AppendR(buf, sliceRows(b.Value, from, to), m.config.rOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +96,9 @@ func (m *mapper) request(b *Rows, f frame.Frame, buf []byte) (*rpool.Request, er
 	}
 	if m.config.Seed != nil {
 		seed := rpool.SeedAt(*m.config.Seed, b.Seq)
+		if to-from < b.Rows {
+			seed = seed.Sub(uint64(from) + 1)
+		}
 		req.Seed = &seed
 	}
 	return req, nil

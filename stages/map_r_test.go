@@ -36,6 +36,7 @@ draw_once_killed <- function(d) {
   draw(d)
 }
 odd <- function(d) { if (any(d$x %% 7 == 3)) stop("no ", paste(d$x[d$x %% 7 == 3], collapse = " ")); d }
+draw_but_3 <- function(d) { if (3 %in% d$x) stop("three"); draw(d) }
 late_type <- function(d) { d$y <- if (d$x[1] < 20) NA else d$x / 4; d }
 whole_then_not <- function(d) { d$y <- if (d$x[1] < 20) 1L else 0.5; d }
 add <- function(d, by, sign = 1, note = NULL) { d$y <- d$x + sign * by; d$note <- note; d }
@@ -186,6 +187,33 @@ func TestBadRowsAreFoundByHalving(t *testing.T) {
 	}
 	if front, open := ledger.Frontier(); front != "40" || open != 0 {
 		t.Errorf("frontier %s, %d open", front, open)
+	}
+}
+
+// The parts of a batch that was taken apart draw numbers of their own.
+func TestPartsOfABatchDrawDifferentNumbers(t *testing.T) {
+	p, env := rpoolOf(t, 1)
+	seed := int64(1)
+	draw := func() frame.Frame {
+		got, _, err := mapped(t, p, env, Map{
+			Fun: "draw_but_3", Rows: "same", Ordered: true, Seed: &seed,
+			OnError: OnError{OnError: "skip", MaxHalvings: 16, MaxAttempts: 1},
+		}, 12, 12, func(*Rejected) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return whole(t, got)
+	}
+	f := draw()
+	seen := map[float64]bool{}
+	for _, y := range f.Column(1).(*array.Float64).Float64Values() {
+		if seen[y] {
+			t.Errorf("%v was drawn twice", y)
+		}
+		seen[y] = true
+	}
+	if len(seen) != 11 || !frame.Equal(f, draw()) {
+		t.Errorf("%d numbers, equal again: %v", len(seen), frame.Equal(f, draw()))
 	}
 }
 

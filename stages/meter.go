@@ -19,6 +19,7 @@ type Meter struct {
 	bytesIn, bytesOut     atomic.Int64
 	batchesIn, batchesOut atomic.Int64
 	blockedIn, blockedOut atomic.Int64 // nanoseconds of the goroutines that receive and send
+	numbered              atomic.Int64 // rows that have a place in the output
 	work, workers         atomic.Int64 // nanoseconds in Parallel's function, and how many may run at once
 	inside                atomic.Int64 // batches being worked on
 	ended                 atomic.Int64 // nanoseconds from start; 0 while running

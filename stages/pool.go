@@ -70,14 +70,15 @@ func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
 			return o.Halvings(err)
 		}
 		pieces, err := salvage(w.Rows, halvings, fatal, func(from, to int) (*rpool.Reply, error) {
-			req := w.Request
+			req, most := w.Request, o.MaxAttempts
 			if req == nil || from > 0 || to < w.Rows {
 				var err error
 				if req, err = w.Part(from, to); err != nil {
 					return nil, &ValueError{err}
 				}
+				most = min(most, partAttempts)
 			}
-			reply, n, err := try(ctx, p, &o, req)
+			reply, n, err := try(ctx, p, &o, req, most)
 			attempts[from] = n
 			return reply, err
 		})
@@ -92,11 +93,15 @@ func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
 	})
 }
 
+// partAttempts is how often a part of a request that failed is tried: it is
+// likely to be at fault, and each level of halving would try it anew.
+const partAttempts = 2
+
 // try runs a request until it is answered, fails for good, or has been tried often enough.
-func try(ctx context.Context, p *rpool.Pool, o *PoolOptions, req *rpool.Request) (*rpool.Reply, int, error) {
+func try(ctx context.Context, p *rpool.Pool, o *PoolOptions, req *rpool.Request, most int) (*rpool.Reply, int, error) {
 	for n := 1; ; n++ {
 		reply, err := p.Do(ctx, o.Env, o.Priority, req)
-		if err == nil || n >= o.MaxAttempts || fatal(err) || !retriable(err, o.RetryErrors) {
+		if err == nil || n >= most || fatal(err) || !retriable(err, o.RetryErrors) {
 			return reply, n, err
 		}
 		meterOf(ctx).failed(err)

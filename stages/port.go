@@ -2,13 +2,34 @@ package stages
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
-// Send delivers b unless ctx ends first. What was not delivered is not settled:
+// errIdle says that nothing came in the time given.
+var errIdle = errors.New("idle")
+
+// receiveUntil is Receive with an end of its own: errIdle once idle fires.
+func receiveUntil[T any](ctx context.Context, in <-chan *Batch[T], idle <-chan time.Time) (b *Batch[T], ok bool, err error) {
+	start := time.Now()
+	select {
+	case b, ok = <-in:
+		if ok {
+			meterOf(ctx).received(b.Rows, b.Bytes, time.Since(start))
+		}
+		return b, ok, nil
+	case <-idle:
+		return nil, false, errIdle
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+}
+
+// Send numbers b's rows in the stream that it leaves by, and delivers b unless ctx ends first. What was not delivered is not settled:
 // the run ends.
 func Send[T any](ctx context.Context, out chan<- *Batch[T], b *Batch[T]) error {
 	m := meterOf(ctx)
+	m.number(&b.First, b.Rows)
 	select {
 	case out <- b:
 		m.sent(b.Rows, b.Bytes, 0)

@@ -15,9 +15,9 @@ type piece[T any] struct {
 
 // salvage calls do over all rows and, where that fails, over halves of what
 // failed, the largest first, so that as few rows as possible are lost with the
-// bad ones. It halves at most limit(err) times in all, where err is the first
-// error. The pieces come back in order and cover every row once. fatal errors
-// end it at once.
+// bad ones. What failed with err is halved only while fewer than limit(err)
+// halvings have been made in all. The pieces come back in order and cover every
+// row once. fatal errors end it at once.
 func salvage[T any](rows int, limit func(error) int, fatal func(error) bool, do func(from, to int) (T, error)) ([]piece[T], error) {
 	call := func(from, to int) piece[T] {
 		v, err := do(from, to)
@@ -31,8 +31,8 @@ func salvage[T any](rows int, limit func(error) int, fatal func(error) bool, do 
 		return nil, first.err
 	}
 	pieces := []piece[T]{first}
-	for range limit(first.err) {
-		at := largestFailed(pieces)
+	for halvings := 0; ; halvings++ {
+		at := largestFailed(pieces, func(err error) bool { return halvings < limit(err) })
 		if at < 0 {
 			break
 		}
@@ -53,12 +53,12 @@ func salvage[T any](rows int, limit func(error) int, fatal func(error) bool, do 
 	return pieces, nil
 }
 
-// largestFailed is the failed piece with the most rows, of those that can be
-// halved; -1 for none.
-func largestFailed[T any](pieces []piece[T]) int {
+// largestFailed is the failed piece with the most rows, of those that can and
+// may be halved; -1 for none.
+func largestFailed[T any](pieces []piece[T], may func(error) bool) int {
 	at := -1
 	for i, p := range pieces {
-		if p.whole && (at < 0 || p.to-p.from > pieces[at].to-pieces[at].from) {
+		if p.whole && may(p.err) && (at < 0 || p.to-p.from > pieces[at].to-pieces[at].from) {
 			at = i
 		}
 	}

@@ -59,6 +59,13 @@ func (v view) sent(rows int, bytes int64, waited time.Duration) {
 	}
 }
 
+// number gives rows their place in the stage's output.
+func (v view) number(first *int64, rows int) {
+	if v.meter != nil && v.out {
+		*first = v.meter.numbered.Add(int64(rows)) - int64(rows)
+	}
+}
+
 // cut counts a batch by the reason for which it was cut: rows, bytes, period,
 // epoch or end.
 func (v view) cut(reason string) {
