@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/frame/partition"
 	"github.com/rpipe-dev/rpipe/stages"
 )
 
@@ -106,7 +107,7 @@ func (w *DeadLetterWriter) Reject(ctx context.Context, r *stages.Rejected) error
 	}
 	print := fingerprint(own)
 	p := piece{
-		dir:    escapeName(cmp.Or(r.Stage, "source")) + "/" + print,
+		dir:    partition.Escape(cmp.Or(r.Stage, "source")) + "/" + print,
 		values: map[string]string{"stage": r.Stage, "schema": print},
 		frame:  f,
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/rpipe-dev/rpipe/frame/partition"
 )
 
 // checkExisting applies if_exists before anything is computed: a run of an hour
@@ -62,7 +64,7 @@ func (o *output) checkExisting() error {
 			return &Error{
 				Op: "replace", Path: o.shown,
 				Err:  fmt.Errorf("%s is not a file that rpipe wrote there: %w", foreign[0], ErrExists),
-				Hint: "only files named in _manifest.json are deleted: move the others away, or set another path",
+				Hint: "only files named in " + partition.Manifest + " are deleted: move the others away, or set another path",
 			}
 		}
 	}

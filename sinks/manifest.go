@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/frame/partition"
 )
 
 // manifest is _manifest.json: the files of the runs that finished.
@@ -55,7 +56,7 @@ func (o *output) manifestFile() string {
 	if o.file != "" {
 		return "." + o.file + ".manifest.json"
 	}
-	return "_manifest.json"
+	return partition.Manifest
 }
 
 func (o *output) readManifest() (*manifest, error) {

@@ -9,11 +9,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/frame/partition"
 )
-
-// nullPartition is what Hive and all who follow it call the partition of a
-// missing value.
-const nullPartition = "__HIVE_DEFAULT_PARTITION__"
 
 // partitioner divides frames by the values of some columns, row by row.
 type partitioner struct {
@@ -114,10 +111,9 @@ func (p *partitioner) name(by []arrow.Array, row int) piece {
 	for i, name := range p.by {
 		v := string(partitionText(nil, by[i], row))
 		if v == nullMark {
-			v = nullPartition
-			dirs[i] = escapeName(name) + "=" + v
+			v, dirs[i] = partition.Null, partition.NullDir(name)
 		} else {
-			dirs[i] = escapeName(name) + "=" + escapeValue(v)
+			dirs[i] = partition.Dir(name, v)
 		}
 		out.values[name] = v
 	}
@@ -132,36 +128,4 @@ const nullMark = "\xff"
 // the text of the CSV sink.
 func partitionText(dst []byte, a arrow.Array, i int) []byte {
 	return frame.AppendText(dst, a, i, frame.TextOptions{Null: nullMark})
-}
-
-// escapeValue writes a value as Hive does: percent and two hexadecimal digits
-// for what a path, a shell or a URI could take amiss.
-func escapeValue(v string) string {
-	if v == nullPartition { // the text itself, not a missing value
-		return "%5F" + v[1:]
-	}
-	return escapeName(v)
-}
-
-func escapeName(v string) string {
-	const special = "\"#%'*/:=?\\{}[]^<>|"
-	plain := true
-	for i := range len(v) {
-		if v[i] < 0x20 || v[i] == 0x7f || strings.IndexByte(special, v[i]) >= 0 {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return v
-	}
-	var b strings.Builder
-	for i := range len(v) {
-		if c := v[i]; c < 0x20 || c == 0x7f || strings.IndexByte(special, c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/frame/partition"
 	"github.com/rpipe-dev/rpipe/sources"
 )
 
@@ -67,7 +68,7 @@ func TestPartitionsOfEachFormatComeBack(t *testing.T) {
 		typed("id", arrow.PrimitiveTypes.Float64), typed("a/b", arrow.BinaryTypes.String),
 		typed("_n", arrow.PrimitiveTypes.Int64), typed("x", arrow.PrimitiveTypes.Float64),
 	}, nil))
-	for i, text := range []string{"", "007", "50%", "%41", "a=b/../c", nullPartition, "Zürich\n", "NULL"} {
+	for i, text := range []string{"", "007", "50%", "%41", "a=b/../c", partition.Null, "Zürich\n", "NULL"} {
 		for n := range 3 {
 			b.Column(0).AppendDouble(float64(i) + float64(n)/10 + 0.05)
 			b.Column(1).AppendString(text)

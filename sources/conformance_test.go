@@ -17,6 +17,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/frame/partition"
 	"github.com/rpipe-dev/rpipe/rdata"
 	"github.com/rpipe-dev/rpipe/stages"
 )
@@ -110,7 +111,7 @@ func subjects(t *testing.T) []subject {
 			last = "part-3.csv"
 		}
 		link(first, "by/half=1/of=a/x"+ext)
-		link(last, "by/half=2/of="+nullPartition+"/x"+ext)
+		link(last, "by/half=2/of="+partition.Null+"/x"+ext)
 		link("none"+ext, "nothing/half=1/x"+ext)
 	}
 

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/frame/partition"
 )
 
 // table reads the values of the columns that are wanted: a row for each file.
@@ -45,7 +46,7 @@ func (d *directories) table(wanted []string, declared map[string]arrow.Field) (f
 				if _, ok := declared[field.Name]; ok {
 					why = "as types or schema say"
 				} else if _, ok := written[field.Name]; ok {
-					why = "as " + manifestName + " says"
+					why = "as " + partition.Manifest + " says"
 				}
 				return nil, fmt.Errorf("%s: its directory says that %s is %s, which is not %s (%s); partitions: off reads the files alone",
 					d.files[i].name, field.Name, shown(row[at]), article(frame.TypeName(field)), why)
@@ -54,9 +55,6 @@ func (d *directories) table(wanted []string, declared map[string]arrow.Field) (f
 	}
 	return b.Frame()
 }
-
-// manifestName is where a sink of ours lists its files and columns.
-const manifestName = "_manifest.json"
 
 // manifestTypes are the types that the columns had when our sinks wrote them,
 // as far as each directory that was searched has a manifest and all agree.
@@ -86,7 +84,7 @@ func (d *directories) manifestTypes() map[string]arrow.Field {
 // file of that name that is none of ours says nothing.
 func readManifest(root string) map[string]arrow.Field {
 	types := map[string]arrow.Field{}
-	b, err := os.ReadFile(filepath.Join(root, manifestName))
+	b, err := os.ReadFile(filepath.Join(root, partition.Manifest))
 	if err != nil {
 		return types
 	}

@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
-	"strings"
-)
 
-// nullPartition is what Hive and all who follow it call the directory of a
-// missing value.
-const nullPartition = "__HIVE_DEFAULT_PARTITION__"
+	"github.com/rpipe-dev/rpipe/frame/partition"
+)
 
 // directories are the columns that the directories above the files name, as
 // month=5 and day=1 in out/month=5/day=1/part.parquet: the layout of Hive, in
@@ -30,7 +26,7 @@ func directoriesOf(files []file, mode string, log *slog.Logger) *directories {
 	}
 	d := &directories{files: files, values: make([][][]byte, len(files))}
 	for i, f := range files {
-		names, values := partitionOf(f.rel)
+		names, values := partition.Parse(f.rel)
 		if i == 0 {
 			d.names = names
 		}
@@ -48,44 +44,6 @@ func directoriesOf(files []file, mode string, log *slog.Logger) *directories {
 		return nil
 	}
 	return d
-}
-
-// partitionOf reads the name=value directories of a path.
-func partitionOf(rel string) (names []string, values [][]byte) {
-	segments := strings.Split(rel, "/")
-	for _, s := range segments[:len(segments)-1] {
-		name, value, ok := strings.Cut(s, "=")
-		if !ok || name == "" {
-			continue
-		}
-		names = append(names, unescape(name))
-		if value == nullPartition {
-			values = append(values, nil)
-		} else {
-			values = append(values, []byte(unescape(value)))
-		}
-	}
-	return names, values
-}
-
-// unescape reads % and two hexadecimal digits as a byte. Another % stands for
-// itself: not all who write such directories escape.
-func unescape(s string) string {
-	var b strings.Builder
-	for {
-		i := strings.IndexByte(s, '%')
-		if i < 0 || i+3 > len(s) {
-			return b.String() + s
-		}
-		b.WriteString(s[:i])
-		if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-			b.WriteByte(byte(c))
-			s = s[i+3:]
-		} else {
-			b.WriteByte('%')
-			s = s[i+1:]
-		}
-	}
 }
 
 // without leaves out the columns that the files have themselves.

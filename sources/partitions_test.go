@@ -12,6 +12,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/frame/partition"
 )
 
 func TestPartitions(t *testing.T) {
@@ -55,7 +56,7 @@ func TestPartitions(t *testing.T) {
 		}
 		f(CSV{Columns: []string{"v"}}, "v "+typ+"\n"+strings.ReplaceAll(values, " ", "\n")+"\n", tree...)
 	}
-	null := nullPartition
+	null := partition.Null
 	types("bool", "false true", "false", "true")
 	types("int32", "10 9", "10", "9")
 	types("int64", "1 3000000000", "1", "3000000000")
