@@ -97,8 +97,9 @@ func (f *File) poolOptions(log *slog.Logger, printed *stages.Relay) rpool.Option
 	return rpool.Options{
 		Min: r.Workers.Min, Max: r.Workers.Max, IdleTimeout: time.Duration(r.Workers.IdleTimeout),
 		MaxRequests: r.Recycle.MaxRequests, MaxLifetime: time.Duration(r.Recycle.MaxLifetime),
-		MaxMemory: int64(r.Limits.Memory),
-		Grace:     time.Duration(r.Grace), StartTimeout: time.Duration(r.StartTimeout),
+		MaxMemory:   int64(r.Limits.Memory),
+		QueueLength: max(1024, 2*f.inFlight()),
+		Grace:       time.Duration(r.Grace), StartTimeout: time.Duration(r.StartTimeout),
 		Log:    log,
 		Output: printed.Line,
 	}
