@@ -59,6 +59,16 @@ func (o *output) checkExisting() error {
 		case len(foreign) > 0:
 			return o.existsError(fmt.Sprintf("it holds %s", foreign[0]))
 		}
+	case existsAppend, existsReplacePartitions:
+		if known > 0 && o.old.Format != o.format {
+			return &Error{
+				Op: "open", Path: o.shown,
+				Err:  fmt.Errorf("it holds %d files of format %s, and this sink writes %s: a reader takes all of them or none", known, o.old.Format, o.format),
+				Hint: "set if_exists: replace, or another path",
+			}
+		}
+	}
+	switch o.kind {
 	case existsReplace, existsReplacePartitions:
 		if len(foreign) > 0 {
 			return &Error{

@@ -123,6 +123,30 @@ func TestAppendRefusesOtherColumns(t *testing.T) {
 	}
 }
 
+func TestAppendRefusesAnotherFormat(t *testing.T) {
+	by := []string{"part"}
+	env := testEnv(t, "run-1")
+	commit(t, &Parquet{Path: "out", Files: Files{PartitionBy: by}}, env, rows(0, 0, 3))
+	env.Run = "run-2"
+	before := tree(t, env.Dir)
+	for _, kind := range []string{existsAppend, existsReplacePartitions} {
+		w, err := (&CSV{Path: "out", Files: Files{IfExists: kind, PartitionBy: by}}).Open(t.Context(), env)
+		if err == nil {
+			w.Abort()
+		}
+		if err == nil || !strings.Contains(err.Error(), "3 files of format parquet, and this sink writes csv") {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	if d := cmp.Diff(before, tree(t, env.Dir)); d != "" {
+		t.Error(d)
+	}
+	parts, seen := again(t, env, &CSV{Path: "out", Files: Files{IfExists: existsReplace}}, rows(0, 0, 3))
+	if d := cmp.Diff(paths(parts), seen); d != "" {
+		t.Errorf("replace: %s", d)
+	}
+}
+
 // A run that died between the commit of the new files and the removal of the
 // old ones left a manifest that names both.
 func TestReplaceIsFinishedByTheNextRun(t *testing.T) {

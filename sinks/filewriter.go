@@ -39,7 +39,7 @@ func openFiles(ctx context.Context, env *stages.Env, l layout, fm format) (Write
 	if l.MaxOpen <= 0 {
 		l.MaxOpen = defaultMaxOpen
 	}
-	out, err := openOutput(&l, fm.ext(), env)
+	out, err := openOutput(&l, fm, env)
 	if err != nil {
 		return nil, err
 	}

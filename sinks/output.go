@@ -18,14 +18,15 @@ import (
 
 // output is the place that one run writes to: a directory, or one file in it.
 type output struct {
-	shown string // the path as the user wrote it
-	dir   string // the directory
-	file  string // the name of the single file; "" for a directory
-	ext   string
-	run   string // the run's id, fit for a file name
-	nonce string // tells parts of one run apart that a restart made anew
-	kind  string // exists… what if_exists says
-	log   *slog.Logger
+	shown  string // the path as the user wrote it
+	dir    string // the directory
+	file   string // the name of the single file; "" for a directory
+	ext    string
+	format string // its name
+	run    string // the run's id, fit for a file name
+	nonce  string // tells parts of one run apart that a restart made anew
+	kind   string // exists… what if_exists says
+	log    *slog.Logger
 
 	lock *lock
 	made []string  // directories that open created, outermost first
@@ -40,13 +41,13 @@ type output struct {
 const lockName = ".rpipe.lock"
 
 // openOutput takes the lock, removes what dead runs left, and checks if_exists.
-func openOutput(l *layout, ext string, env *stages.Env) (_ *output, err error) {
+func openOutput(l *layout, fm format, env *stages.Env) (_ *output, err error) {
 	var b [4]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return nil, fmt.Errorf("sink: draw a nonce: %w", err)
 	}
 	o := &output{
-		shown: l.path, dir: l.path, ext: ext, kind: l.IfExists, log: env.Log, create: createFile,
+		shown: l.path, dir: l.path, ext: fm.ext(), format: fm.name(), kind: l.IfExists, log: env.Log, create: createFile,
 		run: fileSafe(env.Run), nonce: hex.EncodeToString(b[:]),
 	}
 	if o.log == nil {
@@ -58,7 +59,7 @@ func openOutput(l *layout, ext string, env *stages.Env) (_ *output, err error) {
 	if !filepath.IsAbs(o.dir) {
 		o.dir = filepath.Join(env.Dir, o.dir)
 	}
-	if l.single(ext) {
+	if l.single(o.ext) {
 		o.dir, o.file = filepath.Split(o.dir)
 	}
 	o.dir = filepath.Clean(o.dir)
