@@ -93,7 +93,7 @@ func TestFactorLevelsGrow(t *testing.T) {
 func TestDeclaredLevels(t *testing.T) {
 	field := arrow.Field{Name: "x", Type: FactorType(true), Nullable: true,
 		Metadata: arrow.MetadataFrom(map[string]string{MetaLevels: `["low","mid","high"]`})}
-	s := NewSchema(field)
+	s := arrow.NewSchema([]arrow.Field{field}, nil)
 	b := NewBuilderSize(s, 2)
 	b.Column(0).AppendString("high")
 	b.Column(0).AppendString("other")

@@ -87,7 +87,7 @@ func BenchmarkFromR(b *testing.B) {
 	}
 }
 
-func BenchmarkTextBuilder(b *testing.B) {
+func BenchmarkParseText(b *testing.B) {
 	f := benchFrame(b, "string")
 	rows := make([][][]byte, f.NumRows())
 	size := 0
@@ -98,16 +98,20 @@ func BenchmarkTextBuilder(b *testing.B) {
 			rows[i] = append(rows[i], text)
 		}
 	}
-	tb := NewTextBuilder(f.Schema(), func(f []byte) bool { return len(f) == 0 })
+	bl := NewBuilder(f.Schema())
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, r := range rows {
-			if err := tb.AppendRow(r); err != nil {
-				b.Fatal(err)
+			for k, text := range r {
+				if len(text) == 0 {
+					bl.Column(k).AppendNull()
+				} else if !bl.Column(k).ParseText(text) {
+					b.Fatalf("%q", text)
+				}
 			}
 		}
-		if _, err := tb.Frame(); err != nil {
+		if _, err := bl.Frame(); err != nil {
 			b.Fatal(err)
 		}
 	}

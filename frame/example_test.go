@@ -3,6 +3,8 @@ package frame_test
 import (
 	"fmt"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
@@ -17,13 +19,17 @@ func ExampleInferrer() {
 		in.Sample(r)
 	}
 	fmt.Print(frame.FormatSchema(in.Schema()))
-	b := frame.NewTextBuilder(in.Schema(), nil)
+	b := frame.NewBuilder(in.Schema())
 	for _, r := range rows {
-		if err := b.AppendRow(r); err != nil {
-			fmt.Println(err)
+		for i, field := range r {
+			if field == nil {
+				b.Column(i).AppendNull()
+			} else if !b.Column(i).ParseText(field) {
+				fmt.Printf("%s is no value of column %d\n", field, i+1)
+			}
 		}
 	}
-	fmt.Println(b.AppendRow([][]byte{[]byte("three"), nil, nil, nil}))
+	fmt.Println("three is an id:", b.Column(0).ParseText([]byte("three")))
 	f, err := b.Frame()
 	if err != nil {
 		fmt.Println(err)
@@ -35,7 +41,7 @@ func ExampleInferrer() {
 	// day   date
 	// score double
 	// code  string
-	// column "id": "three" in row 3 (string) does not fit int32; mend the text, or declare the column as string
+	// three is an id: false
 	// 2 rows
 }
 
@@ -47,7 +53,7 @@ func ExampleConform() {
 		return
 	}
 	returns.Name = "n"
-	b := frame.NewBuilderSize(frame.NewSchema(returns), 2)
+	b := frame.NewBuilderSize(arrow.NewSchema([]arrow.Field{returns}, nil), 2)
 	b.Column(0).AppendInt64(7)
 	b.Column(0).AppendNull()
 	f, err := b.Frame()

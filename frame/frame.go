@@ -8,8 +8,8 @@
 //
 // Columns have one of the types that [Kind] lists. Each has an exact
 // counterpart in R and in Parquet; a missing value is Arrow's null, and NaN is
-// a value of its own. [Normalize] brings what other readers of Arrow produce
-// (int16, decimal, timestamps in nanoseconds, …) to these types.
+// a value of its own. Whoever reads something else (int16, decimals, timestamps
+// in nanoseconds) converts it on the way in.
 //
 // Use [Builder] to make frames of a known schema, [Inferrer] for text fields
 // whose types are to be found out, and package ndjson below this one for JSON.

@@ -10,6 +10,16 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 )
 
+// fromJSON makes a one-column batch, x, of any Arrow type.
+func fromJSON(t *testing.T, typ arrow.DataType, values string) Frame {
+	t.Helper()
+	a, _, err := array.FromJSON(Allocator, typ, strings.NewReader(values))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(arrow.NewSchema([]arrow.Field{{Name: "x", Type: typ, Nullable: true}}, nil), []arrow.Array{a}, a.Len())
+}
+
 // show is a frame on one line: "name type: values; …".
 func show(f Frame) string {
 	var cols []string
@@ -170,7 +180,7 @@ func TestAppendRRefuses(t *testing.T) {
 	f(column(t, "factor", "\x00"), ROptions{}, `column "x": embedded NUL, which R strings cannot hold; remove it, or make the column binary`)
 	f(column(t, "timestamp", 0, 64060588800_000001), ROptions{}, `column "x", row 2: 4000-01-01T00:00:00.000001 is so far away that R cannot tell its microseconds; round it to seconds`)
 	f(column(t, "list<int64>", []any{1}, []any{2, 1<<53 + 1}), ROptions{}, `column "x", row 2: 9007199254740993 is beyond 2^53, which a double does not hold exactly; set int64: integer64 (needs the R package bit64), or make it a string`)
-	f(fromJSON(t, arrow.PrimitiveTypes.Int16, `[1]`), ROptions{}, `column "x": R has no counterpart of int16; convert it with frame.Normalize or drop it`)
+	f(fromJSON(t, arrow.PrimitiveTypes.Int16, `[1]`), ROptions{}, `column "x": R has no counterpart of int16; convert it to int32, int64, double or string in a stage before, or drop it`)
 	x := column(t, "int32", 1)
 	twice := New(arrow.NewSchema([]arrow.Field{x.Schema().Field(0), x.Schema().Field(0)}, nil), []arrow.Array{x.Column(0), x.Column(0)}, 1)
 	f(twice, ROptions{}, `more than one column is called "x"; rename them`)

@@ -1,10 +1,6 @@
 package frame
 
-import (
-	"unicode/utf8"
-
-	"github.com/apache/arrow-go/v18/arrow"
-)
+import "github.com/apache/arrow-go/v18/arrow"
 
 // Inferrer decides the types of columns from sample rows of text, as a CSV
 // reader has them. A column gets the first type of
@@ -23,7 +19,6 @@ type Inferrer struct {
 // InferOptions are what is known before.
 type InferOptions struct {
 	Declared map[string]arrow.Field // by name; only type and metadata count
-	Null     func(field []byte) bool
 }
 
 // candidate is the set of types that a column may still have.
@@ -41,8 +36,7 @@ const (
 	mayAll  = mayBool | mayInt32 | mayInt64 | mayDouble | mayDate | mayDatetime | mayTimestamp
 )
 
-// NewInferrer starts with the names of the columns, which must differ. Null in
-// the options tells missing values; a nil field is missing in any case.
+// NewInferrer starts with the names of the columns, which must differ.
 func NewInferrer(names []string, o InferOptions) *Inferrer {
 	in := &Inferrer{names: names, o: o, could: make([]candidate, len(names))}
 	for i := range in.could {
@@ -51,10 +45,11 @@ func NewInferrer(names []string, o InferOptions) *Inferrer {
 	return in
 }
 
-// Sample takes one row into account. A short row counts as missing values.
+// Sample takes one row into account. A nil field is missing, as are those that a
+// short row lacks.
 func (in *Inferrer) Sample(row [][]byte) {
 	for i, field := range row[:min(len(row), len(in.could))] {
-		if field == nil || in.o.Null != nil && in.o.Null(field) {
+		if field == nil {
 			continue
 		}
 		in.could[i] = in.could[i].narrow(field) | sampled
@@ -130,53 +125,4 @@ func (in *Inferrer) Schema() *Schema {
 		fields[i] = f
 	}
 	return arrow.NewSchema(fields, nil)
-}
-
-// TextBuilder builds frames from rows of text.
-type TextBuilder struct {
-	*Builder
-	null func(field []byte) bool
-}
-
-// NewTextBuilder builds frames of schema s, such as an Inferrer's; null is as
-// in InferOptions.
-func NewTextBuilder(s *Schema, null func(field []byte) bool) *TextBuilder {
-	return &TextBuilder{Builder: NewBuilder(s), null: null}
-}
-
-// AppendRow adds a row with a field for each column; a nil field is missing, as
-// are those that a short row lacks. A field that its column's type does not
-// allow is a *ConflictError (Row is the row's number in the frame being built);
-// then nothing of the row is added. Fields are copied.
-func (b *TextBuilder) AppendRow(row [][]byte) error {
-	n := b.Len()
-	for i, c := range b.cols {
-		if i >= len(row) || row[i] == nil || b.null != nil && b.null(row[i]) {
-			c.AppendNull()
-			continue
-		}
-		if !c.ParseText(row[i]) {
-			for _, c := range b.cols[:i] {
-				c.Truncate(n)
-			}
-			return textConflict(c, n, row[i])
-		}
-	}
-	return nil
-}
-
-// textConflict says what a text is, as far as one text tells.
-func textConflict(c *Column, row int, text []byte) *ConflictError {
-	have := TypeName((mayAll.narrow(text) | sampled).field())
-	hint := "mend the text, or declare the column as string"
-	switch {
-	case !utf8.Valid(text):
-		have, hint = "not UTF-8", "declare the file's encoding"
-	case have == "double" && (c.kind == KindInt32 || c.kind == KindInt64), have == "int64" && c.kind == KindInt32:
-		hint = "declare the column as " + have
-	case c.kind == KindList:
-		hint = "declare the column as json"
-	}
-	return &ConflictError{Column: c.field.Name, Have: have, Want: TypeName(c.field), Row: row,
-		Value: quoteText(text), Hint: hint}
 }

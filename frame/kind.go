@@ -1,17 +1,13 @@
 package frame
 
-import (
-	"slices"
-
-	"github.com/apache/arrow-go/v18/arrow"
-)
+import "github.com/apache/arrow-go/v18/arrow"
 
 // Kind is the type of a column, one of those that frames are made of.
 type Kind uint8
 
 // The kinds, with the Arrow type and the R type of each.
 const (
-	KindOther     Kind = iota // not a type of this package; see Normalize
+	KindOther     Kind = iota // not a type of this package
 	KindBool                  // bool, logical
 	KindInt32                 // int32, integer
 	KindInt64                 // int64, double or bit64's integer64
@@ -27,7 +23,7 @@ const (
 	KindList                  // list<T>, list of equal atomic vectors
 )
 
-// KindOf is the kind of a field; KindOther for what Normalize must convert first.
+// KindOf is the kind of a field; KindOther for what frames do not have.
 func KindOf(f arrow.Field) Kind {
 	switch t := f.Type.(type) {
 	case *arrow.BooleanType:
@@ -87,15 +83,6 @@ func withMeta(f arrow.Field, key, value string) arrow.Field {
 	}
 	f.Metadata = arrow.MetadataFrom(m)
 	return f
-}
-
-// NewSchema is a schema of nullable fields.
-func NewSchema(fields ...arrow.Field) *Schema {
-	fields = slices.Clone(fields)
-	for i := range fields {
-		fields[i].Nullable = true
-	}
-	return arrow.NewSchema(fields, nil)
 }
 
 // Lookup finds a column by name.

@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"errors"
 	"math"
 	"math/big"
 	"strconv"
@@ -100,8 +99,12 @@ func TestParseText(t *testing.T) {
 func TestInferrer(t *testing.T) {
 	f := func(want string, samples ...string) {
 		t.Helper()
-		in := NewInferrer([]string{"x"}, InferOptions{Null: func(b []byte) bool { return string(b) == "NA" }})
+		in := NewInferrer([]string{"x"}, InferOptions{})
 		for _, s := range samples {
+			if s == "NA" {
+				in.Sample([][]byte{nil})
+				continue
+			}
 			in.Sample([][]byte{[]byte(s)})
 		}
 		if got := TypeName(in.Schema().Field(0)); got != want {
@@ -124,43 +127,6 @@ func TestInferrer(t *testing.T) {
 	f("string", "1", "")
 	f("string", "NA", "NA")
 	f("string")
-}
-
-func TestTextBuilder(t *testing.T) {
-	s := schemaOf(t, "int32", "double", "string")
-	b := NewTextBuilder(s, func(f []byte) bool { return len(f) == 0 })
-	row := func(fields ...string) error {
-		r := make([][]byte, len(fields))
-		for i, f := range fields {
-			r[i] = []byte(f)
-		}
-		return b.AppendRow(r)
-	}
-	f := func(err error, want string) {
-		t.Helper()
-		if conflict, ok := errors.AsType[*ConflictError](err); !ok || conflict.Row != 1 || err.Error() != want {
-			t.Errorf("%v, want %s", err, want)
-		}
-	}
-	if err := row("1", "", "x"); err != nil {
-		t.Fatal(err)
-	}
-	f(row("2", "x", "y"), `column "y": "x" in row 2 (string) does not fit double; mend the text, or declare the column as string`)
-	f(row("2.5", "1", "y"), `column "x": "2.5" in row 2 (double) does not fit int32; declare the column as double`)
-	f(row("2", "1", "\xff"), `column "z": "\xff" in row 2 (not UTF-8) does not fit string; declare the file's encoding`)
-	if err := row("2"); err != nil {
-		t.Fatal(err)
-	}
-	fr, err := b.Frame()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := show(fr); got != "x int32: 1 2; y double: NA NA; z string: x NA" {
-		t.Error(got)
-	}
-	if b.Len() != 0 {
-		t.Errorf("%d rows after Frame", b.Len())
-	}
 }
 
 func TestBuilderRefusesRaggedColumns(t *testing.T) {

@@ -57,7 +57,7 @@ var encoders = sync.Pool{New: func() any { return new(rdata.Encoder) }}
 // an int64 beyond 2^53 that should be a double, one of -2^63 that should be an
 // integer64, a string with a NUL or that is not UTF-8, a time beyond the year
 // 2242 whose microseconds a double does not tell. Types that frames do not have
-// are an error too; Normalize converts them.
+// are an error too.
 func AppendR(dst []byte, f Frame, o ROptions) ([]byte, error) {
 	s := f.Schema()
 	n := int(f.NumRows())

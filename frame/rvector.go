@@ -84,7 +84,7 @@ func (c *rcolumn) vector(a arrow.Array, lo, hi int) error {
 		}
 		return nil
 	}
-	return c.fail(-1, "R has no counterpart of "+c.field.Type.String(), "convert it with frame.Normalize or drop it")
+	return c.fail(-1, "R has no counterpart of "+c.field.Type.String(), "convert it to int32, int64, double or string in a stage before, or drop it")
 }
 
 func (c *rcolumn) logical(a *array.Boolean, lo, hi int) {

@@ -20,11 +20,7 @@ func TestReadersShare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	normal, err := Normalize(Slice(joined, 2, 7))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, shared := range []Frame{f, fromR, joined, normal, Slice(joined, 1, 6), Restore(fromR, f.Schema())} {
+	for _, shared := range []Frame{f, fromR, joined, Slice(joined, 1, 6), Restore(fromR, f.Schema())} {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {

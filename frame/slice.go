@@ -39,7 +39,7 @@ func Empty(s *Schema) Frame {
 // rows rows each; it panics where they do not. Arrow's own constructor leaves
 // what is computed on first use to the first reader, which is a data race
 // between the readers of a shared frame; here it is done at once. Arrays of
-// types that frames do not have go through Normalize.
+// types that frames do not have are the caller's to convert.
 func New(s *Schema, cols []arrow.Array, rows int) Frame {
 	for _, a := range cols {
 		settle(a)

@@ -75,21 +75,3 @@ func sameJSON(got, want []byte) bool {
 	s, ok := g.(string)
 	return ok && s == string(want)
 }
-
-func FuzzRecords(f *testing.F) {
-	f.Add([]byte(`{"data":[{"a":1},{"a":2}]}`), "data")
-	f.Add([]byte(`[{"a":1}]`), "")
-	f.Add([]byte(`{"a":{"b":{"c":1}}}`), "a.b")
-	f.Add([]byte(`[]`), "x")
-	f.Fuzz(func(t *testing.T, b []byte, path string) {
-		err := Records(b, path, func(record []byte) error {
-			if !json.Valid(record) {
-				t.Fatalf("%q: record %q", b, record)
-			}
-			return nil
-		})
-		if err == nil && !json.Valid(b) {
-			t.Fatalf("accepts %q", b)
-		}
-	})
-}

@@ -2,8 +2,7 @@
 //
 // A record is a JSON object; its keys are the columns. What nests in a record
 // becomes JSON text, a column of type json. Sources give the first records to an
-// [Inferrer], whose schema a [Parser] then holds all records to; [Records] finds
-// the records within a larger document, such as the answer of an API.
+// [Inferrer], whose schema a [Parser] then holds all records to.
 //
 // The grammar is RFC 8259's and nothing more, and stricter where readers differ:
 // a key twice in a record, bytes that are not UTF-8, half of a surrogate pair and

@@ -148,28 +148,6 @@ func TestIgnore(t *testing.T) {
 	}
 }
 
-func TestRecords(t *testing.T) {
-	f := func(doc, path, want string) {
-		t.Helper()
-		var got []string
-		err := Records([]byte(doc), path, func(r []byte) error { got = append(got, string(r)); return nil })
-		if err != nil {
-			got = append(got, err.Error())
-		}
-		if s := strings.Join(got, ";"); s != want {
-			t.Errorf("%s at %q: %s, want %s", doc, path, s, want)
-		}
-	}
-	f(`[{"a":1}, {"a":2}]`, "", `{"a":1};{"a":2}`)
-	f(`{"data":{"items":[{"a":1}],"n":1}}`, "data.items", `{"a":1}`)
-	f(`{"d\u0061ta":[]}`, "data", ``)
-	f(`{"a":1}`, "", `{"a":1}`)
-	f(`{"a":1}`, "b.c", `JSON: no key "b" in the document`)
-	f(`{"a":{}}`, "a.b", `JSON: no key "b" in "a"`)
-	f(`{"a":1}`, "a", `JSON, byte 6: '1' where an array of records in "a" was expected`)
-	f(`{"data":[{"a":1}]} x`, "data", `JSON, byte 20: 'x' where the end of the document was expected`)
-}
-
 func BenchmarkParser(b *testing.B) {
 	var doc bytes.Buffer
 	for i := range frame.Rows {
