@@ -28,7 +28,7 @@ func (SourceSpec) Components() configs.Table { return sources.Table }
 
 // StageSpec is one entry of stages: one component of Transforms, and a label.
 type StageSpec struct {
-	Name string           `yaml:"name" doc:"A label for logs, metrics and errors. Without it the component's name, with a number where it stands more than once."`
+	Name string           `yaml:"name" doc:"A label for logs, metrics, errors and the directories of the dead letter: letters, digits, spaces and _.- with a letter or digit first. Without it the component's name, with a number where it stands more than once."`
 	Use  stages.Transform `yaml:",component"`
 }
 

@@ -7,7 +7,7 @@ package pipeline
 import (
 	"fmt"
 	"path/filepath"
-	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/configs"
@@ -18,7 +18,7 @@ import (
 type File struct {
 	Version    int               `yaml:"version" required:"true" min:"1" max:"1" doc:"The version of this grammar: 1."`
 	Name       string            `yaml:"name" doc:"The pipeline's name. Without it the file's, less its extension."`
-	Memory     configs.Size      `yaml:"memory" default:"1GiB" min:"1048576" doc:"Bytes of rows that may be between source and sink at once, R's own memory aside. The source waits while it is used up."`
+	Memory     configs.Size      `yaml:"memory" default:"1GiB" min:"1048576" doc:"Bytes of rows, as they were read, that may be between source and sink at once; columns that stages add and R's own memory come on top. The source waits while it is used up."`
 	Grace      configs.Duration  `yaml:"grace" default:"1m" doc:"How long what was read may take to be finished after the first SIGINT or SIGTERM. 0 is no limit."`
 	R          R                 `yaml:"r" doc:"The R workers that map stages use."`
 	Source     SourceSpec        `yaml:"source" required:"true" doc:"Where rows come from."`
@@ -39,41 +39,66 @@ func (f *File) Dir() string { return filepath.Dir(f.Path) }
 func (f *File) Check(report func(field, message, hint string)) {
 	if f.DeadLetter == nil {
 		for i, s := range f.Stages {
-			if onError(s.Use) == "dead_letter" {
+			if deadLetters(s.Use) {
 				report(fmt.Sprintf("stages[%d]", i), "says on_error: dead_letter, and there is no dead_letter block",
 					"add dead_letter: {path: out/dead}")
 			}
 		}
-		if onError(f.Source.Use) == "dead_letter" {
+		if deadLetters(f.Source.Use) {
 			report("source", "says on_error: dead_letter, and there is no dead_letter block",
 				"add dead_letter: {path: out/dead}")
 		}
 	}
-	seen := map[string]bool{}
-	for i, s := range f.Stages {
-		if s.Name != "" && seen[s.Name] {
-			report(fmt.Sprintf("stages[%d].name", i), "is the name of another stage too: "+s.Name, "give it another")
-		}
-		seen[s.Name] = true
-	}
+	f.checkNames(report)
 	if f.NeedsR() && len(f.R.Source)+len(f.R.Packages) == 0 && f.R.Setup == "" && !strings.Contains(f.mapped(), "::") {
 		report("r", "no file or package; a map stage calls "+f.mapped()+", which nothing here could define",
 			"add r: {source: [model.R]}")
 	}
 }
 
-// onError is what a component's on_error says; "" where it has none.
-func onError(component any) string {
-	v := reflect.Indirect(reflect.ValueOf(component))
-	if v.Kind() != reflect.Struct {
-		return ""
+// namePattern is what a stage may be called: the label is a directory of the
+// dead letter, a word in logs and a value in metrics.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}$`)
+
+// checkNames reports names that are not fit for a label, or that two parts have.
+func (f *File) checkNames(report func(field, message, hint string)) {
+	taken := map[string]string{"source": "the source", "sink": "the sink"}
+	for _, label := range automaticLabels(f.Stages) {
+		taken[label] = "a stage without a name"
 	}
-	f := v.FieldByName("OnError")
-	if f.Kind() == reflect.Struct { // the embedded stages.OnError
-		f = f.FieldByName("OnError")
+	for i, s := range f.Stages {
+		field := fmt.Sprintf("stages[%d].name", i)
+		switch {
+		case s.Name == "":
+		case !namePattern.MatchString(s.Name):
+			report(field, fmt.Sprintf("%q is no name: letters, digits, spaces and _.- are allowed, up to 100, a letter or digit first", s.Name), "")
+		case taken[s.Name] != "":
+			report(field, "is the label of "+taken[s.Name]+" too: "+s.Name, "give it another")
+		default:
+			taken[s.Name] = "another stage"
+		}
 	}
-	if f.Kind() != reflect.String {
-		return ""
+}
+
+// automaticLabels are those of the stages without a name.
+func automaticLabels(all []StageSpec) []string {
+	unnamed := &File{}
+	for _, s := range all {
+		if s.Name == "" && s.Use != nil {
+			unnamed.Stages = append(unnamed.Stages, s)
+		}
 	}
-	return f.String()
+	unnamed.label()
+	return unnamed.Labels
+}
+
+// rejecter is a source or stage with on_error.
+type rejecter interface {
+	// DeadLetters reports whether rows that fail go to the dead letter.
+	DeadLetters() bool
+}
+
+func deadLetters(component any) bool {
+	r, ok := component.(rejecter)
+	return ok && r.DeadLetters()
 }

@@ -41,6 +41,9 @@ var (
 	_ configs.Checker = (*CSV)(nil)
 )
 
+// DeadLetters reports whether bad rows go to the dead letter.
+func (c *CSV) DeadLetters() bool { return c.OnError == "dead_letter" }
+
 // Check reports settings that do not go together.
 func (c *CSV) Check(report func(field, message, hint string)) {
 	if _, err := c.dialect(); err != nil {

@@ -35,6 +35,9 @@ var (
 	_ configs.Checker = (*NDJSON)(nil)
 )
 
+// DeadLetters reports whether bad rows go to the dead letter.
+func (s *NDJSON) DeadLetters() bool { return s.OnError == "dead_letter" }
+
 // Check reports settings that do not go together.
 func (s *NDJSON) Check(report func(field, message, hint string)) {
 	if len(s.Schema) > 0 && len(s.Types) > 0 {

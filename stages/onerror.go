@@ -24,6 +24,9 @@ type MaxFailed struct {
 	Of    int `yaml:"of" default:"1000" min:"1" doc:"How many rows are looked back on."`
 }
 
+// DeadLetters reports whether rows that fail go to the dead letter.
+func (c *OnError) DeadLetters() bool { return c.OnError == "dead_letter" }
+
 // stops reports whether the first error ends the run.
 func (c *OnError) stops() bool { return c.OnError == "" || c.OnError == "stop" || c.OnError == "retry" }
 

@@ -18,6 +18,9 @@ type SQLErrors struct {
 	MaxFailed *MaxFailed `yaml:"max_failed" doc:"Ends a run that skips or sets aside too many rows."`
 }
 
+// DeadLetters reports whether rows that fail go to the dead letter.
+func (c *SQLErrors) DeadLetters() bool { return c.OnError == "dead_letter" }
+
 // rowwise is a filter or derive in one run: a query over each batch, several at
 // once.
 type rowwise struct {
