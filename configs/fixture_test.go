@@ -15,7 +15,7 @@ type pipelineFile struct {
 	Dead    *deadLetter       `yaml:"dead_letter" doc:"Where rows go that fail."`
 	Labels  map[string]string `yaml:"labels" max:"2" doc:"Words for whoever reads the metrics."`
 	Ignored string            `yaml:"-"`
-	private string
+	_       string            // neither is what is not exported
 }
 
 type rBlock struct {

@@ -134,14 +134,13 @@ type fakeProcess struct {
 	stopped chan struct{}
 
 	// Guarded by f.mu.
-	rss     int64
-	inUse   bool
-	ended   bool
-	death   *DiedError
-	nices   []int
-	served  []string      // labels
-	stuck   time.Duration // how long it ignores its context, until the ladder kills it
-	stopOne sync.Once
+	rss    int64
+	inUse  bool
+	ended  bool
+	death  *DiedError
+	nices  []int
+	served []string      // labels
+	stuck  time.Duration // how long it ignores its context, until the ladder kills it
 }
 
 // Do knows these functions: "" returns at once, "sleep" after the Timeout,

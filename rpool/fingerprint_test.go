@@ -19,8 +19,7 @@ func TestFingerprintTellsEveryFieldApart(t *testing.T) {
 		seen[f] = name
 	}
 	// By reflection, so that a field added later cannot be forgotten.
-	var set func(v reflect.Value)
-	set = func(v reflect.Value) {
+	set := func(v reflect.Value) {
 		switch v.Kind() {
 		case reflect.String:
 			v.SetString("x")

@@ -3,6 +3,9 @@
 package rpool
 
 import (
+	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +25,14 @@ func waitMember(pgid int) error {
 	}
 	time.Sleep(20 * time.Millisecond)
 	return nil
+}
+
+// each yields the groups there are now.
+func (s *groupSet) each() iter.Seq[*group] {
+	s.mu.Lock()
+	list := slices.Collect(maps.Keys(s.list))
+	s.mu.Unlock()
+	return slices.Values(list)
 }
 
 // missing ends the watch of members that are neither our children nor there.

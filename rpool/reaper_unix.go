@@ -3,9 +3,6 @@
 package rpool
 
 import (
-	"iter"
-	"maps"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -251,14 +248,6 @@ func patrol(stop <-chan struct{}, done chan<- struct{}) {
 			return
 		}
 	}
-}
-
-// each yields the groups there are now.
-func (s *groupSet) each() iter.Seq[*group] {
-	s.mu.Lock()
-	list := slices.Collect(maps.Keys(s.list))
-	s.mu.Unlock()
-	return slices.Values(list)
 }
 
 func (s *groupSet) has(pgid int) bool {

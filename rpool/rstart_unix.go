@@ -110,7 +110,7 @@ func (s *settings) startR(ctx context.Context, name string) (_ *worker, err erro
 		g.kill()
 		<-p.exited
 		if errors.Is(err, errNotReady) {
-			err = fmt.Errorf("R did not start within %v", s.start)
+			err = fmt.Errorf("no sign of life within %v", s.start)
 		}
 		return nil, &StartError{Step: "hello", Err: p.insteadOf(err), Stderr: p.out.lastLines()}
 	}
