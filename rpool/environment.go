@@ -54,16 +54,27 @@ func (e *Environment) check() error {
 	default:
 		return fmt.Errorf("rpool: start: %q is none of auto, fork and spawn", e.Start)
 	}
-	texts := slices.Concat(e.Packages, e.Sources, sortedKeys(e.Options))
-	for _, v := range e.Options {
-		texts = append(texts, v)
-	}
-	for _, s := range append(texts, e.Setup, e.Canary, e.BeforeFork, e.AfterFork) {
-		if !isText(s) {
-			return fmt.Errorf("rpool: environment: %q is not valid UTF-8 text", s)
+	var bad error
+	text := func(what, s string) {
+		if err := checkText(s); err != nil && bad == nil {
+			bad = fmt.Errorf("rpool: environment: %s: %w", what, err)
 		}
 	}
-	return nil
+	for _, s := range e.Packages {
+		text(fmt.Sprintf("package %q", s), s)
+	}
+	for _, s := range e.Sources {
+		text(fmt.Sprintf("source %q", s), s)
+	}
+	for _, s := range sortedKeys(e.Options) {
+		text(fmt.Sprintf("option %q", s), s)
+		text(fmt.Sprintf("value of option %q", s), e.Options[s])
+	}
+	text("setup", e.Setup)
+	text("canary", e.Canary)
+	text("before_fork", e.BeforeFork)
+	text("after_fork", e.AfterFork)
+	return bad
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/rpipe-dev/rpipe/rdata"
 )
 
 // Priority orders those who wait for a worker.
@@ -62,11 +64,20 @@ func (r *Request) check() error {
 		return fmt.Errorf("rpool: request of unknown kind %d", r.Kind)
 	case r.Kind == Map && r.Fun == "":
 		return errors.New("rpool: map without a function")
-	case !isText(r.Fun):
-		return fmt.Errorf("rpool: function name %q is not text", r.Fun)
+	}
+	if err := checkText(r.Fun); err != nil {
+		return fmt.Errorf("rpool: function name %q: %w", r.Fun, err)
 	}
 	return nil
 }
 
-// isText reports whether s can be an R string.
-func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+// checkText says why s cannot be an R string: rdata.ErrNUL or rdata.ErrUTF8.
+func checkText(s string) error {
+	switch {
+	case strings.IndexByte(s, 0) >= 0:
+		return rdata.ErrNUL
+	case !utf8.ValidString(s):
+		return rdata.ErrUTF8
+	}
+	return nil
+}

@@ -1,6 +1,8 @@
 package rpool
 
 import (
+	"fmt"
+
 	"github.com/rpipe-dev/rpipe/rdata"
 )
 
@@ -13,6 +15,16 @@ const streamHeader = "B\n\x02\x00\x00\x00\x02\x02\x04\x00\x00\x03\x02\x00"
 type splice struct {
 	head []byte
 	tail []byte
+	err  error // it holds what R has no string for, and must not be sent
+}
+
+// finish is the frame that e has begun, with a value to follow.
+func finish(e *rdata.Encoder, tail []byte) splice {
+	s := splice{head: e.Buf, tail: tail}
+	if err := e.Err(); err != nil {
+		s.err = fmt.Errorf("rpool: write a request to R: %w", err)
+	}
+	return s
 }
 
 func (s splice) size() int64 { return int64(len(s.head) + len(s.tail) - headerSize) }
@@ -57,7 +69,7 @@ func encodeRequest(e *rdata.Encoder, r *Request) splice {
 	if len(r.Data) == 0 {
 		e.Null()
 	}
-	return splice{head: e.Buf, tail: r.Data}
+	return finish(e, r.Data)
 }
 
 // encodeLoad writes an environment for load_environment() in template.R. Ask
@@ -76,7 +88,7 @@ func encodeLoad(e *rdata.Encoder, env *Environment, limit int64, ask []string) s
 	e.Strs(env.Sources...)
 	e.Strs(env.Setup)
 	e.Strs(ask...)
-	return splice{head: e.Buf}
+	return finish(e, nil)
 }
 
 // encodeFork writes an order for fork_worker() in template.R. Index counts the
@@ -89,18 +101,18 @@ func encodeFork(e *rdata.Encoder, dir, nonce string, index int, env *Environment
 	e.Int32s([]int32{int32(index)})
 	e.Strs(env.BeforeFork)
 	e.Strs(env.AfterFork)
-	return splice{head: e.Buf}
+	return finish(e, nil)
 }
 
 // encodeTry writes R code for try_code() in template.R.
 func encodeTry(e *rdata.Encoder, code string) splice {
 	begin(e, 1)
 	e.Strs(code)
-	return splice{head: e.Buf}
+	return finish(e, nil)
 }
 
 func encodePing(e *rdata.Encoder) splice {
 	e.Reset()
 	clear(e.Grow(headerSize))
-	return splice{head: e.Buf}
+	return finish(e, nil)
 }

@@ -177,6 +177,9 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, context.Cause(ctx)
 	}
 	s := encodeRequest(&w.enc, r)
+	if s.err != nil {
+		return nil, s.err
+	}
 	if s.size() > w.link.limit {
 		return nil, &FrameSizeError{Size: s.size(), Limit: w.link.limit, Request: true}
 	}
@@ -291,6 +294,9 @@ func (w *worker) failed(err error) error {
 // ask sends a frame that is no user's request and waits for the answer until ctx
 // ends, which leaves the answer to be skipped by the next.
 func (w *worker) ask(ctx context.Context, kind frameKind, s splice) (header, []byte, error) {
+	if s.err != nil {
+		return header{}, nil, s.err
+	}
 	w.busy.Lock()
 	defer w.busy.Unlock()
 	if d := w.Death(); d != nil {
