@@ -126,5 +126,7 @@ func fatal(err error) bool {
 	var timeout *rpool.TimeoutError
 	var died *rpool.DiedError
 	var value *ValueError
-	return !errors.As(err, &condition) && !errors.As(err, &timeout) && !errors.As(err, &died) && !errors.As(err, &value)
+	var size *rpool.FrameSizeError // half of the rows may fit
+	return !errors.As(err, &condition) && !errors.As(err, &timeout) && !errors.As(err, &died) && !errors.As(err, &value) &&
+		!errors.As(err, &size)
 }
