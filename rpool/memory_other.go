@@ -18,6 +18,9 @@ func residentBytes(pid int) int64 {
 	return kib << 10
 }
 
+// privateBytes is not to be had here.
+func privateBytes(int) (n int64, known bool) { return 0, false }
+
 // peakBytes is not to be had for another process here; what it has now is.
 func peakBytes(pid int) int64 { return residentBytes(pid) }
 

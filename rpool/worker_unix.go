@@ -114,14 +114,26 @@ func (w *worker) Death() *DiedError {
 	return w.death
 }
 
-// RSS counts the process of an isolated request too.
+// RSS counts the process of an isolated request too, but for the pages that it
+// shares with its template, and so with this one.
 func (w *worker) RSS() int64 {
+	n := w.resident()
+	once := w.isolated.Load()
+	if once == nil {
+		return n
+	}
+	its := once.resident()
+	if private, known := privateBytes(once.pid); known {
+		return n + private
+	}
+	return max(n, its)
+}
+
+// resident is the memory of this process alone, and kept for its obituary.
+func (w *worker) resident() int64 {
 	n := residentBytes(w.pid)
 	if n > 0 {
 		w.rss.Store(n)
-	}
-	if i := w.isolated.Load(); i != nil {
-		n += i.RSS()
 	}
 	return n
 }
