@@ -84,6 +84,10 @@ load_environment <- function(id, order) {
     error = identity
   )
   tidy()
+  if (!is.null(failed) && length(warned)) {
+    # The warning before an error often has the cause: which file, which symbol.
+    failed$message <- paste0(conditionMessage(failed), " (", warned[length(warned)], ")")
+  }
   if (is.null(failed)) {
     send(id, KIND_VALUE, serialize(about(env[["ask"]]), NULL, xdr = FALSE, version = 2L))
   } else {
@@ -159,7 +163,19 @@ fork_worker <- function(id, order) {
   if (inherits(worker, "masterProcess")) {
     become_worker(order, jit, between)
   }
-  out <<- file(file.path(order[["dir"]], "out"), "wb", raw = TRUE)
+  # Go clears the FIFOs of a fork away when it gives it up, as it does when the
+  # pool closes: nobody is there to tell then, and an error that left this
+  # function would take the template's temporary directory with it.
+  opened <- tryCatch(
+    {
+      out <<- file(file.path(order[["dir"]], "out"), "wb", raw = TRUE)
+      TRUE
+    },
+    warning = function(w) FALSE, error = function(e) FALSE
+  )
+  if (!opened) {
+    parallel:::mcexit(0L)
+  }
   if (inherits(worker, "error")) {
     send_condition(0L, c(0, 0), worker)
   } else {
@@ -175,7 +191,7 @@ become_worker <- function(order, jit, between) {
   control <- list(inp, out)
   failed <- tryCatch(
     {
-      open_wire(dir)
+      suppressWarnings(open_wire(dir))
       lapply(control, close)
       open_log(file.path(dir, "log"))
       own_tempdir(file.path(dir, "tmp"))
@@ -193,7 +209,9 @@ become_worker <- function(order, jit, between) {
     leave(0L)
   }
   trace <<- NULL
-  send_condition(0L, c(0, 0), failed)
+  if (dir.exists(dir)) {
+    send_condition(0L, c(0, 0), failed)
+  }
   leave(1L)
 }
 
