@@ -58,13 +58,24 @@ func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
 		out, err := s.Use.Plan(schema)
 		if err != nil {
 			p.problem(f, f.stagePath(i), err)
-			out = nil
+			if out = nil; sameColumns(s.Use) {
+				out = schema // so that the problems of later stages are seen as well
+			}
 		}
 		p.add("stage", f.Labels[i], Transforms.NameOf(s.Use), f.line(f.stagePath(i)), s.Use, out)
 		schema = out
 	}
 	p.add("sink", "sink", sinks.Table.NameOf(f.Sink.Use), f.line("sink"), f.Sink.Use, schema)
 	return p, p.problems
+}
+
+// sameColumns reports whether a stage gives the columns that it takes.
+func sameColumns(t stages.Transform) bool {
+	switch t.(type) {
+	case *stages.Filter, *stages.Batcher:
+		return true
+	}
+	return false
 }
 
 // planSource opens the source for its schema and size.

@@ -41,6 +41,13 @@ type Workers struct {
 	IdleTimeout configs.Duration `yaml:"idle_timeout" default:"5m" doc:"A worker without work ends after it."`
 }
 
+// Check implements configs.Checker.
+func (w *Workers) Check(report func(field, message, hint string)) {
+	if w.Max > 0 && w.Min > w.Max {
+		report("min", "is larger than max", "lower it, or raise max")
+	}
+}
+
 // Recycle is when a worker is replaced.
 type Recycle struct {
 	MaxRequests int              `yaml:"max_requests" default:"0" min:"0" doc:"After so many batches. 0 is never."`

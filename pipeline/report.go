@@ -57,7 +57,7 @@ type Report struct {
 	DeadLetters   int64        `json:"dead_letters"`
 	DeadLetterDir string       `json:"dead_letter_path,omitempty"`
 	Output        string       `json:"output"` // where the files are
-	Files         []sinks.Part `json:"files"`
+	Files         []sinks.Part `json:"files"` // that are committed
 	Error         string       `json:"error,omitempty"`
 }
 
@@ -65,7 +65,7 @@ type Report struct {
 func (r *Run) Snapshot() Snapshot {
 	s := Snapshot{
 		Pipeline: r.file.Name, Run: r.id, Elapsed: time.Since(r.started),
-		Input: r.reader.Size(), Drained: r.graph.Drained() && !r.feed.complete.Load(),
+		Input: r.reader.Size(), Drained: r.drained(),
 	}
 	for _, m := range r.graph.Meters() {
 		s.Stages = append(s.Stages, m.Read())
@@ -77,6 +77,14 @@ func (r *Run) Snapshot() Snapshot {
 		s.R = workforce(r.pool.Stats())
 	}
 	return s
+}
+
+// Written is how many rows the sink has taken.
+func (s *Snapshot) Written() int64 {
+	if len(s.Stages) == 0 {
+		return 0
+	}
+	return s.Stages[len(s.Stages)-1].RowsOut
 }
 
 // Fraction is how much of the input has been read, from 0 to 1; ok is false

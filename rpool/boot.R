@@ -3,6 +3,7 @@
 # main(); the last line is reached only by a jump to top level, such as
 # invokeRestart("abort") in a user's code.
 local({
+  setwd(Sys.getenv("RPIPE_WD", ".")) # a profile may have gone elsewhere
   dir <- Sys.getenv("RPIPE_BOOT")
   self <- new.env(parent = baseenv())
   for (script in c("worker.R", "template.R")) {

@@ -106,10 +106,17 @@ func hintInstallR() string {
 
 var versionLine = regexp.MustCompile(`(?m)^R (?:version|Under development).*?(\d+\.\d+\.\d+)`)
 
+const versionWait = 10 * time.Second
+
 func versionOfR(bin string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), versionWait)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, bin, "--version").CombinedOutput()
+	cmd := exec.CommandContext(ctx, bin, "--version")
+	cmd.WaitDelay = time.Second // what a script has started may hold the pipe open
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("%s --version does not answer within %v", bin, versionWait)
+	}
 	if m := versionLine.FindSubmatch(out); m != nil {
 		return string(m[1]), nil
 	}

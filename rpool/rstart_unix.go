@@ -112,7 +112,10 @@ func (s *settings) startR(ctx context.Context, name string) (_ *worker, err erro
 		if errors.Is(err, errNotReady) {
 			err = fmt.Errorf("no sign of life within %v", s.start)
 		}
-		return nil, &StartError{Step: "hello", Err: p.insteadOf(err), Stderr: p.out.lastLines()}
+		return nil, &StartError{
+			Step: "hello", Err: p.insteadOf(err), Stderr: p.out.lastLines(),
+			Hint: "R ended or hung before it was ready; a profile (.Rprofile, R_PROFILE, Rprofile.site) that quits or waits does this: try  Rscript -e 1",
+		}
 	}
 	p.tempdir = tempdir
 	return p, nil
@@ -129,6 +132,9 @@ func (s *settings) command(dir, nonce string, out *os.File) *exec.Cmd {
 	cmd.Env = append(cmd.Env, surroundings(cmd.Env)...)
 	cmd.Env = append(cmd.Env, s.env.Env...)
 	cmd.Env = append(cmd.Env, "TMPDIR="+dir+"/tmp", "RPIPE_BOOT="+s.home.dir, "RPIPE_DIR="+dir, "RPIPE_NONCE="+nonce)
+	if s.env.Dir != "" {
+		cmd.Env = append(cmd.Env, "RPIPE_WD="+s.env.Dir)
+	}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.home.cred}
 	return cmd
@@ -145,7 +151,7 @@ func (s *settings) newWorker(pid int, dir string, l *link, out *output, g *group
 
 // insteadOf is the worker's death where that is why err came about.
 func (w *worker) insteadOf(err error) error {
-	if !brokenPipe(err) && !errors.Is(err, errEnded) {
+	if !brokenPipe(err) && !errors.Is(err, errEnded) && !errors.Is(err, os.ErrClosed) || w.death == nil {
 		return err
 	}
 	d := *w.death

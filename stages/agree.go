@@ -41,7 +41,9 @@ func agree(declared *frame.Schema) Stage[frame.Frame, frame.Frame] {
 			case err == nil && !ok:
 				return a.release(ctx, out)
 			case err == nil:
-				err = At(b, a.add(ctx, b, out))
+				if err = a.add(ctx, b, out); err != nil {
+					err = &BatchError{Batch: batchOf(b), Err: err}
+				}
 			}
 			if err != nil {
 				return err
@@ -49,6 +51,10 @@ func agree(declared *frame.Schema) Stage[frame.Frame, frame.Frame] {
 		}
 	}
 }
+
+// batchOf names a batch by its number alone: its rows are no longer those that
+// went into the function.
+func batchOf(b *Rows) string { return fmt.Sprintf("batch %d", b.Seq+1) }
 
 type agreement struct {
 	schema   *frame.Schema
@@ -89,7 +95,7 @@ func (a *agreement) release(ctx context.Context, out chan<- *Rows) error {
 	for _, b := range a.held {
 		f, err := a.conform(b)
 		if err != nil {
-			return At(b, err)
+			return &BatchError{Batch: batchOf(b), Err: err}
 		}
 		if err := Send(ctx, out, WithFrame(b, f)); err != nil {
 			return err
@@ -113,7 +119,7 @@ func (a *agreement) isStuck() bool {
 func (a *agreement) widen(b *Rows) error {
 	schema := b.Value.Schema()
 	if a.schema == nil {
-		a.schema, a.first = schema, Name(b)
+		a.schema, a.first = schema, batchOf(b)
 		return nil
 	}
 	// A column of NA alone has no say.
@@ -179,10 +185,11 @@ func (a *agreement) allHeldNA(name string) bool {
 	return len(a.held) > 0
 }
 
-// allNA reports whether R sent a column as logical because every value is NA.
+// allNA reports whether R sent a column as logical because every value, if it has
+// any, is NA.
 func allNA(f frame.Frame, i int) bool {
 	col := f.Column(i)
-	return col.DataType().ID() == arrow.BOOL && col.NullN() == col.Len() && col.Len() > 0
+	return col.DataType().ID() == arrow.BOOL && col.NullN() == col.Len()
 }
 
 func replaceField(s *frame.Schema, i int, f arrow.Field) *frame.Schema {

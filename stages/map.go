@@ -113,7 +113,9 @@ func (m *mapper) decode(ctx context.Context, b *Batch[*Done[*encoded]]) (*Rows, 
 	for _, p := range b.Value.Parts {
 		f, err := m.frameOf(in.Value, p)
 		if err == nil {
-			frames = append(frames, f)
+			if f.NumCols() > 0 { // else it is data.frame(), which says "nothing" and no more
+				frames = append(frames, f)
+			}
 			m.failures.passed(p.To - p.From)
 			continue
 		}

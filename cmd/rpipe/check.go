@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -38,10 +37,8 @@ Exit status: 0 no errors (there may be warnings); 2 errors.`,
 				}
 			}
 			if asJSON {
-				e := json.NewEncoder(os.Stdout)
-				e.SetIndent("", "  ")
-				if err := e.Encode(all); err != nil {
-					return err
+				if err := printJSON(all); err != nil {
+					return unprinted(err)
 				}
 			}
 			if n := len(all.Errors()); n > 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -139,10 +138,8 @@ func diagnose(findings []finding, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", "  ")
-		if err := e.Encode(findings); err != nil {
-			return err
+		if err := printJSON(findings); err != nil {
+			return unprinted(err)
 		}
 	} else {
 		marks := map[string]string{"ok": "✓", "note": "·", "bad": "✗"}

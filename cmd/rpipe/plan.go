@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 
@@ -39,10 +38,8 @@ batch, unless the map says returns.`,
 			case mermaid:
 				view.Mermaid(os.Stdout, p)
 			case asJSON:
-				e := json.NewEncoder(os.Stdout)
-				e.SetIndent("", "  ")
-				if err := e.Encode(p); err != nil {
-					return err
+				if err := printJSON(p); err != nil {
+					return unprinted(err)
 				}
 			default:
 				view.Plan(os.Stdout, p)

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -32,12 +32,12 @@ func newRun() *cobra.Command {
 		Long: `Run a pipeline and wait for its end. The output appears when all of it is
 written, and not at all when the run fails.
 
-Ctrl-C (SIGINT, SIGTERM) stops reading and commits what was read; a second one
+Ctrl-C (SIGINT, SIGTERM, SIGHUP) stops reading and commits what was read; a second one
 stops at once and removes it.
 
 Exit status: 0 done; 1 the run failed; 2 the configuration is wrong; 3 the
 environment is (no R, a directory that cannot be written); 4 done, with rows in
-the dead letter; 130 or 143 interrupted.`,
+the dead letter; 129, 130 or 143 interrupted.`,
 		Example: examplesText(`
 			rpipe run flights.yaml
 			rpipe run flights.yaml --limit 1000          # try it on the first rows
@@ -84,7 +84,8 @@ func run(ctx context.Context, f *pipeline.File, o pipeline.Options, p *progressL
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE) // a reader that has left is an error of the sink, not the end of us
 	defer signal.Stop(signals)
 	started := make(chan *pipeline.Run, 1)
 	first := make(chan os.Signal, 1)
@@ -103,8 +104,13 @@ func run(ctx context.Context, f *pipeline.File, o pipeline.Options, p *progressL
 	}
 	cancel(nil)
 	<-stopped
+	if errors.Is(err, syscall.EPIPE) { // head has seen enough
+		return report, exitCode(128 + int(syscall.SIGPIPE))
+	}
 	if report != nil {
-		show(report, asJSON)
+		if e := show(report, asJSON); e != nil && err == nil {
+			err = fmt.Errorf("print the report: %w", e)
+		}
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
@@ -140,7 +146,8 @@ func obey(ctx context.Context, signals <-chan os.Signal, started <-chan *pipelin
 				}
 			}
 			if n == 1 && r != nil {
-				log.Info("stopping: what was read is finished and committed; again to stop at once")
+				s := r.Snapshot()
+				log.Info("stopping: what was read is finished and committed; again to stop at once", "rows_left", s.Read.Rows-s.Written())
 				r.Drain()
 			} else {
 				cancel(fmt.Errorf("stopped by %v", s))
@@ -152,14 +159,12 @@ func obey(ctx context.Context, signals <-chan os.Signal, started <-chan *pipelin
 	}
 }
 
-func show(r *pipeline.Report, asJSON bool) {
-	if !asJSON {
-		view.Report(os.Stderr, r)
-		return
+func show(r *pipeline.Report, asJSON bool) error {
+	if asJSON {
+		return printJSON(r)
 	}
-	e := json.NewEncoder(os.Stdout)
-	e.SetIndent("", "  ")
-	e.Encode(r)
+	view.Report(os.Stderr, r)
+	return nil
 }
 
 // firstRows prints the beginning of the first Parquet file that was written.

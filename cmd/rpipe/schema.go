@@ -24,7 +24,7 @@ func newSchema() *cobra.Command {
 				return err
 			}
 			_, err = os.Stdout.Write(append(text, '\n'))
-			return err
+			return unprinted(err)
 		},
 	}
 }
