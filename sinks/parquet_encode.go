@@ -108,6 +108,11 @@ func (e *parquetEncoder) close() error {
 		return err
 	}
 	e.w.SetKeyValueMetadata(MetadataKey, meta)
+	arrow, err := arrowSchema(e.schema)
+	if err != nil {
+		return err
+	}
+	e.w.SetKeyValueMetadata(arrowKey, arrow)
 	return e.w.Close()
 }
 

@@ -100,6 +100,13 @@ func (r *columnReader) next() error {
 
 // read makes an array of the next n rows.
 func (r *columnReader) read(n int) (arrow.Array, error) {
+	if r.how == nothing {
+		c := frame.NewColumn(r.field, n)
+		for range n {
+			c.AppendNull()
+		}
+		return c.Array()
+	}
 	r.out.reset(n)
 	if r.list {
 		return r.readLists(n)

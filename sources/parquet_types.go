@@ -41,6 +41,7 @@ const (
 	toSeconds            // time of day
 	fromInt96            // Impala's and Spark's old timestamps
 	fromHalf             // 16-bit floats
+	nothing              // a column without a type: every value is missing
 	fromUUID             // to text
 	asStrings            // UTF-8 is checked
 )
@@ -85,6 +86,9 @@ func leafOf(c *parquet.Column) (leaf, error) {
 	if err != nil {
 		return l, err
 	}
+	if l.how == nothing {
+		return l, errors.New("a list without a type of its elements is not read")
+	}
 	l.list = true
 	l.some = byte(repeated.MaxDefinitionLevel())
 	if c.Optional() {
@@ -126,6 +130,10 @@ func scalarOf(c *parquet.Column) (leaf, error) {
 			for range v.Scale {
 				l.scale *= 10
 			}
+			return l, nil
+		case *format.NullType:
+			set(arrow.FixedWidthTypes.Boolean, nothing)
+			l.field.Metadata = arrow.MetadataFrom(map[string]string{frame.MetaUnknown: "1"})
 			return l, nil
 		case *format.DateType:
 			set(arrow.FixedWidthTypes.Date32, asIs)

@@ -3,6 +3,7 @@ package sources
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -87,8 +88,18 @@ func (r *columnReader) convert(k int) error {
 		o.doubles = gather(o.doubles, r, k, func(i int) float64 { return float64(uint64(s.i64[i])) })
 	case toMicros:
 		o.longs = gather(o.longs, r, k, func(i int) int64 { return micros(s.i64[i], r.unit) })
-	case toSeconds, toDecimal:
-		o.doubles = gather(o.doubles, r, k, r.scaled)
+	case toSeconds:
+		o.doubles = gather(o.doubles, r, k, func(i int) float64 { return r.whole(i) / r.scale })
+	case toDecimal:
+		lost := false
+		o.doubles = gather(o.doubles, r, k, func(i int) float64 {
+			v := r.whole(i)
+			lost = lost || math.Abs(v) > 1<<53
+			return v / r.scale
+		})
+		if lost {
+			return errDecimal
+		}
 	case fromInt96:
 		o.longs = gather(o.longs, r, k, func(i int) int64 { return int96Micros(s.i96[i]) })
 	case fromHalf:
@@ -102,6 +113,8 @@ func (r *columnReader) convert(k int) error {
 	}
 	return nil
 }
+
+var errDecimal = errors.New("a decimal has more digits than a double can hold: cast the column to text or to fewer digits where the file is written, or leave it out with columns")
 
 var errTooFew = fmt.Errorf("the file is damaged: a page has fewer values than it says")
 
@@ -196,13 +209,13 @@ func (o *arrayBuffers) text(v []byte) {
 	o.offsets = append(o.offsets, int32(len(o.bytes)))
 }
 
-// scaled is a decimal or a time of day as a double.
-func (r *columnReader) scaled(i int) float64 {
+// whole is a decimal or a time of day before it is divided by its scale.
+func (r *columnReader) whole(i int) float64 {
 	switch r.kind {
 	case parquet.Int32:
-		return float64(r.src.i32[i]) / r.scale
+		return float64(r.src.i32[i])
 	case parquet.Int64:
-		return float64(r.src.i64[i]) / r.scale
+		return float64(r.src.i64[i])
 	}
 	b := r.src.text(i)
 	if len(b) <= 8 {
@@ -213,14 +226,14 @@ func (r *columnReader) scaled(i int) float64 {
 		for _, c := range b {
 			v = v<<8 | int64(c)
 		}
-		return float64(v) / r.scale
+		return float64(v)
 	}
 	v := new(big.Int).SetBytes(b)
 	if b[0] >= 0x80 {
 		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 	}
 	f, _ := new(big.Float).SetInt(v).Float64()
-	return f / r.scale
+	return f
 }
 
 // micros turns a time counted in units of so many nanoseconds to microseconds,
