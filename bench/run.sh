@@ -56,7 +56,7 @@ machine() {
 
 # codecs runs the micro-benchmarks of the packages and makes a table of them.
 codecs() {
-	local time=500ms
+	local time=300ms
 	[ -z "$quick" ] || time=1x
 	echo "| benchmark | a run | figures |"
 	echo "| --- | ---: | --- |"

@@ -42,7 +42,7 @@ func run(s bench.Setting) error {
 	if err != nil {
 		return err
 	}
-	rows := s.Pick(10_000_000, 100_000)
+	rows := s.Pick(5_000_000, 100_000)
 	for _, format := range []string{"csv", "ndjson", "parquet"} {
 		if err := compare(s, dir, tools, format, rows); err != nil {
 			return fmt.Errorf("%s: %w", format, err)

@@ -44,7 +44,7 @@ func run(s bench.Setting) error {
 	}
 	defer alone.close()
 
-	period := time.Duration(s.Pick(1500, 50)) * time.Millisecond
+	period := time.Duration(s.Pick(1000, 50)) * time.Millisecond
 	for _, fun := range []string{"same", "add"} {
 		rpipe := &bench.Side{Name: "rpipe, 2 workers, 8 callers", Run: func() (float64, error) {
 			return callsPerSecond(pool, fun, row[0], callers, period)
@@ -56,10 +56,10 @@ func run(s bench.Setting) error {
 			return callsPerSecond(pool, fun, row[0], 1, period)
 		}}
 		bare := &bench.Side{Name: "R alone, 2 processes: `unserialize`, the function, `serialize`", Run: func() (float64, error) {
-			return alone.callsPerSecond(fun+" memory", s.Pick(40_000, 500))
+			return alone.callsPerSecond(fun+" memory", s.Pick(10_000, 500))
 		}}
 		piped := &bench.Side{Name: "the same with reads and writes of a FIFO", Run: func() (float64, error) {
-			return alone.callsPerSecond(fun+" fifo", s.Pick(20_000, 500))
+			return alone.callsPerSecond(fun+" fifo", s.Pick(10_000, 500))
 		}}
 		if err := bench.Compare(s, rpipe, single, bare, piped); err != nil {
 			return err
