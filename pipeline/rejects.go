@@ -72,16 +72,20 @@ func (r *rejects) publish(ctx context.Context) error {
 	return r.writer.Publish(ctx, r.parts)
 }
 
-func (r *rejects) finish(ctx context.Context) error {
+func (r *rejects) finish(ctx context.Context, complete bool) error {
 	if r.writer == nil {
 		return nil
 	}
-	return r.writer.Finish(ctx)
+	return r.writer.Finish(ctx, complete)
 }
 
-func (r *rejects) abort() error {
-	if r.writer == nil {
+// release keeps what was finished where the run is committed, and nothing where not.
+func (r *rejects) release(committed bool) error {
+	switch {
+	case r.writer == nil:
 		return nil
+	case committed:
+		return r.writer.Close()
 	}
 	return r.writer.Abort()
 }

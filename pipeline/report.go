@@ -57,7 +57,7 @@ type Report struct {
 	DeadLetters   int64        `json:"dead_letters"`
 	DeadLetterDir string       `json:"dead_letter_path,omitempty"`
 	Output        string       `json:"output"` // where the files are
-	Files         []sinks.Part `json:"files"` // that are committed
+	Files         []sinks.Part `json:"files"`  // that are committed
 	Error         string       `json:"error,omitempty"`
 }
 

@@ -67,7 +67,8 @@ func Start(ctx context.Context, f *File, o Options) (*Run, error) {
 func (r *Run) open(ctx context.Context, o Options) error {
 	f := r.file
 	root := &stages.Env{
-		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: filepath.Join(os.TempDir(), "rpipe-run-"+r.id),
+		Limited: o.Limit > 0,
+		Run:     r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: filepath.Join(os.TempDir(), "rpipe-run-"+r.id),
 		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Log: r.log,
 	}
 	r.env = root.For("")
@@ -141,10 +142,19 @@ func (r *Run) write(ctx context.Context, in <-chan *stages.Rows) error {
 	}
 }
 
+// errKept ends a run that was asked to stop and would replace complete output by
+// a part of it.
+var errKept = errors.New("stopped before the end of the input: the complete output of before stays and nothing of this run is published, since if_exists would replace the one by a part of the other")
+
 // Drain asks the run to stop reading and to commit what it has read. What is
-// not finished within the file's grace is given up.
+// not finished within the file's grace is given up; so is, at once, what would
+// replace complete output.
 func (r *Run) Drain() {
 	r.graph.Drain()
+	if r.keepsOld() {
+		r.graph.Stop(errKept)
+		return
+	}
 	grace := time.Duration(r.file.Grace)
 	if grace <= 0 {
 		return
@@ -156,8 +166,18 @@ func (r *Run) Drain() {
 	})
 }
 
+// drained reports whether the run was asked to stop and left rows unread.
+func (r *Run) drained() bool { return r.graph.Drained() && !r.feed.complete.Load() }
+
+// keepsOld reports whether the run must not commit, for the sake of what is there.
+func (r *Run) keepsOld() bool {
+	w, ok := r.writer.(sinks.Replacer)
+	return ok && w.ReplacesComplete() && r.drained()
+}
+
 // Wait waits for the end of the run, commits its output, or removes it where
-// the run failed, and releases everything. The report is never nil.
+// the run failed, and releases everything. The report is never nil. It names
+// the files where they are committed, also if something failed after that.
 func (r *Run) Wait() (*Report, error) {
 	err := r.graph.Wait()
 	r.deadline.Do(func() {}) // from here on a Drain sets none
@@ -165,51 +185,53 @@ func (r *Run) Wait() (*Report, error) {
 		r.stopDeadline()
 	}
 	elapsed := time.Since(r.started)
-	var parts []sinks.Part
-	if err == nil {
-		parts, err = r.commit()
+	if err == nil && r.keepsOld() {
+		err = errKept
 	}
+	var parts []sinks.Part
+	committed := false
 	if err == nil {
-		err = r.finish()
+		parts, err = r.commit(context.Background()) // the rows are all there: nothing may interrupt it now
+		committed = err == nil || errors.Is(err, sinks.ErrCommitted)
+	}
+	if !committed {
+		parts = nil
 	}
 	report := r.report(parts, elapsed)
-	err = errors.Join(err, r.release(err == nil))
-	if err != nil {
-		report.Files = nil
+	after := r.release(committed)
+	if committed && after != nil {
+		after = fmt.Errorf("%w; then: %w", sinks.ErrCommitted, after)
+	}
+	if err = errors.Join(err, after); err != nil {
 		report.Error = err.Error()
 	}
 	return report, err
 }
 
-// commit makes the output visible: the sink's and the dead letter's parts are
-// closed and forced to disk before the first of them is renamed.
-func (r *Run) commit() ([]sinks.Part, error) {
-	ctx := context.Background() // the rows are all there: nothing may interrupt it now
-	parts, err := r.writer.Prepare(ctx, 0)
-	if err != nil {
-		return nil, fmt.Errorf("sink: %w", err)
+// commit makes the output visible. Each step is taken for the sink and for the
+// dead letter before the next one: their parts are closed and forced to disk
+// before the first is renamed, and renamed before a manifest commits them. Until
+// the last step, the sink's manifest, release can take everything back.
+func (r *Run) commit(ctx context.Context) ([]sinks.Part, error) {
+	complete := !r.env.Limited && !r.drained()
+	var parts []sinks.Part
+	steps := []struct {
+		part string
+		do   func() error
+	}{
+		{"sink", func() (err error) { parts, err = r.writer.Prepare(ctx, 0); return err }},
+		{"dead_letter", func() error { return r.rejects.prepare(ctx) }},
+		{"sink", func() error { return r.writer.Publish(ctx, parts) }},
+		{"dead_letter", func() error { return r.rejects.publish(ctx) }},
+		{"dead_letter", func() error { return r.rejects.finish(ctx, complete) }},
+		{"sink", func() error { return r.writer.Finish(ctx, complete) }},
 	}
-	if err := r.rejects.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("dead_letter: %w", err)
-	}
-	if err := r.writer.Publish(ctx, parts); err != nil {
-		return nil, fmt.Errorf("sink: %w", err)
-	}
-	if err := r.rejects.publish(ctx); err != nil {
-		return nil, fmt.Errorf("dead_letter: %w", err)
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return parts, fmt.Errorf("%s: %w", s.part, err)
+		}
 	}
 	return parts, nil
-}
-
-func (r *Run) finish() error {
-	ctx := context.Background()
-	if err := r.writer.Finish(ctx); err != nil {
-		return fmt.Errorf("sink: %w", err)
-	}
-	if err := r.rejects.finish(ctx); err != nil {
-		return fmt.Errorf("dead_letter: %w", err)
-	}
-	return nil
 }
 
 // release gives back everything, in the opposite order of open. What was not
@@ -229,7 +251,7 @@ func (r *Run) release(committed bool) error {
 		errs = append(errs, r.writer.Abort()) // of a committed run: nothing is left to remove
 	}
 	if r.rejects != nil {
-		errs = append(errs, r.rejects.abort())
+		errs = append(errs, r.rejects.release(committed))
 	}
 	if r.env != nil {
 		r.env.Close()

@@ -82,7 +82,7 @@ func TestNothingIsVisibleBeforePublish(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Finish(ctx); err != nil {
+		if err := w.Finish(ctx, true); err != nil {
 			t.Fatal(err)
 		}
 		m := readManifestFile(t, filepath.Join(dir, "_manifest.json"))
@@ -145,10 +145,16 @@ func TestAbortLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestAbortKeepsWhatIsPublished(t *testing.T) {
+// Until Finish, what is published is taken back, with its directories; what was
+// there before stays.
+func TestAbortTakesBackWhatIsPublished(t *testing.T) {
 	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		ctx, env := t.Context(), testEnv(t, "run-1")
-		w := open(t, sink("out", Files{}), env)
+		by := Files{PartitionBy: []string{"part"}, IfExists: existsAppend}
+		commit(t, sink("out", by), env, rows(0, 0, 1))
+		before := tree(t, env.Dir)
+		env.Run = "run-2"
+		w := open(t, sink("out", by), env)
 		if err := w.Write(ctx, rows(0, 0, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +169,57 @@ func TestAbortKeepsWhatIsPublished(t *testing.T) {
 		if err := w.Abort(); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]string{first[0].Path}, tree(t, filepath.Join(env.Dir, "out"))); d != "" {
+		if d := cmp.Diff(before, tree(t, env.Dir)); d != "" {
+			t.Error(d)
+		}
+		if entries := must(os.ReadDir(filepath.Join(env.Dir, "out")))(t); len(entries) != 2 {
+			t.Errorf("empty directories stay: %v", entries)
+		}
+	})
+}
+
+// The single file of before is put back.
+func TestAbortPutsTheSingleFileBack(t *testing.T) {
+	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
+		env := testEnv(t, "run-1")
+		path := filepath.Join(env.Dir, "one"+ext)
+		abortPublished := func(kind string) {
+			t.Helper()
+			w := open(t, sink("one"+ext, Files{IfExists: kind}), env)
+			if err := w.Write(t.Context(), rows(0, 0, 10)); err != nil {
+				t.Fatal(err)
+			}
+			parts := must(w.Prepare(t.Context(), 0))(t)
+			for range 2 {
+				if err := w.Publish(t.Context(), parts); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := same(path, parts[0]); err != nil {
+				t.Error(err)
+			}
+			if err := w.Abort(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		abortPublished(existsError)
+		abortPublished(existsReplace)
+		if left := tree(t, env.Dir); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		old := commit(t, sink("one"+ext, Files{}), env, rows(0, 0, 3))
+		before := tree(t, env.Dir)
+		env.Run = "run-2"
+		abortPublished(existsReplace)
+		if err := same(path, old[0]); err != nil {
+			t.Error(err)
+		}
+		if d := cmp.Diff(before, tree(t, env.Dir)); d != "" {
+			t.Error(d)
+		}
+		env.Run = "run-3"
+		commit(t, sink("one"+ext, Files{IfExists: existsReplace}), env, rows(0, 0, 4))
+		if d := cmp.Diff(before, tree(t, env.Dir)); d != "" {
 			t.Error(d)
 		}
 	})
@@ -197,7 +253,7 @@ func TestTwoEpochsAreOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Finish(ctx); err != nil {
+		if err := w.Finish(ctx, true); err != nil {
 			t.Fatal(err)
 		}
 		if v := visible(t, filepath.Join(env.Dir, "out")); len(v) != 3 {
@@ -254,7 +310,7 @@ func TestOneFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Finish(t.Context()); err != nil {
+		if err := w.Finish(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
 		if err := same(filepath.Join(env.Dir, path), parts[0]); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -64,6 +65,7 @@ var DeadLetterColumns = []arrow.Field{
 func (d *DeadLetter) Open(ctx context.Context, env *stages.Env) (*DeadLetterWriter, error) {
 	config := &Parquet{Path: d.Path, RowGroup: RowGroup{Rows: 10_000, Bytes: 8 << 20}, Files: Files{IfExists: existsAppend}}
 	l := config.layout(strings.TrimSuffix(d.Path, "/") + "/") // a directory, whatever it is called
+	l.anyDir = true
 	w, err := openFiles(ctx, env, l, newParquetFormat(config, 1))
 	if err != nil {
 		return nil, err
@@ -72,7 +74,9 @@ func (d *DeadLetter) Open(ctx context.Context, env *stages.Env) (*DeadLetterWrit
 }
 
 // DeadLetterWriter takes the failed rows of one run. Its methods may be called
-// by several goroutines. Prepare, Publish, Finish and Abort are those of Writer.
+// by several goroutines. Prepare, Publish, Finish and Abort are those of Writer,
+// but that Abort takes back also what Finish has committed, until Close: a run
+// whose sink cannot finish leaves no dead letter either.
 type DeadLetterWriter struct {
 	env  *stages.Env
 	rows atomic.Int64
@@ -136,21 +140,32 @@ func (w *DeadLetterWriter) Publish(ctx context.Context, parts []Part) error {
 	return w.files.Publish(ctx, parts)
 }
 
-// Finish is that of Writer; without failed rows it writes nothing.
-func (w *DeadLetterWriter) Finish(ctx context.Context) error {
+// Finish is that of Writer; without failed rows it writes nothing. The directory
+// stays locked until Close or Abort.
+func (w *DeadLetterWriter) Finish(ctx context.Context, complete bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.files.published) == 0 {
-		return w.files.Abort()
+		return nil
 	}
-	return w.files.Finish(ctx)
+	return w.files.commit(ctx, complete)
 }
 
-// Abort is that of Writer.
-func (w *DeadLetterWriter) Abort() error {
+// Close keeps what Finish has committed and removes everything else.
+func (w *DeadLetterWriter) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.files.Abort()
+}
+
+// Abort is that of Writer, and takes back what Finish has committed.
+func (w *DeadLetterWriter) Abort() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.files.ended {
+		return nil
+	}
+	return errors.Join(w.files.out.revoke(), w.files.Abort())
 }
 
 // frame puts the columns about the failure before the rows' own.

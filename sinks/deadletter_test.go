@@ -65,7 +65,10 @@ func TestDeadLetter(t *testing.T) {
 	if err := w.Publish(ctx, parts); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Finish(ctx); err != nil {
+	if err := w.Finish(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	var score, odd, raw string
@@ -122,7 +125,7 @@ func TestDeadLetter(t *testing.T) {
 	if err := w2.Publish(ctx, parts2); err != nil {
 		t.Fatal(err)
 	}
-	if err := w2.Finish(ctx); err != nil {
+	if err := w2.Finish(ctx, true); err != nil {
 		t.Fatal(err)
 	}
 	if len(parts2) != 1 || filepath.Dir(parts2[0].Path) != filepath.Dir(score) {
@@ -142,10 +145,79 @@ func TestDeadLetterOfAGoodRun(t *testing.T) {
 	if parts := must(w.Prepare(t.Context(), 0))(t); len(parts) > 0 {
 		t.Errorf("%+v", parts)
 	}
-	if err := w.Finish(t.Context()); err != nil {
+	if err := w.Finish(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(env.Dir, "dead")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a trace of it: %v, %v", err, tree(t, env.Dir))
+	}
+}
+
+// Abort takes back a Finish, to the files and manifest of before.
+func TestDeadLetterIsTakenBack(t *testing.T) {
+	env := testEnv(t, "run-1")
+	reject := func() *DeadLetterWriter {
+		t.Helper()
+		w, err := (&DeadLetter{Path: "dead"}).Open(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { w.Abort() })
+		if err := w.Reject(t.Context(), &stages.Rejected{Stage: "score", Frame: rows(0, 0, 3).Value, Err: errors.New("no")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Publish(t.Context(), must(w.Prepare(t.Context(), 0))(t)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Finish(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	if err := reject().Abort(); err != nil {
+		t.Fatal(err)
+	}
+	if left := tree(t, env.Dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if err := reject().Close(); err != nil {
+		t.Fatal(err)
+	}
+	manifest := filepath.Join(env.Dir, "dead", "_manifest.json")
+	before, text := tree(t, env.Dir), string(must(os.ReadFile(manifest))(t))
+	env.Run = "run-2"
+	if err := reject().Abort(); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, tree(t, env.Dir)) + cmp.Diff(text, string(must(os.ReadFile(manifest))(t))); d != "" {
+		t.Error(d)
+	}
+
+	// What a run that died has published there goes too.
+	env.Run = "run-3"
+	w, err := (&DeadLetter{Path: "dead"}).Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Reject(t.Context(), &stages.Rejected{Stage: "fit", Frame: rows(0, 0, 3).Value, Err: errors.New("no")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Publish(t.Context(), must(w.Prepare(t.Context(), 0))(t)); err != nil {
+		t.Fatal(err)
+	}
+	die(w.files.out.lock)
+	env.Run = "run-4"
+	w, err = (&DeadLetter{Path: "dead"}).Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, tree(t, env.Dir)); d != "" {
+		t.Error(d)
 	}
 }

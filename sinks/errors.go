@@ -15,6 +15,11 @@ var ErrExists = errors.New("output exists")
 // writing to the same place.
 var ErrLocked = errors.New("another run is writing here")
 
+// ErrCommitted is in the chain of an error of Finish that came after the commit:
+// the new files are complete and in the manifest, and what they replace may
+// still be there; the next run there deletes it.
+var ErrCommitted = errors.New("the output is complete")
+
 // Error says what a sink could not do, where, why, and how to mend it.
 type Error struct {
 	Op   string // "write", "publish", "create directory", …

@@ -8,6 +8,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/stages"
 )
 
@@ -53,7 +57,7 @@ func run(t *testing.T, w Writer, batches ...*stages.Rows) error {
 	if err := w.Publish(t.Context(), parts); err != nil {
 		return err
 	}
-	return w.Finish(t.Context())
+	return w.Finish(t.Context(), true)
 }
 
 func TestFullDisk(t *testing.T) {
@@ -107,7 +111,7 @@ func TestFullDiskAtTheManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, w, 0)
-	if err := w.Finish(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+	if err := w.Finish(t.Context(), true); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
 	if err := w.Abort(); err != nil {
@@ -171,5 +175,83 @@ func TestCloseFails(t *testing.T) {
 	}
 	if left := tree(t, env.Dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A partition whose directory cannot be made ends the run at its first row, not
+// after the last.
+func TestPartitionsThatCannotBeMade(t *testing.T) {
+	f := func(value string, words ...string) {
+		t.Helper()
+		env := testEnv(t, "run-1")
+		if err := os.MkdirAll(filepath.Join(env.Dir, "out"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(env.Dir, "out", "p=file"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		before := tree(t, env.Dir)
+		b := frame.NewBuilder(arrow.NewSchema([]arrow.Field{
+			typed("new", arrow.BinaryTypes.String), typed("p", arrow.BinaryTypes.String), typed("x", arrow.PrimitiveTypes.Int32),
+		}, nil))
+		b.Column(0).AppendString("not there yet")
+		b.Column(1).AppendString(value)
+		b.Column(2).AppendInt32(1)
+		by := []string{"p", "new"}
+		if value != "file" {
+			by = []string{"new", "p"}
+		}
+		w := open(t, &CSV{Path: "out", Files: Files{PartitionBy: by}}, env)
+		err := w.Write(t.Context(), rowsOf(must(b.Frame())(t)))
+		for _, word := range words {
+			if err == nil || !strings.Contains(err.Error(), word) {
+				t.Errorf("the message lacks %q: %v", word, err)
+			}
+		}
+		if err := w.Abort(); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(before, tree(t, env.Dir)); d != "" {
+			t.Error(d)
+		}
+	}
+	f(strings.Repeat("a", 300), "file name too long", "partition by a shorter column")
+	f("file", "p=file is a file")
+}
+
+// The output is committed by its manifest: what fails later says so, and takes
+// nothing back.
+func TestFaultAfterTheCommit(t *testing.T) {
+	env := testEnv(t, "run-1")
+	first := commit(t, &Parquet{Path: "out"}, env, rows(0, 0, 10))
+	dir := filepath.Join(env.Dir, "out")
+	old := filepath.Join(dir, first[0].Path)
+	env.Run = "run-2"
+	w := open(t, &Parquet{Path: "out", Files: Files{IfExists: existsReplace}}, env)
+	if err := w.Write(t.Context(), rows(0, 0, 10)); err != nil {
+		t.Fatal(err)
+	}
+	parts := must(w.Prepare(t.Context(), 0))(t)
+	if err := w.Publish(t.Context(), parts); err != nil {
+		t.Fatal(err)
+	}
+	// Not even root deletes a directory that holds a file as if it were one.
+	if err := os.Remove(old); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(old, "full"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(t.Context(), true); !errors.Is(err, ErrCommitted) {
+		t.Errorf("%v", err)
+	}
+	if err := w.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	if m := readManifestFile(t, filepath.Join(dir, "_manifest.json")); m.Run != "run-2" || len(m.Replaces) != 1 {
+		t.Errorf("manifest %+v", m)
+	}
+	if err := same(filepath.Join(dir, parts[0].Path), parts[0]); err != nil {
+		t.Error(err)
 	}
 }

@@ -13,7 +13,7 @@ type Files struct {
 	RowsPerFile  int64        `yaml:"rows_per_file" min:"0" doc:"Rows after which the next file begins; 0 is no limit."`
 	BytesPerFile configs.Size `yaml:"bytes_per_file" min:"0" doc:"Bytes after which the next file begins; a file may exceed it by one batch or row group; 0 is no limit."`
 	MaxOpen      int          `yaml:"max_open_partitions" default:"64" min:"1" doc:"Files that may be open at once; beyond it the largest is closed and its partition goes on in another file."`
-	IfExists     string       `yaml:"if_exists" default:"error" enum:"error|append|replace|replace_partitions" doc:"What to do where the path holds output already: refuse, add to it, or replace all of it or the partitions that are written."`
+	IfExists     string       `yaml:"if_exists" default:"error" enum:"error|append|replace|replace_partitions" doc:"What to do where the path holds output already: refuse, add to it, or replace all of it or the partitions that are written. A run that was stopped or that has --limit replaces nothing but output of such runs."`
 }
 
 // What if_exists may be.
@@ -29,7 +29,8 @@ const defaultMaxOpen = 64
 
 // layout is Files with the path they go to.
 type layout struct {
-	path string
+	path   string
+	anyDir bool // files may stand in directories of any name, not only col=value
 	Files
 }
 

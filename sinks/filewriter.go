@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -200,46 +201,54 @@ func (w *fileWriter) Publish(ctx context.Context, parts []Part) error {
 	return nil
 }
 
-func (w *fileWriter) Finish(ctx context.Context) error {
+func (w *fileWriter) Finish(ctx context.Context, complete bool) error {
+	if err := w.commit(ctx, complete); err != nil {
+		return err
+	}
+	return w.end()
+}
+
+// commit writes the manifest, and deletes what the run replaces.
+func (w *fileWriter) commit(ctx context.Context, complete bool) error {
 	if w.ended {
 		return errEnded
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	slices.SortFunc(w.published, func(a, b Part) int {
-		if a.Path < b.Path {
-			return -1
-		}
-		return 1
-	})
+	if !complete && w.out.complete {
+		return &Error{Op: "replace", Path: w.out.shown, Err: errors.New("the run did not read all of its input, and what is there is complete")}
+	}
+	slices.SortFunc(w.published, func(a, b Part) int { return cmp.Compare(a.Path, b.Path) })
 	m := &manifest{
-		Version: manifestVersion, Format: w.format.name(), Pipeline: w.env.Pipeline, Run: w.env.Run,
+		Version: manifestVersion, Format: w.format.name(), Pipeline: w.env.Pipeline, Run: w.env.Run, Partial: !complete,
 		Created: time.Now().UTC().Truncate(time.Second), PartitionBy: w.layout.PartitionBy, Schema: columnsOf(w.schema),
 	}
 	if w.schema == nil && w.out.old != nil {
 		m.Schema = w.out.old.Schema
 	}
-	if err := w.out.finish(m, w.published); err != nil {
-		return err
-	}
-	w.end()
-	return nil
+	return w.out.finish(m, w.published)
 }
 
 func (w *fileWriter) Abort() error {
-	if !w.ended {
-		w.end()
+	if w.ended {
+		return nil
 	}
-	return nil
+	return w.end()
 }
 
-// end closes and removes whatever is not published.
-func (w *fileWriter) end() {
+// ReplacesComplete implements Replacer.
+func (w *fileWriter) ReplacesComplete() bool { return w.out.complete }
+
+// end closes and removes whatever is not committed.
+func (w *fileWriter) end() error {
 	w.ended = true
 	w.parts.discard()
+	err := w.out.undo()
 	w.out.removeTemps(func(run string) bool { return run == w.out.run })
+	w.out.pruneAll()
 	w.out.leave()
+	return err
 }
 
 // sortedKeys makes the order of files the same for the same rows.

@@ -13,6 +13,7 @@ import (
 type lock struct {
 	f    *os.File
 	path string
+	died string // id of the run that held it last and never let go; "" for none
 }
 
 // owner is what the lock file says of who holds it.
@@ -24,7 +25,10 @@ type owner struct {
 	Since    time.Time `json:"since"`
 }
 
-var errBusy = errors.New("lock is held")
+var (
+	errBusy    = errors.New("lock is held")
+	errNoLocks = errors.New("the file system has no locks")
+)
 
 // acquire takes the lock file at path, or returns an error with ErrLocked in
 // its chain that names the other's pid.
@@ -34,30 +38,48 @@ func acquire(path string, me owner) (*lock, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch err := lockFile(f); {
+		err = lockFile(f)
+		switch {
 		case errors.Is(err, errBusy):
-			var other owner
-			b := make([]byte, 4096)
-			n, _ := f.ReadAt(b, 0)
-			_ = json.Unmarshal(b[:n], &other)
+			other := readOwner(f)
 			f.Close()
 			return nil, busy(other)
-		case err != nil:
+		case err != nil && !errors.Is(err, errNoLocks): // without locks it is as it would be without the guard
 			f.Close()
 			return nil, err
 		}
 		// The holder removes the file before it lets go, so the one we have
 		// locked may no longer be the one that others see.
-		if mine, err := f.Stat(); err == nil {
-			if there, err := os.Stat(path); err == nil && os.SameFile(mine, there) {
-				return own(f, path, me)
+		if isAt(f, path) {
+			died := ""
+			if err == nil {
+				died = readOwner(f).Run
 			}
+			return own(f, path, died, me)
 		}
 		f.Close()
 	}
 }
 
-func own(f *os.File, path string, me owner) (*lock, error) {
+// isAt reports whether the open file is the one that path names.
+func isAt(f *os.File, path string) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, there)
+}
+
+// readOwner is what the file says; nothing where it says nothing of ours.
+func readOwner(f *os.File) (o owner) {
+	b := make([]byte, 4096)
+	n, _ := f.ReadAt(b, 0)
+	_ = json.Unmarshal(b[:n], &o)
+	return o
+}
+
+func own(f *os.File, path, died string, me owner) (*lock, error) {
 	b, err := json.Marshal(me)
 	if err == nil {
 		err = f.Truncate(0)
@@ -70,7 +92,7 @@ func own(f *os.File, path string, me owner) (*lock, error) {
 		f.Close()
 		return nil, err
 	}
-	return &lock{f: f, path: path}, nil
+	return &lock{f: f, path: path, died: died}, nil
 }
 
 func busy(other owner) error {
@@ -81,11 +103,21 @@ func busy(other owner) error {
 		ErrLocked, other.Run, other.Pid, other.Host, other.Since.Format(time.RFC3339))
 }
 
+// sync forces what the file says to stable storage: after a power failure it
+// tells the next run whose files are not committed.
+func (l *lock) sync() error {
+	if l == nil || l.f == nil {
+		return nil
+	}
+	return l.f.Sync()
+}
+
 // release removes the lock file and lets go. It may be repeated.
 func (l *lock) release() {
 	if l == nil || l.f == nil {
 		return
 	}
+	_ = l.f.Truncate(0) // should it stay, it names no run that died
 	removeLocked(l.f, l.path)
 	l.f = nil
 }

@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile takes an exclusive flock. A file system without locks (some network
-// ones) is let pass: it is then as it would be without the guard.
+// lockFile takes an exclusive flock. Some network file systems have none.
 func lockFile(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -20,7 +19,7 @@ func lockFile(f *os.File) error {
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return errBusy
 		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS):
-			return nil
+			return errNoLocks
 		}
 		return err
 	}

@@ -20,6 +20,7 @@ type manifest struct {
 	Pipeline    string           `json:"pipeline,omitempty"`
 	Run         string           `json:"run"` // the last one
 	Created     time.Time        `json:"created"`
+	Partial     bool             `json:"partial,omitempty"` // some files are of runs that were stopped or limited
 	Rows        int64            `json:"rows"`
 	Bytes       int64            `json:"bytes"`
 	PartitionBy []string         `json:"partition_by,omitempty"`
@@ -37,7 +38,8 @@ type manifestColumn struct {
 
 type manifestFile struct {
 	Part
-	Run string `json:"run"`
+	Run     string `json:"run"`
+	Partial bool   `json:"partial,omitempty"` // the run did not read all of its input
 }
 
 const manifestVersion = 1
@@ -88,18 +90,19 @@ func (o *output) readManifest() (*manifest, error) {
 	return m, nil
 }
 
-// writeManifest replaces the manifest at once or not at all.
-func (o *output) writeManifest(m *manifest) error {
+// writeManifest replaces the manifest at once or not at all. After an error
+// replaced tells whether the new one is there nevertheless.
+func (o *output) writeManifest(m *manifest) (replaced bool, err error) {
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("sink: encode the manifest: %w", err)
+		return false, fmt.Errorf("sink: encode the manifest: %w", err)
 	}
 	name := o.manifestFile()
 	temp := o.abs("." + name + ".tmp-" + o.run)
 	os.Remove(temp) // of an attempt before this one
 	f, err := o.create(temp)
 	if err != nil {
-		return failed("write the manifest of", o.shown, err)
+		return false, failed("write the manifest of", o.shown, err)
 	}
 	_, err = f.Write(append(b, '\n'))
 	if err == nil {
@@ -111,14 +114,11 @@ func (o *output) writeManifest(m *manifest) error {
 	if err == nil {
 		err = os.Rename(temp, o.abs(name))
 	}
-	if err == nil {
-		err = syncDir(o.dir)
-	}
 	if err != nil {
 		os.Remove(temp)
-		return failed("write the manifest of", o.shown, err)
+		return false, failed("write the manifest of", o.shown, err)
 	}
-	return nil
+	return true, failed("write the manifest of", o.shown, syncDir(o.dir))
 }
 
 func columnsOf(s *frame.Schema) []manifestColumn {

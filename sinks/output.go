@@ -25,6 +25,7 @@ type output struct {
 	format string // its name
 	run    string // the run's id, fit for a file name
 	nonce  string // tells parts of one run apart that a restart made anew
+	anyDir bool   // files may stand in directories of any name, not only col=value
 	kind   string // exists… what if_exists says
 	log    *slog.Logger
 
@@ -32,8 +33,18 @@ type output struct {
 	made []string  // directories that open created, outermost first
 	old  *manifest // of the finished runs before this one; nil for none
 	// strays are data files that by their name rpipe wrote and that no manifest
-	// names: a run published them and died before its end.
+	// names, though no run is known to have died here.
 	strays []string
+	// complete says that replacing would remove output of runs that read all of
+	// their input.
+	complete bool
+
+	moved     []string        // files that this run made visible
+	kept      bool            // the single file of before stands under its second name
+	lost      bool            // it could not be given one
+	dirs      map[string]bool // partitions' directories that this run made
+	committed bool            // the manifest names this run's files
+	previous  *manifest       // what finish replaced
 
 	create func(path string) (storage, error)
 }
@@ -47,6 +58,7 @@ func openOutput(l *layout, fm format, env *stages.Env) (_ *output, err error) {
 		return nil, fmt.Errorf("sink: draw a nonce: %w", err)
 	}
 	o := &output{
+		anyDir: l.anyDir, dirs: map[string]bool{},
 		shown: l.path, dir: l.path, ext: fm.ext(), format: fm.name(), kind: l.IfExists, log: env.Log, create: createFile,
 		run: fileSafe(env.Run), nonce: hex.EncodeToString(b[:]),
 	}
@@ -88,7 +100,7 @@ func openOutput(l *layout, fm format, env *stages.Env) (_ *output, err error) {
 	if err := o.finishReplace(); err != nil {
 		return nil, err
 	}
-	return o, o.checkExisting()
+	return o, o.checkExisting(env.Limited)
 }
 
 // makeDir is os.MkdirAll that remembers what it made, so that a run that fails
@@ -177,7 +189,7 @@ func (o *output) makes(name string) bool {
 		return true
 	}
 	if o.file != "" {
-		return name == o.file
+		return name == o.file || name == o.file+secondName
 	}
 	m := partPattern.FindStringSubmatch(name)
 	return m != nil && m[2] == o.ext

@@ -95,6 +95,9 @@ func (s *partSet) epoch(n uint64) (*epochParts, error) {
 func (s *partSet) add(e *epochParts, p piece) error {
 	g := e.groups[p.dir]
 	if g == nil {
+		if err := s.out.checkDir(p.dir); err != nil {
+			return err
+		}
 		g = &group{dir: p.dir, values: p.values, schema: p.frame.Schema()}
 		e.groups[p.dir] = g
 	}
@@ -267,7 +270,7 @@ func (s *partSet) prepare(number uint64, empty *frame.Schema) ([]Part, error) {
 	for i, p := range e.done {
 		parts[i] = p.Part
 	}
-	return parts, nil
+	return parts, s.out.makeDirs(parts)
 }
 
 // discard removes what is open or closed but not handed out.

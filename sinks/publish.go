@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,30 +15,39 @@ import (
 
 // publish renames parts to their names and forces the names to stable storage.
 func (o *output) publish(parts []Part) error {
-	dirs := map[string]bool{}
-	for _, d := range o.made {
-		dirs[filepath.Dir(d)] = true // a new directory is a name in its parent
-	}
 	for _, p := range parts {
 		for _, rel := range []string{p.Path, p.Temp} {
 			if !filepath.IsLocal(filepath.FromSlash(rel)) {
 				return &Error{Op: "publish", Path: o.shown, Err: fmt.Errorf("part %q is outside of the directory", rel)}
 			}
 		}
-		for d := filepath.Dir(o.abs(p.Path)); ; d = filepath.Dir(d) {
-			dirs[d] = true
-			if d == o.dir || len(d) < len(o.dir) {
+	}
+	if err := o.makeDirs(parts); err != nil {
+		return err
+	}
+	if err := o.lock.sync(); err != nil {
+		return failed("publish to", o.shown, err)
+	}
+	dirs := map[string]bool{}
+	for _, d := range o.made {
+		dirs[filepath.Dir(d)] = true // a new directory is a name in its parent
+	}
+	for _, p := range parts {
+		for d := dirOf(p.Path); ; d = dirOf(d) {
+			dirs[o.abs(d)] = true
+			if d == "" {
 				break
 			}
-		}
-		if err := os.MkdirAll(filepath.Dir(o.abs(p.Path)), 0o755); err != nil {
-			return failed("publish to", o.shown, err)
 		}
 		if err := o.show(p); err != nil {
 			return failed("publish to", o.shown, err)
 		}
 	}
-	for d := range maps.Keys(dirs) {
+	return o.syncDirs(dirs)
+}
+
+func (o *output) syncDirs(dirs map[string]bool) error {
+	for d := range dirs {
 		if err := syncDir(d); err != nil {
 			return failed("publish to", o.shown, err)
 		}
@@ -50,22 +58,27 @@ func (o *output) publish(parts []Part) error {
 // show makes one part visible, or finds that it is.
 func (o *output) show(p Part) error {
 	from, to := o.abs(p.Temp), o.abs(p.Path)
-	if o.file != "" && o.kind == existsReplace {
-		err := os.Rename(from, to)
-		if errors.Is(err, fs.ErrNotExist) {
-			return same(to, p)
+	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
+		if err := same(to, p); err != nil {
+			return err
 		}
-		return err
+		if o.file == "" { // the name shows that this run published it, before a restart
+			o.nowVisible(p.Path)
+		}
+		return nil
+	}
+	if o.file != "" && o.kind == existsReplace {
+		return o.replaceFile(from, to)
 	}
 	err := moveNew(from, to)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return same(to, p) // published before
-	case errors.Is(err, fs.ErrExist):
+	if errors.Is(err, fs.ErrExist) {
 		if err := same(to, p); err != nil {
 			return err
 		}
 		return os.Remove(from)
+	}
+	if err == nil {
+		o.nowVisible(p.Path)
 	}
 	return err
 }
@@ -93,7 +106,8 @@ func same(path string, p Part) error {
 
 // finish writes the manifest of the run's parts. What a replace retires is named
 // in it first and deleted then, so that a crash in between leaves nothing twice:
-// the next run deletes it.
+// the next run deletes it. An error with ErrCommitted in its chain came after
+// the manifest.
 func (o *output) finish(m *manifest, parts []Part) error {
 	fresh := map[string]bool{}
 	for _, p := range parts {
@@ -123,28 +137,31 @@ func (o *output) finish(m *manifest, parts []Part) error {
 				m.Files = append(m.Files, f)
 			}
 		}
-		for _, path := range o.strays {
-			if written[dirOf(path)] {
-				m.Replaces = append(m.Replaces, path)
-			}
-		}
 	}
 	if m.Files == nil {
 		m.Files = []manifestFile{}
 	}
 	for _, p := range parts {
 		p.Temp = ""
-		m.Files = append(m.Files, manifestFile{Part: p, Run: m.Run})
+		m.Files = append(m.Files, manifestFile{Part: p, Run: m.Run, Partial: m.Partial})
 	}
 	for _, f := range m.Files {
 		m.Rows += f.Rows
 		m.Bytes += f.Bytes
+		m.Partial = m.Partial || f.Partial
 	}
-	if err := o.writeManifest(m); err != nil {
+	replaced, err := o.writeManifest(m)
+	if !replaced {
 		return err
 	}
-	o.old = m
-	return o.finishReplace()
+	o.committed, o.previous, o.old = true, o.old, m
+	if err == nil {
+		err = o.finishReplace()
+	}
+	if err != nil {
+		return fmt.Errorf("%w; then: %w", ErrCommitted, err)
+	}
+	return nil
 }
 
 // finishReplace deletes what the manifest says is replaced.
@@ -156,14 +173,11 @@ func (o *output) finishReplace() error {
 		if err := os.Remove(o.abs(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return failed("delete a replaced file of", o.shown, err)
 		}
-		for d := dirOf(rel); d != ""; d = dirOf(d) {
-			if os.Remove(o.abs(d)) != nil {
-				break // not empty
-			}
-		}
+		o.prune(dirOf(rel))
 	}
 	o.old.Replaces = nil
-	return o.writeManifest(o.old)
+	_, err := o.writeManifest(o.old)
+	return err
 }
 
 // dirOf is the directory of a slash-separated relative path; "" at the top.

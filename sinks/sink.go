@@ -11,10 +11,11 @@
 // temporary name, .<name>.tmp-<run>, which the sources' globs do not match.
 // Prepare closes and fsyncs the parts of an epoch and returns their checksums;
 // Publish renames them without ever replacing a file, and fsyncs the
-// directories; Finish does what if_exists says of older files and writes
-// _manifest.json; Abort removes what was not published. Between Prepare and
-// Publish a caller may record the parts in a journal: Publish takes them from
-// there after a crash and counts what is already done as done.
+// directories; Finish commits: it writes _manifest.json and does what if_exists
+// says of older files; Abort removes whatever is not committed, published or
+// not. Between Prepare and Publish a caller may record the parts in a journal:
+// Publish takes them from there after a crash and counts what is already done as
+// done.
 //
 // A part is called <run>-<epoch>-<part>-<nonce>.<ext>. With partition_by it
 // stands in col=value directories as Hive, Spark, DuckDB and Arrow read them.
@@ -23,8 +24,9 @@
 // just that name. Anything else is a directory.
 //
 // While a run is open it holds .rpipe.lock in the output directory, so that no
-// other run writes there; temporary files of runs that died are removed by the
-// next one.
+// other run writes there. The next run removes what a run that died has left:
+// temporary files, and those that it published and did not commit, where the
+// lock file still names that run and the manifest does not name the files.
 //
 // # What a second run does
 //
@@ -33,7 +35,11 @@
 // lists, then deletes the old files. replace_partitions does so for the
 // partitions that this run wrote. Files are deleted only where a manifest or
 // their own name shows that rpipe wrote them; a directory with other data files
-// is refused when the run starts.
+// is refused when the run starts, and so is, but for replace, one with files
+// that a run of rpipe wrote and no manifest names.
+//
+// A run that did not read all of its input marks its files as partial in the
+// manifest. It replaces nothing that is not marked so.
 package sinks
 
 import (
@@ -60,11 +66,21 @@ type Writer interface {
 	// Publish makes prepared parts visible: rename, fsync of the directory. It
 	// may be repeated.
 	Publish(ctx context.Context, parts []Part) error
-	// Finish ends a run that succeeded or drained: it applies if_exists (old
-	// files of a replace go) and writes the manifest.
-	Finish(ctx context.Context) error
-	// Abort removes everything that was not published. It may follow any call, and be repeated.
+	// Finish ends a run that succeeded or drained: it writes the manifest and
+	// applies if_exists (old files of a replace go). complete says that the run
+	// has read all of its input. After an error with ErrCommitted in its chain
+	// the output is there all the same.
+	Finish(ctx context.Context, complete bool) error
+	// Abort removes everything that Finish has not committed. It may follow any
+	// call, and be repeated.
 	Abort() error
+}
+
+// Replacer is implemented by the writers of sinks that can replace output.
+type Replacer interface {
+	// ReplacesComplete reports whether Finish would remove output of a run that
+	// read all of its input. A run that does not must not get there.
+	ReplacesComplete() bool
 }
 
 // Part is one file of the output. Paths are relative to the sink's root and

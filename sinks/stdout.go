@@ -114,7 +114,7 @@ func (w *stdoutWriter) Prepare(context.Context, uint64) ([]Part, error) { return
 
 func (w *stdoutWriter) Publish(context.Context, []Part) error { return nil }
 
-func (w *stdoutWriter) Finish(context.Context) error {
+func (w *stdoutWriter) Finish(context.Context, bool) error {
 	if w.table != nil {
 		if err := w.table.print(w.buf); err != nil {
 			return stdoutError(err)

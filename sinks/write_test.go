@@ -68,7 +68,7 @@ func commit(t testing.TB, s Sink, env *stages.Env, batches ...*stages.Rows) []Pa
 	if err := w.Publish(ctx, parts); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Finish(ctx); err != nil {
+	if err := w.Finish(ctx, true); err != nil {
 		t.Fatal(err)
 	}
 	return parts

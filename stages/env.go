@@ -16,6 +16,7 @@ type Env struct {
 	Stage    string // label of this component in logs, metrics and errors
 	Dir      string // relative paths start here: the directory of the pipeline file
 	Temp     string // scratch directory of the run, which TempDir makes and the run's end removes; "" for none
+	Limited  bool   // the run reads only the beginning of its input
 	Parallel int    // how many CPU-bound goroutines a component may use
 	Memory   int64  // bytes that one blocking or buffering component may hold
 	Log      *slog.Logger
