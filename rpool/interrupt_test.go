@@ -52,6 +52,28 @@ func TestInterruptsHitNoInnocentRequest(t *testing.T) {
 
 var errGivenUp = errors.New("given up")
 
+// R loads its own functions at their first use. An interrupt at that moment must
+// not leave the worker with half of one: without load_base() one in ten did.
+func TestAnInterruptLeavesRWhole(t *testing.T) {
+	t.Parallel()
+	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil)
+	sorts := run(`x <- sort(as.numeric(20000:1)); x[1]`)
+	for i := range 60 {
+		p := started(t, tpl)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Microsecond+time.Duration(i)*50*time.Microsecond, errGivenUp)
+		if _, err := p.Do(ctx, sorts); err != nil && !errors.Is(err, errGivenUp) {
+			t.Fatal(err)
+		}
+		cancel()
+		for range 2 {
+			if _, err := p.Do(t.Context(), sorts); err != nil {
+				t.Fatalf("after an interrupt at the first use in fork %d: %v", i, err)
+			}
+		}
+		p.kill()
+	}
+}
+
 func TestALateInterruptIsSwallowed(t *testing.T) {
 	p := started(t, launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil))
 	for i := range 50 {

@@ -3,6 +3,7 @@
 
 main <- function(dir, nonce) {
   compile()
+  load_base()
   suspendInterrupts({
     open_wire(dir)
     hello(nonce)
@@ -21,6 +22,18 @@ compile <- function() {
     "on_warning", "on_error", "user_calls", "handler_frame", "located", "one_line", "shorten", "utf8"
   )) {
     self[[name]] <- compiler::cmpfun(self[[name]])
+  }
+}
+
+# load_base has R load all of its package base, which it does function by function
+# at their first use otherwise. An interrupt during such a load leaves half a
+# function behind: later requests, whoever sent them, fail with "could not find
+# function" or "promise already under evaluation". It takes 0.1 s and 16 MB, once
+# for all forks.
+load_base <- function() {
+  base <- baseenv()
+  for (name in names(base)) {
+    get0(name, base, inherits = FALSE)
   }
 }
 
