@@ -67,9 +67,8 @@ func Start(ctx context.Context, f *File, o Options) (*Run, error) {
 func (r *Run) open(ctx context.Context, o Options) error {
 	f := r.file
 	root := &stages.Env{
-		Limited: o.Limit > 0,
-		Run:     r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: filepath.Join(os.TempDir(), "rpipe-run-"+r.id),
-		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Log: r.log,
+		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: filepath.Join(os.TempDir(), "rpipe-run-"+r.id),
+		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Limited: o.Limit > 0, Log: r.log,
 	}
 	r.env = root.For("")
 	var err error

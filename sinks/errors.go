@@ -65,7 +65,7 @@ func failed(op, path string, err error) error {
 func hint(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		return "free space on that disk, or set path to another one; nothing that was not yet published stays behind"
+		return "free space on that disk, or set path to another one; nothing of this run stays behind"
 	case errors.Is(err, syscall.EDQUOT):
 		return "the disk quota of this user is used up: free space, or set path to another disk"
 	case errors.Is(err, syscall.EFBIG):
