@@ -53,7 +53,7 @@ func TestInterruptsHitNoInnocentRequest(t *testing.T) {
 var errGivenUp = errors.New("given up")
 
 // R loads its own functions at their first use. An interrupt at that moment must
-// not leave the worker with half of one: without load_base() one in ten did.
+// not leave the worker with half of one: without load_base() one in twenty did.
 func TestAnInterruptLeavesRWhole(t *testing.T) {
 	t.Parallel()
 	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil)
