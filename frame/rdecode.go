@@ -20,12 +20,17 @@ import (
 // What frames do not hold (complex numbers, matrices, POSIXlt, data frames
 // within data frames, lists of other things than vectors of one type) is a
 // *ValueError that names the column and says what to do.
-func FromR(item []byte) (Frame, error) {
+func FromR(item []byte) (Frame, error) { return FromRBeside(item, nil) }
+
+// FromRBeside is FromR for what a function made of sent, a frame that
+// AppendCodedR wrote: a NULL in place of a column stands for the column of sent
+// with that name, which came back as it was.
+func FromRBeside(item []byte, sent Frame) (Frame, error) {
 	v, err := rdata.UnmarshalItem(item, nil)
 	if err != nil {
 		return nil, fmt.Errorf("decode from R: %w", inColumn(item, err))
 	}
-	f, err := FromValue(v)
+	f, err := fromValue(v, sent)
 	if err != nil {
 		return nil, fmt.Errorf("decode from R: %w", err)
 	}
@@ -35,7 +40,9 @@ func FromR(item []byte) (Frame, error) {
 // FromValue is FromR for a value that is decoded already, such as that of an
 // .rds file. The frame takes over the value's memory, so v must not change any
 // more.
-func FromValue(v rdata.Value) (Frame, error) {
+func FromValue(v rdata.Value) (Frame, error) { return fromValue(v, nil) }
+
+func fromValue(v rdata.Value, sent Frame) (Frame, error) {
 	df, ok := v.(*rdata.List)
 	if !ok || !rdata.Inherits(v, "data.frame") {
 		return nil, fmt.Errorf("%s is not a data frame; return one, such as as.data.frame(x)", describe(v))
@@ -55,9 +62,12 @@ func FromValue(v rdata.Value) (Frame, error) {
 		if !ok || name == "" {
 			return nil, fmt.Errorf("column %d has no name; give it one", i+1)
 		}
-		f, a, err := fromVector(name, col)
-		if err != nil {
-			return nil, err
+		f, a, same := sameColumn(col, sent, name)
+		if !same {
+			var err error
+			if f, a, err = fromVector(name, col); err != nil {
+				return nil, err
+			}
 		}
 		if a.Len() != n {
 			return nil, &ValueError{Column: name, Row: -1,
@@ -69,6 +79,18 @@ func FromValue(v rdata.Value) (Frame, error) {
 		return nil, duplicateError(fields)
 	}
 	return New(arrow.NewSchema(fields, nil), cols, n), nil
+}
+
+// sameColumn is the column of sent for which a NULL stands.
+func sameColumn(v rdata.Value, sent Frame, name string) (f arrow.Field, a arrow.Array, ok bool) {
+	if _, null := v.(rdata.Null); !null || sent == nil {
+		return f, nil, false
+	}
+	at := sent.Schema().FieldIndices(name)
+	if len(at) != 1 {
+		return f, nil, false
+	}
+	return sent.Schema().Field(at[0]), sent.Column(at[0]), true
 }
 
 // fromVector makes a column of an R vector.

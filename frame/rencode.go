@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/rpipe-dev/rpipe/rdata"
 )
@@ -59,6 +60,19 @@ var encoders = sync.Pool{New: func() any { return new(rdata.Encoder) }}
 // 2242 whose microseconds a double does not tell. Types that frames do not have
 // are an error too.
 func AppendR(dst []byte, f Frame, o ROptions) ([]byte, error) {
+	return appendR(dst, f, o, nil)
+}
+
+// AppendCodedR is AppendR, but text columns with few different strings are
+// written as integer codes with an attribute levels: who reads the data.frame
+// replaces such a column x by levels[x]. Coded are their numbers, from 1 as R
+// counts.
+func AppendCodedR(dst []byte, f Frame, o ROptions) (out []byte, coded []int32, err error) {
+	out, err = appendR(dst, f, o, &coded)
+	return out, coded, err
+}
+
+func appendR(dst []byte, f Frame, o ROptions, coded *[]int32) ([]byte, error) {
 	s := f.Schema()
 	n := int(f.NumRows())
 	if n > math.MaxInt32 {
@@ -71,7 +85,7 @@ func AppendR(dst []byte, f Frame, o ROptions) ([]byte, error) {
 	defer encoders.Put(e)
 	e.Reset()
 	e.Buf = dst
-	err := appendFrame(e, f, n, o)
+	err := appendFrame(e, f, n, o, coded)
 	out := e.Buf
 	e.Buf = nil
 	if err != nil {
@@ -80,11 +94,21 @@ func AppendR(dst []byte, f Frame, o ROptions) ([]byte, error) {
 	return out, nil
 }
 
-func appendFrame(e *rdata.Encoder, f Frame, n int, o ROptions) error {
+func appendFrame(e *rdata.Encoder, f Frame, n int, o ROptions, coded *[]int32) error {
 	s := f.Schema()
 	e.VectorHead(rdata.KindList, s.NumFields(), true, true)
 	for i := range s.NumFields() {
 		c := rcolumn{e: e, o: o, field: s.Field(i)}
+		if text, ok := f.Column(i).(*array.String); ok && coded != nil {
+			done, err := c.coded(text, n)
+			if err != nil {
+				return err
+			}
+			if done {
+				*coded = append(*coded, int32(i+1))
+				continue
+			}
+		}
 		if err := c.vector(f.Column(i), 0, n); err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ type Request struct {
 	Kind    Kind
 	Fun     string        // Map: the function's name, pkg::name allowed
 	Data    []byte        // Map: the data.frame. Call: list(fun, args)
+	Coded   []int32       // Map: columns of Data, from 1, that are codes with levels for text (frame.AppendCodedR)
 	Args    []byte        // Map: a named list of further arguments; nil for none
 	Seed    *Seed         // nil leaves the worker's own stream alone
 	Timeout time.Duration // 0 is none

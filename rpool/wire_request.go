@@ -47,7 +47,7 @@ func begin(e *rdata.Encoder, n int) {
 // Args have names, hence symbols, and travel as a stream of their own in a raw
 // vector.
 func encodeRequest(e *rdata.Encoder, r *Request) splice {
-	begin(e, 4)
+	begin(e, 5)
 	if r.Kind == Map {
 		e.Strs(r.Fun)
 	} else {
@@ -65,6 +65,12 @@ func encodeRequest(e *rdata.Encoder, r *Request) splice {
 		e.VectorHead(rdata.KindRaw, len(streamHeader)+len(r.Args), false, false)
 		e.Bytes([]byte(streamHeader))
 		e.Bytes(r.Args)
+	}
+	if len(r.Coded) == 0 {
+		e.Null()
+	} else {
+		e.VectorHead(rdata.KindInteger, len(r.Coded), false, false)
+		e.Int32s(r.Coded)
 	}
 	if len(r.Data) == 0 {
 		e.Null()

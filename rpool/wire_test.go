@@ -49,7 +49,7 @@ func TestRequestIsOneStream(t *testing.T) {
 	}
 	var e rdata.Encoder
 	seed := SeedAt(1, 2)
-	s := encodeRequest(&e, &Request{Kind: Map, Fun: "f", Data: data, Args: args, Seed: &seed})
+	s := encodeRequest(&e, &Request{Kind: Map, Fun: "f", Data: data, Args: args, Coded: []int32{3}, Seed: &seed})
 	s.seal(5, frameMap)
 	frame := append(bytes.Clone(s.head), s.tail...)
 	v, err := rdata.Unmarshal(frame[headerSize:], nil)
@@ -57,8 +57,11 @@ func TestRequestIsOneStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := v.(*rdata.List)
-	if len(l.Values) != 4 || l.Values[3].Attributes().Get("class") == nil {
-		t.Errorf("%+v", l)
+	if len(l.Values) != 5 || l.Values[4].Attributes().Get("class") == nil {
+		t.Fatalf("%+v", l)
+	}
+	if got := l.Values[3].(*rdata.Integer).Values; len(got) != 1 || got[0] != 3 {
+		t.Errorf("coded columns %v", got)
 	}
 	if got := l.Values[1].(*rdata.Integer).Values; Seed(got) != seed {
 		t.Errorf("seed %v, want %v", got, seed)

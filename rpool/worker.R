@@ -114,7 +114,8 @@ too_large <- function(size) {
   ))
 }
 
-# run does one map or call and answers. A request is list(fun, seed, args, value).
+# run does one map or call and answers. A request is list(fun, seed, args, coded,
+# value).
 run <- function(id, kind) {
   warned <<- failure <<- trace <<- NULL
   before <- proc.time()
@@ -214,7 +215,8 @@ map <- function(request) {
   if (is.symbol(call[[1L]]) && is.null(get0(name, globalenv(), mode = "function"))) {
     stop(no_function(name))
   }
-  scratch$data <- request[[4L]]
+  coded <- request[[4L]]
+  scratch$data <- if (is.null(coded)) request[[5L]] else decoded(request[[5L]], coded)
   value <- evaluate(call, request[[2L]])
   if (!is.data.frame(value)) {
     stop(structure(
@@ -224,12 +226,46 @@ map <- function(request) {
       ), call = call)
     ))
   }
+  if (is.null(coded)) value else lightened(value, request[[5L]], coded)
+}
+
+# decoded turns columns that came as codes with levels into the text that they
+# stand for. `[[<-` of a data frame would take longer than the rest.
+decoded <- function(data, columns) {
+  class(data) <- NULL
+  for (i in columns) {
+    codes <- data[[i]]
+    data[[i]] <- attr(codes, "levels")[codes]
+  }
+  class(data) <- "data.frame"
+  data
+}
+
+# lightened puts NULL in place of columns of text that came as codes and go back
+# as they were: Go has them. They are compared with a new copy, since code may
+# change a vector in place. A list() of its own keeps the value's class out of it.
+lightened <- function(value, sent, columns) {
+  known <- names(sent)[columns]
+  columns <- columns[known %in% names(value)]
+  if (!length(columns)) {
+    return(value)
+  }
+  kept <- class(value)
+  class(value) <- NULL
+  for (i in columns) {
+    name <- names(sent)[i]
+    codes <- .subset2(sent, i)
+    if (identical(value[[name]], attr(codes, "levels")[codes])) {
+      value[name] <- list(NULL)
+    }
+  }
+  class(value) <- kept
   value
 }
 
 call_function <- function(request) {
-  fun <- request[[4L]][[1L]]
-  args <- request[[4L]][[2L]]
+  fun <- request[[5L]][[1L]]
+  args <- request[[5L]][[2L]]
   if (is.character(fun)) {
     head <- function_name(fun)
     if (is.symbol(head) && is.null(get0(fun, globalenv(), mode = "function"))) {

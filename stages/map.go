@@ -86,12 +86,12 @@ func (m *mapper) encode(ctx context.Context, b *Rows) (*Batch[*Work[*encoded]], 
 // its number; a part of it has a sub-stream of that, by its first row, so that no
 // two parts draw the same numbers.
 func (m *mapper) request(b *Rows, from, to int, buf []byte) (*rpool.Request, error) {
-	data, err := frame.AppendR(buf, sliceRows(b.Value, from, to), m.config.rOptions())
+	data, coded, err := frame.AppendCodedR(buf, sliceRows(b.Value, from, to), m.config.rOptions())
 	if err != nil {
 		return nil, err
 	}
 	req := &rpool.Request{
-		Kind: rpool.Map, Fun: m.config.Fun, Data: data, Args: m.args,
+		Kind: rpool.Map, Fun: m.config.Fun, Data: data, Coded: coded, Args: m.args,
 		Timeout: m.config.timeout(), Isolate: m.config.Isolate, Label: Name(b),
 	}
 	if m.config.Seed != nil {
@@ -142,7 +142,8 @@ func (m *mapper) frameOf(in frame.Frame, p Part) (frame.Frame, error) {
 	if p.Err != nil {
 		return nil, p.Err
 	}
-	f, err := frame.FromR(p.Reply.Data)
+	sent := sliceRows(in, p.From, p.To)
+	f, err := frame.FromRBeside(p.Reply.Data, sent)
 	if err != nil {
 		return nil, fmt.Errorf("what %s returned cannot be used: %w", m.config.Fun, err)
 	}
