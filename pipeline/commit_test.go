@@ -46,7 +46,7 @@ func (w hookedWriter) Abort() error { return errors.Join(w.Writer.Abort(), w.ste
 // TestCommit holds that the output and the dead letter appear together or not at
 // all, whatever step fails.
 func TestCommit(t *testing.T) {
-	run := func(step func(dir, name string) error) (*Report, error, []string) {
+	run := func(step func(dir, name string) error) (*Report, []string, error) {
 		t.Helper()
 		dir := t.TempDir()
 		for name, text := range map[string]string{
@@ -68,11 +68,11 @@ func TestCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		report, err := r.Wait()
-		return report, err, filesBelow(t, dir, "out", "dead")
+		return report, filesBelow(t, dir, "out", "dead"), err
 	}
 	nothing := func(what string, step func(dir, name string) error, want string) {
 		t.Helper()
-		report, err, left := run(step)
+		report, left, err := run(step)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -82,7 +82,7 @@ func TestCommit(t *testing.T) {
 	}
 	everything := func(what string, step func(dir, name string) error, fails bool) {
 		t.Helper()
-		report, err, left := run(step)
+		report, left, err := run(step)
 		if fails != (err != nil) || fails && !errors.Is(err, sinks.ErrCommitted) || fails != (report.Error != "") {
 			t.Errorf("%s: %v", what, err)
 		}

@@ -15,6 +15,7 @@ type rejects struct {
 	writer  *sinks.DeadLetterWriter // nil for none
 	parts   []sinks.Part
 	skipped atomic.Int64
+	last    atomic.Value // failure: of the last rows that failed
 }
 
 func openRejects(ctx context.Context, f *File, env *stages.Env) (*rejects, error) {
@@ -45,11 +46,15 @@ func (r *rejects) add(ctx context.Context, rejected *stages.Rejected) error {
 			return err
 		}
 	}
+	r.last.Store(failure{rejected.Err})
 	if rejected.Batch != nil {
 		rejected.Batch.Settle(nil)
 	}
 	return nil
 }
+
+// failure lets an atomic.Value hold errors of different types.
+type failure struct{ err error }
 
 func (r *rejects) counts() (skipped, dead int64) {
 	if r.writer != nil {

@@ -174,6 +174,22 @@ func (r *Run) keepsOld() bool {
 	return ok && w.ReplacesComplete() && r.drained()
 }
 
+// nothingLeft is an error where every row failed, and skipping them all would
+// leave an empty output, or one in place of what is there.
+func (r *Run) nothingLeft() error {
+	skipped, dead := r.rejects.counts()
+	meters := r.graph.Meters()
+	if skipped+dead == 0 || meters[len(meters)-1].Read().RowsOut > 0 {
+		return nil
+	}
+	w, ok := r.writer.(sinks.Replacer)
+	if dead > 0 && !(ok && w.ReplacesComplete()) {
+		return nil // the dead letter has them
+	}
+	last := r.rejects.last.Load().(failure)
+	return fmt.Errorf("no row is left to write, since %d failed, so nothing is published; the last error: %w", skipped+dead, last.err)
+}
+
 // Wait waits for the end of the run, commits its output, or removes it where
 // the run failed, and releases everything. The report is never nil. It names
 // the files where they are committed, also if something failed after that.
@@ -186,6 +202,9 @@ func (r *Run) Wait() (*Report, error) {
 	elapsed := time.Since(r.started)
 	if err == nil && r.keepsOld() {
 		err = errKept
+	}
+	if err == nil {
+		err = r.nothingLeft()
 	}
 	var parts []sinks.Part
 	committed := false

@@ -42,6 +42,13 @@ func (o *output) checkFile() error {
 	case o.kind == existsError:
 		return o.existsError("the file is there already")
 	}
+	if o.old == nil && st.Size() > 0 {
+		return &Error{
+			Op: "replace", Path: o.shown,
+			Err:  fmt.Errorf("rpipe did not write it: %w", ErrExists),
+			Hint: "move it away, or set another path",
+		}
+	}
 	partial := o.old != nil && len(o.old.Files) == 1 && o.old.Files[0].Partial && o.old.Files[0].Bytes == st.Size()
 	o.complete = !partial
 	return nil

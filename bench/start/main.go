@@ -123,7 +123,7 @@ func freshR(packages []string) (float64, error) {
 		return 0, err
 	}
 	if err != nil || line != "ready\n" {
-		return 0, fmt.Errorf("R said %q", line)
+		return 0, fmt.Errorf("answer of R: %q", line)
 	}
 	return took, nil
 }

@@ -32,15 +32,15 @@ func newRun() *cobra.Command {
 		Long: `Run a pipeline and wait for its end. The output appears when all of it is
 written, and not at all when the run fails.
 
-Ctrl-C (SIGINT, SIGTERM, SIGHUP) stops reading and commits what was read; a second one
-stops at once and removes it.
+Ctrl-C (SIGINT, SIGTERM, SIGHUP) stops reading and commits what was read, unless
+that would replace complete output; a second one stops at once and removes it.
 
 Exit status: 0 done; 1 the run failed; 2 the configuration is wrong; 3 the
 environment is (no R, a directory that cannot be written); 4 done, with rows in
 the dead letter; 129, 130 or 143 interrupted.`,
 		Example: examplesText(`
 			rpipe run flights.yaml
-			rpipe run flights.yaml --limit 1000          # try it on the first rows
+			rpipe run flights.yaml --limit 1000 -v out=try # the first rows, where path is "${out:out}"
 			rpipe run nightly.yaml -v day=2026-11-01     # fills ${day}
 			rpipe run flights.yaml --progress plain --json > report.json`),
 		Args: cobra.ExactArgs(1),
@@ -147,7 +147,7 @@ func obey(ctx context.Context, signals <-chan os.Signal, started <-chan *pipelin
 			}
 			if n == 1 && r != nil {
 				s := r.Snapshot()
-				log.Info("stopping: what was read is finished and committed; again to stop at once", "rows_left", s.Read.Rows-s.Written())
+				log.Info("stopping: what was read is finished; again to stop at once", "rows_left", s.Read.Rows-s.Written())
 				r.Drain()
 			} else {
 				cancel(fmt.Errorf("stopped by %v", s))

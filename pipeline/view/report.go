@@ -15,10 +15,10 @@ const maxFiles = 10
 func Report(w io.Writer, r *pipeline.Report) {
 	verb := "done"
 	switch {
-	case r.Error != "":
-		verb = "failed"
 	case r.Drained:
 		verb = "stopped"
+	case r.Error != "":
+		verb = "failed"
 	}
 	fmt.Fprintf(w, "%s %s in %s (run %s)\n\n", r.Pipeline, verb, span(r.Elapsed), r.Run)
 	t := table{head: []string{"stage", ">rows in", ">rows out", ">bytes out", ">rows/s", ">time", ">busy", ">starved", ">blocked", ""}}
@@ -43,7 +43,7 @@ func Report(w io.Writer, r *pipeline.Report) {
 	if r.Skipped > 0 {
 		fmt.Fprintf(w, "  skipped: %s\n", counted(r.Skipped, "row"))
 	}
-	if r.DeadLetters > 0 {
+	if r.DeadLetters > 0 && r.Error == "" {
 		fmt.Fprintf(w, "  dead letter: %s in %s\n", counted(r.DeadLetters, "row"), r.DeadLetterDir)
 	}
 	files(w, r)
