@@ -2,8 +2,8 @@
 #
 #   FROM rpipe
 #   RUN apt-get update && apt-get install -y --no-install-recommends r-cran-data.table
-#   COPY pipeline.yaml model.R /work/
-#   CMD ["run", "/work/pipeline.yaml"]
+#   COPY pipeline.yaml model.R /data/
+#   CMD ["run", "/data/pipeline.yaml"]
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -17,7 +17,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /rpipe /usr/local/bin/rpipe
 ENV LANG=C.UTF-8
-WORKDIR /work
+WORKDIR /data
 # tini reaps what a killed R leaves; signals reach rpipe, which drains.
 ENTRYPOINT ["tini", "--", "rpipe"]
 CMD ["--help"]
