@@ -18,7 +18,7 @@ compile <- function() {
   self <- environment(compile)
   for (name in c(
     "serve", "send", "send_value", "send_condition", "run", "guarded", "take", "tidy", "map",
-    "call_function", "evaluate", "function_name", "argument_refs", "swallow_interrupt",
+    "call_function", "decoded", "lightened", "evaluate", "function_name", "argument_refs", "swallow_interrupt",
     "on_warning", "on_error", "user_calls", "handler_frame", "located", "one_line", "shorten", "utf8"
   )) {
     self[[name]] <- compiler::cmpfun(self[[name]])
