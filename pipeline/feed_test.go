@@ -62,14 +62,14 @@ func fed(t *testing.T, f *feed, drain, sink time.Duration) (rows int64, batches 
 			if !ok || err != nil {
 				return err
 			}
-			time.Sleep(sink)
+			time.Sleep(sink) // the bubble's clock
 			rows += b.Value.NumRows()
 			batches++
 			b.Settle(nil)
 		}
 	})
 	if drain > 0 {
-		time.Sleep(drain)
+		time.Sleep(drain) // the bubble's clock
 		run.Drain()
 	}
 	return rows, batches, run.Wait()

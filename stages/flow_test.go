@@ -209,7 +209,7 @@ func TestADrainDeliversWhatWasRead(t *testing.T) {
 		m := Then(r, "map", 1, src, Parallel(4, true, pass(func(int) time.Duration { return 2 * time.Second })))
 		var got []int
 		To(r, "sink", m, collect(&got))
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // the bubble's clock
 		start := time.Now()
 		r.Drain()
 		if err := r.Wait(); err != nil {
