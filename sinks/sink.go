@@ -44,9 +44,11 @@ package sinks
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 // Sink is a configured output, as YAML names it under sink.
@@ -76,6 +78,25 @@ type Writer interface {
 	Abort() error
 }
 
+// Resumer is implemented by the writers of files, which a later process can go
+// on with. A journal keeps what Prepare and State return.
+type Resumer interface {
+	// Resume, right after Open, tells the writer of a run that goes on which
+	// parts earlier processes have prepared, published or not, and what State
+	// said then. They stay; everything else of that run is removed: files,
+	// uploads. Publish of such parts makes visible those that are not.
+	Resume(ctx context.Context, parts []Part, state json.RawMessage) error
+	// State is what Resume must know beside the parts, such as the columns. It
+	// may be called between Write and Finish, after Prepare.
+	State() (json.RawMessage, error)
+	// Announce names in the manifest what is published so far, as partial, and
+	// goes on. What if_exists replaces stays until Finish.
+	Announce(ctx context.Context) error
+	// Suspend ends the writer like Abort, but keeps the parts that Prepare has
+	// returned and those that Resume was given, for a later process.
+	Suspend() error
+}
+
 // Replacer is implemented by the writers of sinks that can replace output.
 type Replacer interface {
 	// ReplacesComplete reports whether Finish would remove output of a run that
@@ -93,5 +114,6 @@ type Part struct {
 	SHA256    string            `json:"sha256"`
 	Partition map[string]string `json:"partition,omitempty"`
 	Epoch     uint64            `json:"epoch"`
+	Upload    *store.Pending    `json:"upload,omitempty"` // on S3: what completes it
 	Created   time.Time         `json:"created"`
 }

@@ -58,10 +58,45 @@ type Read struct {
 	Frame frame.Frame
 	Bytes int64  // input bytes consumed for it (compressed, as Size counts them)
 	Pos   string // opaque position after it, for Open
+	// Rejected are records that came before or among its rows and never became
+	// rows: bad lines, with on_error skip or dead_letter. The frame may then have
+	// no rows. The run gives them the epoch of the read, so that a position and
+	// what was rejected before it commit together.
+	Rejected []*stages.Rejected
 }
 
 // Traits says what a source can promise.
 type Traits struct {
 	Ordered    bool // the same rows come in the same order each time
 	Replayable bool // Open can start at any Pos that Next returned
+}
+
+// Endless is implemented by sources whose input may have no end.
+type Endless interface {
+	// Endless reports whether the input, as it is configured, may go on for ever.
+	Endless() bool
+}
+
+// Identifier is implemented by readers that can tell whether their input has
+// changed since an earlier run.
+type Identifier interface {
+	// Identity names each piece of the input and its version: a path with size
+	// and modification time, an object with its ETag.
+	Identity() map[string]string
+}
+
+// Cursor is implemented by readers of inputs that grow, of which a later run
+// reads only what is new.
+type Cursor interface {
+	// Cursor is the state to save once everything that was read is committed,
+	// for StartFrom of a later run; "" is none.
+	Cursor() string
+}
+
+// Incremental is implemented by sources that have a Cursor.
+type Incremental interface {
+	// StartFrom is called before Open with what the last run has saved; "" is nothing.
+	StartFrom(cursor string)
+	// Incremental reports whether a cursor is configured.
+	Incremental() bool
 }

@@ -22,9 +22,12 @@ const (
 // the first batch. A column that is all NA there takes the type that it has in
 // a later batch, of those held back; after that a batch conforms without loss
 // (NA and integers fit anywhere they can) or is an error that names both batches.
-func agree(declared *frame.Schema) Stage[frame.Frame, frame.Frame] {
+func agree(env *Env, declared *frame.Schema) Stage[frame.Frame, frame.Frame] {
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
-		a := &agreement{schema: declared, declared: declared != nil}
+		a := &agreement{schema: declared, declared: declared != nil, env: env}
+		if err := a.recall(); err != nil {
+			return err
+		}
 		for {
 			var idle <-chan time.Time
 			if len(a.held) > 0 {
@@ -64,6 +67,28 @@ type agreement struct {
 
 	held  []*Rows
 	bytes int64
+	env   *Env
+}
+
+// recall takes the schema that was agreed on before a crash.
+func (a *agreement) recall() error {
+	var old []byte
+	ok, err := a.env.Recall(&old)
+	if a.declared || !ok || err != nil {
+		return err
+	}
+	a.schema, err = frame.SchemaFrom(old)
+	a.frozen, a.first = true, "the part of the run before the restart"
+	return err
+}
+
+// keep puts the schema on record, for what follows a crash.
+func (a *agreement) keep(epoch uint64) error {
+	b, err := frame.SchemaBytes(a.schema)
+	if err != nil {
+		return err
+	}
+	return a.env.Keep(epoch, b)
 }
 
 func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {
@@ -89,6 +114,11 @@ func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {
 // release sends what is held back; the schema stays from then on.
 func (a *agreement) release(ctx context.Context, out chan<- *Rows) error {
 	a.frozen = a.schema != nil
+	if a.frozen && len(a.held) > 0 {
+		if err := a.keep(a.held[0].Epoch); err != nil {
+			return err
+		}
+	}
 	for _, b := range a.held {
 		release(b.Origins)
 	}
@@ -105,11 +135,13 @@ func (a *agreement) release(ctx context.Context, out chan<- *Rows) error {
 	return nil
 }
 
-// isStuck reports whether what is held here keeps the source from reading.
+// isStuck reports whether what is held here keeps the source from reading, or an
+// epoch from its commit.
 func (a *agreement) isStuck() bool {
 	for _, b := range a.held {
 		if len(b.Origins) > 0 {
-			return b.Origins[0].ledger.stuck()
+			l := b.Origins[0].ledger
+			return l.stuck() || l.lingers(b.Epoch)
 		}
 	}
 	return false

@@ -3,6 +3,7 @@ package stages
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
@@ -30,7 +31,11 @@ func (c *Batcher) Plan(in *frame.Schema) (*frame.Schema, error) { return in, nil
 
 // Build implements Transform.
 func (c *Batcher) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
-	return Rebatch(Policy{Rows: c.Rows, Bytes: int64(c.Bytes), Period: time.Duration(c.Period)}), nil
+	p := Policy{Rows: c.Rows, Bytes: int64(c.Bytes), Period: time.Duration(c.Period), Keep: func(epoch, next uint64) error {
+		return env.Keep(epoch, next)
+	}}
+	_, err := env.Recall(&p.First)
+	return Rebatch(p), err
 }
 
 // Policy says when a batch is full. A zero field is no limit.
@@ -38,40 +43,42 @@ type Policy struct {
 	Rows   int
 	Bytes  int64
 	Period time.Duration // from the first row of the batch
+	First  uint64        // number of the first batch
+	// Keep, if not nil, is told after each batch of an epoch the number of the next.
+	Keep func(epoch, next uint64) error
 }
 
-// Rebatch cuts its input into batches by the policy. The end of the input and a
-// new epoch flush at once.
+// Rebatch cuts its input into batches by the policy. The end of the input
+// flushes at once, and so does a new epoch. Where batches come out of order, rows
+// of the older epoch that follow have a batch of their own, which goes when the
+// epoch has no others left.
 func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
-		b := &cutter{policy: p, out: out, view: meterOf(ctx)}
-		defer b.stopClock()
-		stuck := 0
+		b := &cutter{policy: p, out: out, view: meterOf(ctx), seq: p.First}
+		defer b.stopClocks()
 		for {
 			var idle <-chan time.Time
-			if b.rows > 0 {
+			if len(b.heaps) > 0 {
 				idle = time.After(stuckCheck)
 			}
 			waited := time.Now()
 			select {
 			case next, ok := <-in:
 				if !ok {
-					return b.flush(ctx, "end")
+					return b.flushAll(ctx, "end")
 				}
-				stuck = 0
+				b.stuck = 0
 				b.view.received(next.Rows, next.Bytes, time.Since(waited))
 				if err := b.add(ctx, next); err != nil {
 					return err
 				}
-			case <-b.due:
-				if err := b.flush(ctx, "period"); err != nil {
+			case <-b.due():
+				if err := b.flush(ctx, b.heaps[0], "period"); err != nil {
 					return err
 				}
 			case <-idle:
-				if !b.isStuck() {
-					stuck = 0
-				} else if stuck++; stuck == stuckChecks {
-					return b.tooLarge()
+				if err := b.look(ctx); err != nil {
+					return err
 				}
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -88,62 +95,67 @@ const (
 	stuckChecks = 4
 )
 
-// cutter holds the pieces of the batch that is being filled.
+// cutter fills batches, one for each epoch of which rows come: two at most.
 type cutter struct {
 	policy Policy
 	out    chan<- *Rows
 	view   view
-	timer  *time.Timer
-	due    <-chan time.Time
+	stuck  int
 
+	heaps []*heap // in the order of their first rows
+	seq   uint64
+	first int64
+}
+
+// heap is the pieces of the batch that is being filled from one epoch.
+type heap struct {
+	epoch   uint64
+	timer   *time.Timer
 	pieces  []frame.Frame
 	origins []*Origin
 	rows    int
 	bytes   int64
-	epoch   uint64
-	seq     uint64
-	first   int64
 }
 
 // add takes a batch apart at the limits and sends on what is full.
 func (b *cutter) add(ctx context.Context, in *Rows) error {
-	if b.rows > 0 && b.epoch != in.Epoch {
-		if err := b.flush(ctx, "epoch"); err != nil {
-			return err
-		}
-	}
-	b.epoch = in.Epoch
 	if in.Rows == 0 { // only the schema: it goes on if nothing else tells it
 		return Send(ctx, b.out, in)
 	}
+	h, err := b.heap(ctx, in.Epoch)
+	if err != nil {
+		return err
+	}
 	for at := 0; at < in.Rows; {
-		n, reason := b.fits(in.Value, at, in.Rows)
+		n, reason := b.fits(h, in.Value, at, in.Rows)
 		if n == 0 {
-			if err := b.flush(ctx, reason); err != nil {
+			if err := b.flush(ctx, h, reason); err != nil {
 				return err
 			}
 			continue
 		}
-		if b.rows == 0 && b.policy.Period > 0 {
-			b.timer = time.NewTimer(b.policy.Period)
-			b.due = b.timer.C
+		if h.rows == 0 {
+			b.heaps = append(b.heaps, h)
+			if b.policy.Period > 0 {
+				h.timer = time.NewTimer(b.policy.Period)
+			}
 		}
 		piece := in.Value
 		if n < in.Rows {
 			piece = frame.Slice(in.Value, at, at+n)
 		}
 		at += n
-		b.pieces = append(b.pieces, piece)
-		b.rows += n
-		b.bytes += frame.Bytes(piece)
+		h.pieces = append(h.pieces, piece)
+		h.rows += n
+		h.bytes += frame.Bytes(piece)
 		shares := in.Origins
 		if at < in.Rows {
 			shares = share(in.Origins)
 		}
 		hold(shares)
-		b.origins = append(b.origins, shares...)
+		h.origins = append(h.origins, shares...)
 		if reason != "" {
-			if err := b.flush(ctx, reason); err != nil {
+			if err := b.flush(ctx, h, reason); err != nil {
 				return err
 			}
 		}
@@ -151,73 +163,135 @@ func (b *cutter) add(ctx context.Context, in *Rows) error {
 	return nil
 }
 
+// heap is the one of an epoch. At the first row of an epoch, those of before are
+// as good as over: their batches go.
+func (b *cutter) heap(ctx context.Context, epoch uint64) (*heap, error) {
+	for i := len(b.heaps) - 1; i >= 0; i-- {
+		h := b.heaps[i]
+		if h.epoch == epoch {
+			return h, nil
+		}
+		if h.epoch < epoch {
+			if err := b.flush(ctx, h, "epoch"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &heap{epoch: epoch}, nil
+}
+
 // fits is how many of the rows [at, end) of f the batch can still take, and,
 // where they fill it, which limit they reach. It is 0 only for a batch with rows.
-func (b *cutter) fits(f frame.Frame, at, end int) (n int, reason string) {
+func (b *cutter) fits(h *heap, f frame.Frame, at, end int) (n int, reason string) {
 	n = end - at
-	if p := b.policy.Rows; p > 0 && b.rows+n >= p {
-		n, reason = p-b.rows, "rows"
+	if p := b.policy.Rows; p > 0 && h.rows+n >= p {
+		n, reason = p-h.rows, "rows"
 	}
 	limit := b.policy.Bytes
-	if limit <= 0 || b.bytes+frame.Bytes(frame.Slice(f, at, at+n)) <= limit {
+	if limit <= 0 || h.bytes+frame.Bytes(frame.Slice(f, at, at+n)) <= limit {
 		return n, reason
 	}
 	// The largest number of rows that fits, by bisection: sizes only grow.
 	lo, hi := 0, n
 	for lo < hi-1 {
 		mid := (lo + hi) / 2
-		if b.bytes+frame.Bytes(frame.Slice(f, at, at+mid)) <= limit {
+		if h.bytes+frame.Bytes(frame.Slice(f, at, at+mid)) <= limit {
 			lo = mid
 		} else {
 			hi = mid
 		}
 	}
-	if lo == 0 && b.rows == 0 {
+	if lo == 0 && h.rows == 0 {
 		lo = 1 // one row that is larger than a batch may be: it goes alone
 	}
 	return lo, "bytes"
 }
 
-func (b *cutter) flush(ctx context.Context, reason string) error {
-	b.stopClock()
-	if b.rows == 0 {
-		return nil
-	}
-	whole := b.pieces[0]
-	if len(b.pieces) > 1 {
+// flush sends the batch, and leaves an empty one.
+func (b *cutter) flush(ctx context.Context, h *heap, reason string) error {
+	whole := h.pieces[0]
+	if len(h.pieces) > 1 {
 		var err error
-		if whole, err = frame.Concat(b.pieces...); err != nil {
+		if whole, err = frame.Concat(h.pieces...); err != nil {
 			return err
 		}
 	}
 	next := &Rows{
-		Value: whole, Rows: b.rows, Bytes: b.bytes,
-		Seq: b.seq, First: b.first, Epoch: b.epoch, Origins: b.origins,
+		Value: whole, Rows: h.rows, Bytes: h.bytes,
+		Seq: b.seq, First: b.first, Epoch: h.epoch, Origins: h.origins,
 	}
-	release(b.origins)
+	h.stopClock()
+	release(h.origins)
 	b.view.cut(reason)
 	b.seq++
-	b.first += int64(b.rows)
-	b.pieces, b.origins, b.rows, b.bytes = nil, nil, 0, 0
+	b.first += int64(h.rows)
+	*h = heap{epoch: h.epoch}
+	b.heaps = slices.DeleteFunc(b.heaps, func(o *heap) bool { return o == h })
+	if b.policy.Keep != nil {
+		if err := b.policy.Keep(next.Epoch, b.seq); err != nil {
+			return err
+		}
+	}
 	return Send(ctx, b.out, next)
 }
 
-func (b *cutter) stopClock() {
-	if b.timer != nil {
-		b.timer.Stop()
-		b.timer, b.due = nil, nil
+func (b *cutter) flushAll(ctx context.Context, reason string) error {
+	for len(b.heaps) > 0 {
+		if err := b.flush(ctx, b.heaps[0], reason); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// due fires when the oldest batch has waited for its period.
+func (b *cutter) due() <-chan time.Time {
+	if len(b.heaps) == 0 || b.heaps[0].timer == nil {
+		return nil
+	}
+	return b.heaps[0].timer.C
+}
+
+func (h *heap) stopClock() {
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+}
+
+func (b *cutter) stopClocks() {
+	for _, h := range b.heaps {
+		h.stopClock()
+	}
+}
+
+// look is called when no rows come: it sends the batch of an epoch that has no
+// more, and ends a run that waits for itself.
+func (b *cutter) look(ctx context.Context) error {
+	for _, h := range b.heaps {
+		if len(h.origins) > 0 && h.origins[0].ledger.lingers(h.epoch) {
+			return b.flush(ctx, h, "epoch")
+		}
+	}
+	if !b.isStuck() {
+		b.stuck = 0
+		return nil
+	}
+	if b.stuck++; b.stuck < stuckChecks {
+		return nil
+	}
+	return b.tooLarge()
 }
 
 // isStuck reports whether the batch waits for rows that cannot come, since the
 // source waits for the memory of those that are held here and elsewhere.
 func (b *cutter) isStuck() bool {
-	return len(b.origins) > 0 && b.policy.Period <= 0 && b.origins[0].ledger.stuck()
+	h := b.heaps[0]
+	return len(h.origins) > 0 && b.policy.Period <= 0 && h.origins[0].ledger.stuck()
 }
 
 // tooLarge ends a run that would wait for itself for ever.
 func (b *cutter) tooLarge() error {
-	_, limit := b.origins[0].ledger.Bytes()
+	_, limit := b.heaps[0].origins[0].ledger.Bytes()
 	return fmt.Errorf("a batch of %d rows does not fit into the run's memory of %v: %d rows fill it; lower batch.rows or batch.bytes, or raise memory",
-		b.policy.Rows, configs.Size(limit), b.rows)
+		b.policy.Rows, configs.Size(limit), b.heaps[0].rows)
 }

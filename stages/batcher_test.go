@@ -77,7 +77,7 @@ func TestBatchLimitsAreHard(t *testing.T) {
 	f := func(p Policy, sizes []int, want string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
-			l := NewLedger(0, nil)
+			l := NewLedger(0, 0)
 			got, values, reasons, err := rebatched(t.Context(), l, p, reads(l, sizes, nil, nil))
 			if err != nil {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func TestBatchKeepsRowsAndAccounts(t *testing.T) {
 			}
 		}
 		p := Policy{Rows: rapid.IntRange(0, 50).Draw(rt, "rows"), Bytes: rapid.Int64Range(0, 300).Draw(rt, "bytes")}
-		l := NewLedger(0, nil)
+		l := NewLedger(0, 0)
 		got, values, _, err := rebatched(context.Background(), l, p, reads(l, sizes, epochs, nil))
 		if err != nil {
 			rt.Fatal(err)
@@ -166,7 +166,7 @@ func TestBatchKeepsRowsAndAccounts(t *testing.T) {
 
 func TestPeriodRunsFromTheFirstRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLedger(0, nil)
+		l := NewLedger(0, 0)
 		idle := []time.Duration{50 * time.Second, 4 * time.Second, 4 * time.Second}
 		got, _, reasons, err := rebatched(t.Context(), l, Policy{Rows: 100, Period: 5 * time.Second}, reads(l, []int{1, 1, 1}, nil, idle))
 		if err != nil || len(got) != 2 || got[0].Rows != 2 || reasons["period"] != 1 {
@@ -177,7 +177,7 @@ func TestPeriodRunsFromTheFirstRow(t *testing.T) {
 
 func TestABatchThatCannotFitIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLedger(4*frame.Bytes(numbered(0, 10)), nil)
+		l := NewLedger(4*frame.Bytes(numbered(0, 10)), 0)
 		_, _, _, err := rebatched(t.Context(), l, Policy{Rows: 1000}, reads(l, []int{10, 10, 10, 10, 10, 10}, nil, nil))
 		if err == nil || !strings.Contains(err.Error(), "does not fit into the run's memory") || !strings.Contains(err.Error(), "40 rows fill it") {
 			t.Fatal(err)

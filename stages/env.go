@@ -6,7 +6,9 @@ import (
 	"os"
 	"sync"
 
+	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 // Env is what a component is given when a run starts.
@@ -26,6 +28,16 @@ type Env struct {
 
 	Printed *Relay // what R prints goes there; nil discards it
 
+	S3     *store.Client // for paths that begin with s3://; nil where the run has none
+	Resume bool          // the run goes on after an earlier process of the same id
+
+	// Ended reports whether the source has reached its end; a drain ends a
+	// stage's input earlier. Nil is always.
+	Ended func() bool
+	// Spool is the durable copy of the input of the blocking stage of that
+	// label, or nil where none is kept. See Whole.
+	Spool func(stage string) Spool
+
 	// Reject takes rows that failed where on_error is skip (Rejected.Drop) or
 	// dead_letter: it counts them, writes the dead letter, and settles the
 	// shares of Rejected.Batch. It returns an error when the run must stop. It
@@ -35,11 +47,20 @@ type Env struct {
 	shared *shared
 }
 
+// Spool keeps the input of a blocking stage across a crash. One goroutine uses it.
+type Spool interface {
+	// Replay hands over what earlier processes of this run have committed.
+	Replay(ctx context.Context, emit func(frame.Frame) error) error
+	// Write adds a batch to the open part of its epoch. It does not settle it.
+	Write(ctx context.Context, b *Rows) error
+}
+
 // shared is what all components of one run have in common.
 type shared struct {
 	mu      sync.Mutex
 	values  map[any]any
 	closers []func()
+	notes   notes
 }
 
 // For is the environment of one component of the run.

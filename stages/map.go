@@ -36,7 +36,7 @@ func (c *Map) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	})
 	requests := unmetered(Parallel(env.Parallel, c.Ordered, m.encode))
 	replies := unmetered(Parallel(env.Parallel, c.Ordered, m.decode))
-	return Chain(0, requests, Chain(0, pool, Chain(0, replies, agree(declared)))), nil
+	return Chain(0, requests, Chain(0, pool, Chain(0, replies, agree(env, declared)))), nil
 }
 
 // mapper is one map in one run.

@@ -78,7 +78,7 @@ func mapped(t testing.TB, p *rpool.Pool, env *rpool.Environment, c Map, rows, pe
 	if err != nil {
 		t.Fatal(err)
 	}
-	ledger := NewLedger(0, nil)
+	ledger := NewLedger(0, 0)
 	var sizes []int
 	for at := 0; at < rows; at += per {
 		sizes = append(sizes, min(per, rows-at))

@@ -86,7 +86,7 @@ func transformed(t *testing.T, tr Transform, frames ...frame.Frame) (out []*Rows
 	if err != nil {
 		return nil, nil, err
 	}
-	ledger := NewLedger(0, nil)
+	ledger := NewLedger(0, 0)
 	source := func(soft, hard context.Context, out chan<- *Rows) error {
 		first := int64(0)
 		for i, f := range frames {

@@ -37,7 +37,7 @@ func tens(n int) []int {
 // What two batch stages hold together can be all the memory there is.
 func TestTwoBatchesThatCannotFitTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLedger(4*frame.Bytes(numbered(0, 10)), nil)
+		l := NewLedger(4*frame.Bytes(numbered(0, 10)), 0)
 		r := NewRun(t.Context())
 		first := Then(r, "small", 0, From(r, "src", 0, reads(l, tens(20), nil, nil)), Rebatch(Policy{Rows: 25}))
 		second := Then(r, "large", 0, first, Rebatch(Policy{Rows: 60}))
@@ -52,7 +52,7 @@ func TestTwoBatchesThatCannotFitTogether(t *testing.T) {
 // Small results that wait for a column's type must not keep large inputs in memory.
 func TestAgreementGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLedger(4*frame.Bytes(numbered(0, 10)), nil)
+		l := NewLedger(4*frame.Bytes(numbered(0, 10)), 0)
 		schema := arrow.NewSchema([]arrow.Field{{Name: "note", Type: arrow.FixedWidthTypes.Boolean, Nullable: true}}, nil)
 		r := NewRun(t.Context())
 		summary := Then(r, "summary", 0, From(r, "src", 0, reads(l, tens(50), nil, nil)), Parallel(2, true, func(_ context.Context, b *Rows) (*Rows, error) {
@@ -61,7 +61,7 @@ func TestAgreementGivesWay(t *testing.T) {
 			return WithFrame(b, frame.New(schema, []arrow.Array{c.NewArray()}, 1)), nil
 		}))
 		var rows int64
-		To(r, "sink", Then(r, "agree", 0, summary, agree(nil)), drop(&rows))
+		To(r, "sink", Then(r, "agree", 0, summary, agree(&Env{}, nil)), drop(&rows))
 		if err := r.Wait(); err != nil || rows != 50 {
 			t.Errorf("%d rows, %v", rows, err)
 		}
@@ -75,7 +75,7 @@ func TestAgreementGivesWay(t *testing.T) {
 func TestRowsAreNumberedAtEachStage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRun(t.Context())
-		l := NewLedger(0, nil)
+		l := NewLedger(0, 0)
 		half := Then(r, "half", 1, From(r, "src", 1, reads(l, tens(20), nil, nil)), Parallel(3, true, func(_ context.Context, b *Rows) (*Rows, error) {
 			return WithFrame(b, frame.Slice(b.Value, 0, 5)), nil
 		}))
