@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 	"go.uber.org/goleak"
 
@@ -30,6 +31,7 @@ type subject struct {
 	name  string
 	dir   string
 	rows  int
+	bad   int // records that are none, beside the rows
 	full  Source
 	empty Source
 }
@@ -76,6 +78,34 @@ func subjects(t *testing.T) []subject {
 	w.Close()
 	write("one.csv.gz", z.Bytes())
 
+	// Bad records: now and then, more in a row than a read has, and at the end.
+	spoiled := func(text []byte) (spoiled []byte, bad int) {
+		n := 0
+		for line := range bytes.Lines(text) {
+			more := 0
+			switch n++; {
+			case n == 20001:
+				more = frame.Rows*3/2 + 1
+			case n == subjectRows:
+				more = 3
+			case n%1000 == 0:
+				more = 1
+			}
+			spoiled = append(append(spoiled, line...), bytes.Repeat([]byte("bad\n"), more)...)
+			bad += more
+		}
+		return spoiled, bad
+	}
+	plain := []byte("id,text\n")
+	for i := range subjectRows {
+		plain = fmt.Appendf(plain, "%d,line %d\n", i, i)
+	}
+	badCSV, inCSV := spoiled(plain)
+	badJSON, inJSON := spoiled(jsonText(0, subjectRows))
+	write("bad.csv", badCSV)
+	write("bad.ndjson", badJSON)
+	write("worse.ndjson", bytes.Repeat([]byte("{]\n"), 7))
+
 	rows := manyRows(subjectRows)
 	writeParquet(t, filepath.Join(dir, "one.parquet"), rows, parquet.PageBufferSize(20000))
 	writeParquet(t, filepath.Join(dir, "part-1.parquet"), rows[:third])
@@ -117,19 +147,22 @@ func subjects(t *testing.T) []subject {
 
 	n, zero := int64(subjectRows), int64(0)
 	return []subject{
-		{"csv", dir, subjectRows, csvOf(CSV{Path: Paths{"one.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
-		{"csv compressed", dir, subjectRows, csvOf(CSV{Path: Paths{"one.csv.gz"}}), csvOf(CSV{Path: Paths{"none.csv", "none.csv"}})},
-		{"csv files", dir, subjectRows, csvOf(CSV{Path: Paths{"part-*.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
-		{"csv encoded", dir, subjectRows, csvOf(CSV{Path: Paths{"one.csv"}, Encoding: "latin1"}), csvOf(CSV{Path: Paths{"none.csv"}, Encoding: "latin1"})},
-		{"ndjson", dir, subjectRows, &NDJSON{Path: Paths{"part-*.ndjson"}}, &NDJSON{Path: Paths{"none.ndjson"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
-		{"parquet", dir, subjectRows, &Parquet{Path: Paths{"one.parquet"}}, &Parquet{Path: Paths{"none.parquet"}}},
-		{"parquet files", dir, subjectRows, &Parquet{Path: Paths{"part-*.parquet"}}, &Parquet{Path: Paths{"none.parquet", "none.parquet"}}},
-		{"rds", dir, subjectRows, &RDS{Path: Paths{"part-1.rds", "part-2.rds"}}, &RDS{Path: Paths{"none.rds"}}},
-		{"csv partitions", dir, subjectRows, csvOf(CSV{Path: Paths{"by"}}), csvOf(CSV{Path: Paths{"nothing"}})},
-		{"ndjson partitions", dir, subjectRows, &NDJSON{Path: Paths{"by/**/*.ndjson"}}, &NDJSON{Path: Paths{"nothing"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
-		{"parquet partitions", dir, subjectRows, &Parquet{Path: Paths{"by"}}, &Parquet{Path: Paths{"nothing"}}},
-		{"rds partitions", dir, subjectRows, &RDS{Path: Paths{"by"}}, &RDS{Path: Paths{"nothing"}}},
-		{"range", dir, subjectRows, &Range{From: 0, Step: 1, Rows: &n, Column: "id"}, &Range{Step: 1, Rows: &zero}},
+		{"csv", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
+		{"csv compressed", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv.gz"}}), csvOf(CSV{Path: Paths{"none.csv", "none.csv"}})},
+		{"csv files", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"part-*.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
+		{"csv encoded", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv"}, Encoding: "latin1"}), csvOf(CSV{Path: Paths{"none.csv"}, Encoding: "latin1"})},
+		{"ndjson", dir, subjectRows, 0, &NDJSON{Path: Paths{"part-*.ndjson"}}, &NDJSON{Path: Paths{"none.ndjson"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
+		{"parquet", dir, subjectRows, 0, &Parquet{Path: Paths{"one.parquet"}}, &Parquet{Path: Paths{"none.parquet"}}},
+		{"parquet files", dir, subjectRows, 0, &Parquet{Path: Paths{"part-*.parquet"}}, &Parquet{Path: Paths{"none.parquet", "none.parquet"}}},
+		{"rds", dir, subjectRows, 0, &RDS{Path: Paths{"part-1.rds", "part-2.rds"}}, &RDS{Path: Paths{"none.rds"}}},
+		{"csv partitions", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"by"}}), csvOf(CSV{Path: Paths{"nothing"}})},
+		{"ndjson partitions", dir, subjectRows, 0, &NDJSON{Path: Paths{"by/**/*.ndjson"}}, &NDJSON{Path: Paths{"nothing"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
+		{"parquet partitions", dir, subjectRows, 0, &Parquet{Path: Paths{"by"}}, &Parquet{Path: Paths{"nothing"}}},
+		{"rds partitions", dir, subjectRows, 0, &RDS{Path: Paths{"by"}}, &RDS{Path: Paths{"nothing"}}},
+		{"csv bad rows", dir, subjectRows, inCSV, csvOf(CSV{Path: Paths{"bad.csv"}, OnError: "skip"}), csvOf(CSV{Path: Paths{"none.csv"}, OnError: "skip"})},
+		{"ndjson bad rows", dir, subjectRows, inJSON + 14, &NDJSON{Path: Paths{"worse.ndjson", "bad.ndjson", "worse.ndjson"}, OnError: "dead_letter"},
+			&NDJSON{Path: Paths{"none.ndjson"}, OnError: "skip", Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
+		{"range", dir, subjectRows, 0, &Range{From: 0, Step: 1, Rows: &n, Column: "id"}, &Range{Step: 1, Rows: &zero}},
 	}
 }
 
@@ -154,7 +187,7 @@ func readAll(t *testing.T, r Reader) (reads []*Read) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := read.Frame.NumRows(); n < 1 || n > frame.Rows {
+		if n := read.Frame.NumRows(); n < 1 && len(read.Rejected) == 0 || n > frame.Rows {
 			t.Fatalf("a read of %d rows", n)
 		}
 		if !read.Frame.Schema().Equal(r.Schema()) {
@@ -192,7 +225,18 @@ func same(t *testing.T, what string, got, want []*Read) {
 		if got[i].Pos != want[i].Pos {
 			t.Fatalf("%s: read %d ends at %s, want %s", what, i, got[i].Pos, want[i].Pos)
 		}
+		if d := cmp.Diff(told(want[i].Rejected), told(got[i].Rejected)); d != "" {
+			t.Fatalf("%s: read %d rejects other records: %s", what, i, d)
+		}
 	}
+}
+
+// told is what is said of rejected records.
+func told(rejected []*stages.Rejected) (lines []string) {
+	for _, r := range rejected {
+		lines = append(lines, fmt.Sprintf("%d %s: %v", r.First, r.Raw, r.Err))
+	}
+	return lines
 }
 
 func TestConformance(t *testing.T) {
@@ -210,8 +254,18 @@ func TestConformance(t *testing.T) {
 						row++
 					}
 				}
-				if row != s.rows {
-					t.Errorf("%d rows, want %d", row, s.rows)
+				bad, seen := 0, int64(-1)
+				for _, read := range want {
+					for _, r := range read.Rejected {
+						if r.First <= seen {
+							t.Fatalf("record %d was rejected after record %d", r.First, seen)
+						}
+						seen = r.First
+						bad++
+					}
+				}
+				if row != s.rows || bad != s.bad {
+					t.Errorf("%d rows and %d rejected records, want %d and %d", row, bad, s.rows, s.bad)
 				}
 			})
 			t.Run("parallel", func(t *testing.T) {

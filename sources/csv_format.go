@@ -45,14 +45,11 @@ func (f *csvFormat) settle(ctx context.Context) error {
 		declared[name] = field
 	}
 	var inferrer *frame.Inferrer
-	rows := 0
-	err := f.reader.sample(ctx, f, func(k *chunk) (bool, error) {
+	err := f.reader.sample(ctx, f, f.config.InferRows, func(k *chunk) int {
 		if inferrer == nil {
 			inferrer = frame.NewInferrer(f.fileNames, frame.InferOptions{Declared: declared})
 		}
-		f.sample(inferrer, k)
-		rows += len(k.records)
-		return rows < max(f.config.InferRows, 1), nil
+		return f.sample(inferrer, k)
 	})
 	if err != nil {
 		return err
@@ -77,7 +74,7 @@ func (f *csvFormat) settle(ctx context.Context) error {
 
 // sample shows the rows of a chunk to the inferrer; malformed ones are met
 // again, and told, when they are parsed.
-func (f *csvFormat) sample(in *frame.Inferrer, k *chunk) {
+func (f *csvFormat) sample(in *frame.Inferrer, k *chunk) (good int) {
 	out := fields{buf: k.buf}
 	row := make([][]byte, len(f.fileNames))
 	for _, r := range k.records {
@@ -104,8 +101,10 @@ func (f *csvFormat) sample(in *frame.Inferrer, k *chunk) {
 			row[i] = text
 		}
 		in.Sample(row)
+		good++
 	}
 	k.buf = out.buf[:len(k.buf)]
+	return good
 }
 
 // begin reads a file's header and finds the columns of the schema in it.

@@ -35,25 +35,22 @@ type badRow struct {
 	err    error
 }
 
-func (p *csvParser) parse(k *chunk) (*parsed, error) {
+func (p *csvParser) parse(k *chunk) (frame.Frame, []*stages.Rejected, error) {
 	f, bad, err := p.build(k)
-	if err != nil {
-		return nil, err
-	}
-	if len(bad) == 0 {
-		return &parsed{frame: f}, nil
+	if err != nil || len(bad) == 0 {
+		return f, nil, err
 	}
 	slices.SortFunc(bad, func(a, b badRow) int { return a.record - b.record })
 	if r := p.format.reader.rejects; r != "skip" && r != "dead_letter" {
-		return nil, p.explain(k, bad[0])
+		return nil, nil, p.explain(k, bad[0])
 	}
-	out := &parsed{}
+	var rejected []*stages.Rejected
 	first := k.after.Total - int64(len(k.records))
 	good := k.records[:0:0]
 	from := 0
 	for _, b := range bad {
 		r := k.records[b.record]
-		out.bad = append(out.bad, &stages.Rejected{
+		rejected = append(rejected, &stages.Rejected{
 			Raw:   bytes.TrimRight(bytes.Clone(k.buf[r.start:r.end]), "\r\n"),
 			First: first + int64(b.record),
 			Err:   p.explain(k, b),
@@ -63,7 +60,7 @@ func (p *csvParser) parse(k *chunk) (*parsed, error) {
 	}
 	good = append(good, k.records[from:]...)
 	if len(good) == 0 {
-		return out, nil
+		return nil, rejected, nil
 	}
 	again := *k
 	again.records = good
@@ -71,8 +68,7 @@ func (p *csvParser) parse(k *chunk) (*parsed, error) {
 	if err == nil && len(bad) > 0 {
 		err = p.explain(k, bad[0])
 	}
-	out.frame = f
-	return out, err
+	return f, rejected, err
 }
 
 // build makes a frame of all records; it is of use only if none is bad.

@@ -214,24 +214,26 @@ func (f *ndjsonFormat) infer(ctx context.Context, declared map[string]arrow.Fiel
 // none, which is met again when it is parsed.
 func (f *ndjsonFormat) sample(ctx context.Context, declared map[string]arrow.Field) (s *frame.Schema, bad, err error) {
 	inferrer := ndjson.NewInferrer(declared)
-	rows := 0
-	err = f.reader.sample(ctx, f, func(k *chunk) (bool, error) {
+	err = f.reader.sample(ctx, f, f.config.InferRows, func(k *chunk) (good int) {
 		for _, r := range k.records {
-			if err := inferrer.Sample(k.buf[r.start:r.end]); err != nil && bad == nil {
+			err := inferrer.Sample(k.buf[r.start:r.end])
+			switch {
+			case err == nil:
+				good++
+			case bad == nil:
 				bad = f.explain(k, r, err)
 			}
 		}
-		rows += len(k.records)
-		return rows < max(f.config.InferRows, 1), nil
+		return good
 	})
 	return inferrer.Schema(), bad, err
 }
 
 // parse makes a frame of a chunk; a record that is bad leaves nothing behind in
 // the parser.
-func (f *ndjsonFormat) parse(k *chunk) (*parsed, error) {
+func (f *ndjsonFormat) parse(k *chunk) (frame.Frame, []*stages.Rejected, error) {
 	p := f.reused.get()
-	out := &parsed{}
+	var bad []*stages.Rejected
 	first := k.after.Total - int64(len(k.records))
 	for i, r := range k.records {
 		text := k.buf[r.start:r.end]
@@ -241,23 +243,24 @@ func (f *ndjsonFormat) parse(k *chunk) (*parsed, error) {
 		}
 		err = f.explain(k, r, err)
 		if f.config.OnError != "skip" && f.config.OnError != "dead_letter" {
-			return nil, err
+			return nil, nil, err
 		}
-		out.bad = append(out.bad, &stages.Rejected{Raw: bytes.Clone(bytes.TrimSpace(text)), First: first + int64(i), Err: err})
+		bad = append(bad, &stages.Rejected{Raw: bytes.Clone(bytes.TrimSpace(text)), First: first + int64(i), Err: err})
 	}
-	if len(out.bad) == len(k.records) {
+	good := len(k.records) - len(bad)
+	if good == 0 {
 		f.reused.put(p)
-		return out, nil
+		return nil, bad, nil
 	}
-	var err error
-	if out.frame, err = p.Frame(); err != nil {
-		return nil, fmt.Errorf("%s: %w", k.name, err)
-	}
-	if f.schema.NumFields() == 0 { // columns asks for those of directories alone
-		out.frame = frame.New(f.schema, nil, len(k.records)-len(out.bad))
+	made, err := p.Frame()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", k.name, err)
 	}
 	f.reused.put(p)
-	return out, nil
+	if f.schema.NumFields() == 0 { // columns asks for those of directories alone
+		made = frame.New(f.schema, nil, good)
+	}
+	return made, bad, nil
 }
 
 // explain places a bad record: file and line, and the character where there is one.

@@ -2,7 +2,6 @@ package sources
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -62,10 +61,7 @@ func compressedOrMarked(text string) bool {
 func readNDJSON(t *testing.T, text io.Reader) (frame.Frame, map[int64]bool, error) {
 	standardInput = text
 	rejected := map[int64]bool{}
-	env := &stages.Env{Parallel: 1, Reject: func(_ context.Context, r *stages.Rejected) error {
-		rejected[r.First] = true
-		return nil
-	}}
+	env := &stages.Env{Parallel: 1}
 	r, err := (&NDJSON{Path: Paths{"-"}, OnError: "skip"}).Open(t.Context(), env, "")
 	if err != nil {
 		return nil, nil, err
@@ -79,6 +75,9 @@ func readNDJSON(t *testing.T, text io.Reader) (frame.Frame, map[int64]bool, erro
 		}
 		if err != nil {
 			return nil, nil, err
+		}
+		for _, r := range read.Rejected {
+			rejected[r.First] = true
 		}
 		if all, err = frame.Concat(all, read.Frame); err != nil {
 			t.Fatal(err)

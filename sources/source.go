@@ -32,13 +32,14 @@ type Source interface {
 // Reader yields the frames of one source, in order. One goroutine uses it; it
 // may read ahead in goroutines of its own, which Close waits for.
 type Reader interface {
-	// Schema is the schema of every frame.
+	// Schema is the schema of every frame; nil where it is not known before the
+	// first read. Frames of all reads have one schema either way.
 	Schema() *frame.Schema
 	// Size is what there is to read, as far as is known at the start: for
 	// progress and ETA. Zero is unknown.
 	Size() Size
-	// Next returns the next read, or io.EOF. Frames have up to frame.Rows rows
-	// and at least one. After an error it returns the same error again, except
+	// Next returns the next read, or io.EOF. Frames have up to frame.Rows rows,
+	// and at least one but where the read has Rejected records. After an error it returns the same error again, except
 	// that the end of ctx leaves the reader as it was.
 	Next(ctx context.Context) (*Read, error)
 	// Close stops reading ahead and releases everything.

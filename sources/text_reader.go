@@ -2,7 +2,6 @@ package sources
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -22,16 +21,9 @@ type textFormat interface {
 	begin(c *chunker) (parseFunc, error)
 }
 
-// parseFunc makes a frame of a chunk. Bad rows are left out and told apart; an
-// error ends the reading.
-type parseFunc func(k *chunk) (*parsed, error)
-
-type parsed struct {
-	frame frame.Frame // nil where no row is good
-	bad   []*stages.Rejected
-	bytes int64
-	pos   string
-}
+// parseFunc makes a frame of a chunk, nil where no row is good. Bad rows are left
+// out and told apart; an error ends the reading.
+type parseFunc func(k *chunk) (frame.Frame, []*stages.Rejected, error)
 
 // textReader reads text files: one goroutine reads and cuts, others parse.
 type textReader struct {
@@ -51,10 +43,7 @@ type textReader struct {
 	cancel context.CancelFunc
 	pool   sync.Pool
 	first  *textFile // opened for the schema, and read on
-	ahead  *ahead[*parsed]
-	got    *parsed // of which rows must still be rejected
-	bytes  int64   // of chunks without a good row, told with the next read
-	err    error
+	ahead  *ahead[*Read]
 }
 
 // textFile is one file being read.
@@ -92,12 +81,13 @@ func (t *textReader) begin(f *textFile, format textFormat) (err error) {
 	return err
 }
 
-// sample reads chunks of the first file that has records, until see returns
-// false. Where reading starts there, the file stays open and nothing is read twice.
-func (t *textReader) sample(ctx context.Context, format textFormat, see func(k *chunk) (more bool, err error)) error {
+// sample shows see the first chunks of the first file that has good records, of
+// which see returns the number: chunks up to so many records. Where reading
+// starts there, the file stays open and nothing is read twice.
+func (t *textReader) sample(ctx context.Context, format textFormat, records int, see func(k *chunk) (good int)) error {
 	defer context.AfterFunc(ctx, t.cancel)() // the input may keep us waiting
-	seen := false
-	for i := 0; i < len(t.files) && !seen; i++ {
+	good := 0
+	for i := 0; i < len(t.files) && good == 0; i++ {
 		f, err := t.open(t.ctx, i, 0)
 		if err != nil {
 			return err
@@ -106,7 +96,7 @@ func (t *textReader) sample(ctx context.Context, format textFormat, see func(k *
 		if keep {
 			t.first = f
 		}
-		seen, err = t.sampleFile(ctx, f, format, keep, see)
+		good, err = t.sampleFile(ctx, f, format, keep, records, see)
 		if !keep {
 			f.in.close()
 		}
@@ -117,29 +107,27 @@ func (t *textReader) sample(ctx context.Context, format textFormat, see func(k *
 	return nil
 }
 
-func (t *textReader) sampleFile(ctx context.Context, f *textFile, format textFormat, keep bool, see func(k *chunk) (bool, error)) (seen bool, err error) {
+func (t *textReader) sampleFile(ctx context.Context, f *textFile, format textFormat, keep bool, records int, see func(k *chunk) int) (good int, err error) {
 	if err := t.begin(f, format); err != nil {
-		return false, err
+		return 0, err
 	}
-	for more := true; more; {
+	for seen := 0; seen < max(records, 1); {
 		k, err := f.next(ctx)
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return seen, err
+			return good, err
 		}
-		seen = true
-		if more, err = see(k); err != nil {
-			return seen, err
-		}
+		seen += len(k.records)
+		good += see(k)
 		if keep {
 			f.sample = append(f.sample, k)
 		} else {
 			k.release(&t.pool)
 		}
 	}
-	return seen, nil
+	return good, nil
 }
 
 // start begins to read ahead. The schema is known.
@@ -156,7 +144,7 @@ func (t *textReader) settle(s *frame.Schema, order []string, declared map[string
 	return err
 }
 
-func (t *textReader) produce(ctx context.Context, start func(int, job[*parsed]) bool) error {
+func (t *textReader) produce(ctx context.Context, start func(int, job[*Read]) bool) error {
 	total, untold := t.at.Total-t.at.Rows, int64(0)
 	for i := t.at.File; i < len(t.files); i++ {
 		f := t.first
@@ -178,7 +166,7 @@ func (t *textReader) produce(ctx context.Context, start func(int, job[*parsed]) 
 	return nil
 }
 
-func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start func(int, job[*parsed]) bool) error {
+func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start func(int, job[*Read]) bool) error {
 	if f.parse == nil {
 		if err := t.begin(f, t.format); err != nil {
 			return err
@@ -198,25 +186,36 @@ func (t *textReader) readFile(ctx context.Context, f *textFile, i int, start fun
 		if err != nil {
 			return err
 		}
-		parse := f.parse
-		if !start(1, func(_ context.Context, emit func(*parsed) bool) error {
-			p, err := parse(k)
+		if !start(1, func(_ context.Context, emit func(*Read) bool) error {
+			read, err := t.read(f.parse, f.added, k)
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
-			if p.frame != nil {
-				if p.frame, err = f.added.add(p.frame); err != nil {
-					return fmt.Errorf("%s: %s: %w", t.name, f.in.name, err)
-				}
-			}
-			p.bytes, p.pos = k.bytes, k.after.String()
 			k.release(&t.pool)
-			emit(p)
+			emit(read)
 			return nil
 		}) {
 			return nil
 		}
 	}
+}
+
+// read makes the read of a chunk. One without a good row is a read as well: what
+// it rejects has a position like every row.
+func (t *textReader) read(parse parseFunc, added *constants, k *chunk) (*Read, error) {
+	f, bad, err := parse(k)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range bad {
+		r.Stage, r.Drop, r.Attempt = t.env.Stage, t.rejects == "skip", 1
+	}
+	if f == nil {
+		f = frame.Empty(t.schema)
+	} else if f, err = added.add(f); err != nil {
+		return nil, fmt.Errorf("%s: %w", k.name, err)
+	}
+	return &Read{Frame: f, Bytes: k.bytes, Pos: k.after.String(), Rejected: bad}, nil
 }
 
 // nextChunk is the next chunk, those of the sample first.
@@ -246,53 +245,7 @@ func (t *textReader) Traits() Traits {
 	return Traits{Ordered: replayable, Replayable: replayable}
 }
 
-// Next gives bad rows to env.Reject before it returns the good ones after them.
-func (t *textReader) Next(ctx context.Context) (*Read, error) {
-	if t.err != nil {
-		return nil, t.err
-	}
-	for {
-		if t.got == nil {
-			p, err := t.ahead.next(ctx)
-			if err != nil {
-				return nil, t.failed(ctx, err)
-			}
-			t.got = p
-		}
-		for len(t.got.bad) > 0 {
-			r := t.got.bad[0]
-			r.Stage, r.Drop, r.Attempt = t.env.Stage, t.rejects == "skip", 1
-			if t.env.Reject == nil {
-				return nil, t.failed(ctx, fmt.Errorf("%s: on_error: %s: nothing takes the bad row: %w", t.name, t.rejects, r.Err))
-			}
-			if err := t.env.Reject(ctx, r); err != nil {
-				return nil, t.failed(ctx, err)
-			}
-			t.got.bad = t.got.bad[1:]
-		}
-		p := t.got
-		t.got = nil
-		t.bytes += p.bytes
-		if p.frame != nil {
-			read := &Read{Frame: p.frame, Bytes: t.bytes, Pos: p.pos}
-			t.bytes = 0
-			return read, nil
-		}
-	}
-}
-
-// failed remembers an error, unless it is only that ctx ended.
-func (t *textReader) failed(ctx context.Context, err error) error {
-	if err == io.EOF {
-		t.err = err
-		return err
-	}
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return err
-	}
-	t.err = err
-	return err
-}
+func (t *textReader) Next(ctx context.Context) (*Read, error) { return t.ahead.next(ctx) }
 
 func (t *textReader) Close() error {
 	t.cancel()
@@ -303,6 +256,5 @@ func (t *textReader) Close() error {
 		t.first.in.close()
 		t.first = nil
 	}
-	t.err = errClosed
 	return nil
 }
