@@ -23,7 +23,8 @@
 //   - enum:"a|b": the only values allowed, for strings and lists of strings.
 //   - min, max: bounds, both included: of a number, a [Size] or a [Duration]; of
 //     the length of a string, list or map.
-//   - scalar:"true": on a list, one value may stand in place of a list of one.
+//   - scalar:"true": on a list, one value may stand in place of a list of one; on
+//     [Pairs], names in place of a mapping of each to itself: a list, or one.
 //   - doc: a sentence for the reference and for editors; example: a value.
 //
 // # Types
@@ -60,7 +61,9 @@ type Table []Component
 // Union is implemented (on the value receiver) by a struct with a field tagged
 // yaml:",component". One key of its mapping names a component of the table,
 // whose config is decoded into that field; the other keys are its other fields.
-// A component without a value (a bare "batch:") has its defaults.
+// A component without a value (a bare "batch:") has its defaults. Where the
+// struct is a [Shorthander] too, the field that it names may stand in place of a
+// component.
 type Union interface{ Components() Table }
 
 // Checker is implemented by config structs with rules that tags cannot say. It

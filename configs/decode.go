@@ -178,7 +178,7 @@ func (d *decoder) value(n *node, path string, place Position, v reflect.Value, f
 	case isText(t):
 		d.text(n, path, v)
 	case t == pairsType:
-		d.pairs(n, path, v)
+		d.pairs(n, path, v, f)
 	case t == anyType:
 		if x := d.free(n, path); x != nil {
 			v.Set(reflect.ValueOf(x))

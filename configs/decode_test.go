@@ -56,6 +56,18 @@ func TestProblems(t *testing.T) {
 	f(stage("map: {fun: x, x-mine: 1}"), `p.yaml:4:19: stages[0].map.x-mine: unknown key (there is fun, rows, ordered, timeout, returns, on_error, max_failed, retry)`)
 	f(minimal+"Ignored: x\n", `p.yaml:3:1: Ignored: unknown key (there is version, name, memory, r, source, stages, sink, dead_letter, labels)`)
 
+	// A union that may be a path instead, and pairs that may be names.
+	f(stage("join: {table: t.csv, on: id}"))
+	f(stage("join: {table: [t.csv, u.csv], on: [id, day]}"))
+	f(stage("join: {table: {path: t.csv}, on: {id: key}}"))
+	f(stage("join: {table: {csv: {path: t.csv}}, on: [id]}"))
+	f(stage("join: {table: {}, on: id}"), `p.yaml:4:12: stages[0].join.table: names none of path, csv, rows`)
+	f(stage("join: {table: {path: t, rows: }, on: id}"), `p.yaml:4:29: stages[0].join.table: names both path and rows (one of them is enough)`)
+	f(stage("join: {on: id}"), `p.yaml:4:5: stages[0].join.table: is required (Where the columns come from.)`)
+	f(stage("join: {table: t, on: []}"), `p.yaml:4:26: stages[0].join.on: is empty (such as on: [id])`)
+	f(stage("join: {table: t, on: [id, null]}"), `p.yaml:4:31: stages[0].join.on[1]: is empty (quote it if the text "null" is meant)`)
+	f(stage("join: {table: t, on: [[id]]}"), `p.yaml:4:27: stages[0].join.on[0]: must be a single value, not a list`)
+
 	// Types.
 	f("version: one\nsource: {rows: }\n", `p.yaml:1:10: version: "one" is not a whole number`)
 	f("version: \"1\"\nsource: {rows: }\n", `p.yaml:1:10: version: "1" is text, not a whole number (take the quotes off)`)
@@ -100,7 +112,7 @@ func TestProblems(t *testing.T) {
 	f("version: 1\nsource: {csv: {path: a, types: {x: int, y: real}}}\n", `p.yaml:2:44: source.csv.types.y: "real" is not one of int, double, string`)
 
 	// Components.
-	f(stage("name: x"), `p.yaml:4:5: stages[0]: names none of batch, map, filter, derive, split`)
+	f(stage("name: x"), `p.yaml:4:5: stages[0]: names none of batch, map, filter, derive, join, split`)
 	f(stage("batch: {}\n    filter: x"), `p.yaml:5:5: stages[0]: names both batch and filter (one of them is enough; a list has a new item for each)`)
 	f(stage("filter: 'x > 1'"))
 	f(stage("filter: {where: 'x > 1'}"))

@@ -6,6 +6,10 @@ import (
 	"reflect"
 )
 
+// SetDefaults fills the fields of the struct that into points to with their
+// defaults: a config that no file has.
+func SetDefaults(into any) { defaults(reflect.ValueOf(into).Elem()) }
+
 // defaults fills an absent struct: its defaults, not those of components.
 func defaults(v reflect.Value) {
 	for _, f := range shapeOf(v.Type()).fields {

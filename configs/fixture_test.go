@@ -104,6 +104,7 @@ func (stageSpec) Components() Table {
 		{"map", "Calls an R function.", func() any { return new(mapStage) }},
 		{"filter", "Keeps rows.", func() any { return new(filterStage) }},
 		{"derive", "Adds columns.", func() any { return new(deriveStage) }},
+		{"join", "Adds columns of a table.", func() any { return new(joinStage) }},
 		{"split", "Sends rows | along branches.", func() any { return new(splitStage) }},
 	}
 }
@@ -162,6 +163,21 @@ type splitStage struct {
 	Stages []stageSpec `yaml:"stages" min:"1" doc:"What happens then."`
 }
 
+// joinStage names its table by a path or as a source.
+type joinStage struct {
+	Table tableSpec `yaml:"table" required:"true" doc:"Where the columns come from."`
+	On    Pairs     `yaml:"on" required:"true" scalar:"true" doc:"Columns that must be equal." example:"[id]"`
+}
+
+type tableSpec struct {
+	Path []string `yaml:"path" scalar:"true" doc:"Files."`
+	Use  any      `yaml:",component"`
+}
+
+func (tableSpec) Shorthand() string { return "path" }
+func (tableSpec) Components() Table { return sourceSpec{}.Components() }
+
+func (*joinStage) stage()   {}
 func (*batchStage) stage()  {}
 func (*mapStage) stage()    {}
 func (*filterStage) stage() {}

@@ -62,8 +62,12 @@ func (d *decoder) mapOf(n *node, path string, v reflect.Value, f *field) {
 	v.Set(out)
 }
 
-// pairs decodes Pairs.
-func (d *decoder) pairs(n *node, path string, v reflect.Value) {
+// pairs decodes Pairs, from a mapping or from the names that may stand for one.
+func (d *decoder) pairs(n *node, path string, v reflect.Value, f *field) {
+	if f.single && (n.kind == list || n.kind == scalar) {
+		d.names(n, path, v)
+		return
+	}
 	if n.kind != mapping {
 		d.report(n.at, path, "must be a mapping of names to values, not "+n.String(), "")
 		return
@@ -81,6 +85,24 @@ func (d *decoder) pairs(n *node, path string, v reflect.Value) {
 			d.report(e.value.at, here, "must be a single value, not "+e.value.String(), "")
 		default:
 			out = append(out, Pair{Name: e.key, Value: e.value.text, Quoted: e.value.quoted, Position: e.value.at})
+		}
+	}
+	v.Set(reflect.ValueOf(out))
+}
+
+// names decodes Pairs of which each value is its name.
+func (d *decoder) names(n *node, path string, v reflect.Value) {
+	var given []string
+	names := reflect.ValueOf(&given).Elem()
+	d.list(n, path, names, &field{single: true})
+	var out Pairs
+	for i, name := range given {
+		here := item(path, i)
+		if n.kind == scalar {
+			here = path
+		}
+		if !d.failed[here] {
+			out = append(out, Pair{Name: name, Value: name, Position: d.doc.places[here]})
 		}
 	}
 	v.Set(reflect.ValueOf(out))

@@ -76,7 +76,7 @@ func (f *field) leftOut(v reflect.Value) bool {
 // requires or says nothing.
 func lacking(v reflect.Value) bool {
 	s := shapeOf(v.Type())
-	if s.component != nil && v.FieldByIndex(s.component.index).IsNil() {
+	if s.component != nil && v.FieldByIndex(s.component.index).IsNil() && s.instead(v) == "" {
 		return true
 	}
 	for _, f := range s.fields {

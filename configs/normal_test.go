@@ -27,6 +27,8 @@ stages:
       retry: {wait: 90m}
   - derive: {z: x + 1, a: 3}
   - filter: x > $${N}
+  - join: {table: t.csv, on: [id, day]}
+  - join: {table: {csv: {path: t.csv}}, on: {id: key}}
   - split: {when: x, stages: [{batch: {bytes: 1.5GB}}]}
 labels: {one: 1, two: true}
 `

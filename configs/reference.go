@@ -114,7 +114,12 @@ func (r *reference) components(s *shape, path string) {
 	if len(s.table) == 0 {
 		return
 	}
-	r.out.WriteString("One of:\n\n| Component | What it does |\n| --- | --- |\n")
+	if s.shorthand != nil {
+		fmt.Fprintf(&r.out, "In place of `%s`, one of:", s.shorthand.name)
+	} else {
+		r.out.WriteString("One of:")
+	}
+	r.out.WriteString("\n\n| Component | What it does |\n| --- | --- |\n")
 	for _, c := range s.table {
 		fmt.Fprintf(&r.out, "| [`%s`](#%s) | %s |\n", c.Name, anchor(below(path, c.Name)), prose(c.Doc))
 	}
@@ -198,7 +203,10 @@ func (f *field) typeText(around string) string {
 	if nested(f.typ) != nil {
 		name = "[" + name + "](#" + anchor(f.path(around)) + ")"
 	}
-	if f.single {
+	switch {
+	case f.single && f.typ == pairsType:
+		name += ", or names"
+	case f.single:
 		name += ", or one"
 	}
 	return name

@@ -77,9 +77,13 @@ func (b *schemas) object(t reflect.Type) *jsonschema.Schema {
 	return out
 }
 
-// union adds the components to the keys of a struct: exactly one of them.
+// union adds the components to the keys of a struct: exactly one of them, or of
+// them and the shorthand's key.
 func (b *schemas) union(s *shape, out *jsonschema.Schema) {
 	names := []any{}
+	if s.shorthand != nil {
+		out.OneOf = append(out.OneOf, &jsonschema.Schema{Required: []string{s.shorthand.name}})
+	}
 	for _, f := range s.fields {
 		names = append(names, f.name)
 	}
@@ -145,7 +149,7 @@ func (b *schemas) value(t reflect.Type, f *field) *jsonschema.Schema {
 	case isText(t):
 		return text()
 	case t == pairsType:
-		return &jsonschema.Schema{Type: "object", AdditionalProperties: text()}
+		return b.pairs(f)
 	case t == anyType:
 		return &jsonschema.Schema{}
 	case t.Kind() == reflect.Struct:
@@ -163,6 +167,15 @@ func (b *schemas) value(t reflect.Type, f *field) *jsonschema.Schema {
 		return b.word(f)
 	}
 	return either(&jsonschema.Schema{Type: "integer", Minimum: number(f.min), Maximum: number(f.max)}, ref(variableDef))
+}
+
+func (b *schemas) pairs(f *field) *jsonschema.Schema {
+	out := &jsonschema.Schema{Type: "object", AdditionalProperties: text()}
+	if !f.single {
+		return out
+	}
+	out.MinProperties = length("", f.required)
+	return either(out, &jsonschema.Schema{Type: "array", Items: text(), MinItems: length("", f.required)}, text())
 }
 
 func (b *schemas) list(t reflect.Type, f *field) *jsonschema.Schema {

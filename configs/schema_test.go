@@ -57,6 +57,7 @@ func TestSchemaAcceptsWhatDecodeAccepts(t *testing.T) {
 	f(minimal + "r: {workers: {idle: 90s, max: 3}, source: [a.R, b.R], env: {A: b}}\n")
 	f(minimal + "sink: {parquet: {path: x, columns: [{name: a}], compression: \"${C:none}\"}}\n")
 	f(minimal + "stages:\n  - batch:\n  - batch: {bytes: 1.5 GB, period: 0}\n  - filter: x > 1\n  - filter: {where: x > 1}\n  - derive: {a: 1, b: x + 1}\n")
+	f(minimal + "stages:\n  - join: {table: t.csv, on: id}\n  - join: {table: [t.csv], on: [id, day]}\n  - join: {table: {path: t}, on: {id: key}}\n  - join: {table: {csv: {path: t}}, on: id}\n")
 	f("version: 1\nsource: {rows: {data: [{a: 1}, [2]]}}\n")
 }
 
@@ -101,6 +102,10 @@ func TestSchemaRefusesWhatDecodeRefuses(t *testing.T) {
 	f(stage("map: {fun: f, ordered: maybe}"))
 	f(stage("map: {fun: f}\n    filter: x"))
 	f(stage("mapp: {fun: f}"))
+	f(stage("join: {table: {}, on: id}"))
+	f(stage("join: {table: {path: t, csv: {path: t}}, on: id}"))
+	f(stage("join: {table: t, on: []}"))
+	f(stage("join: {table: t, on: {}}"))
 	f(stage("derive: {}"))
 	f(stage("derive:"))
 	f(stage("filter: [a]"))

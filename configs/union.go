@@ -8,11 +8,19 @@ import (
 
 // component decodes the one key of a union that names a component.
 func (d *decoder) component(given []entry, path string, place Position, s *shape, v reflect.Value, misspelt bool) {
+	instead := s.instead(v)
 	switch {
-	case len(given) == 0 && misspelt:
+	case len(given) == 0 && (misspelt || instead != ""):
 		return
 	case len(given) == 0:
-		d.report(place, path, "names none of "+strings.Join(s.table.names(), ", "), "")
+		names := s.table.names()
+		if s.shorthand != nil {
+			names = append([]string{s.shorthand.name}, names...)
+		}
+		d.report(place, path, "names none of "+strings.Join(names, ", "), "")
+		return
+	case instead != "":
+		d.report(given[0].at, path, fmt.Sprintf("names both %s and %s", instead, given[0].key), "one of them is enough")
 		return
 	}
 	first := given[0]
@@ -34,4 +42,13 @@ func (d *decoder) component(given []entry, path string, place Position, s *shape
 		d.structure(first.value, here, first.at, config.Elem())
 	}
 	slot.Set(config)
+}
+
+// instead is the field of a union that has a value in place of a component, if
+// it has one.
+func (s *shape) instead(v reflect.Value) string {
+	if s.component == nil || s.shorthand == nil || v.FieldByIndex(s.shorthand.index).IsZero() {
+		return ""
+	}
+	return s.shorthand.name
 }

@@ -95,8 +95,8 @@ func index(root *shape) map[string][]place {
 	out := map[string][]place{}
 	var visit func(s *shape, path string, above []*shape)
 	visit = func(s *shape, path string, above []*shape) {
-		if slices.Contains(above, s) {
-			return
+		if slices.Contains(above, s) || s.component != nil && s.shorthand != nil {
+			return // the components of a union that is mostly written short have a place of their own
 		}
 		above = append(above, s)
 		for i := range s.table {
