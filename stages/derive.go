@@ -25,7 +25,7 @@ type Derive struct {
 
 // Plan implements Transform.
 func (c *Derive) Plan(in *frame.Schema) (*frame.Schema, error) {
-	return planSQL(func(e sqlEngine) (*frame.Schema, error) {
+	return PlanSQL(func(e SQLEngine) (*frame.Schema, error) {
 		if in == nil {
 			return nil, e.Parse(c.exprs())
 		}
@@ -43,22 +43,22 @@ func (c *Derive) Plan(in *frame.Schema) (*frame.Schema, error) {
 
 // Build implements Transform.
 func (c *Derive) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
-	engine, err := env.sql()
+	engine, err := env.SQL()
 	if err != nil {
 		return nil, err
 	}
 	r := newRowwise(&c.SQLErrors, env)
-	r.prepare = func(in *frame.Schema) (sqlColumns, error) {
+	r.prepare = func(in *frame.Schema) (SQLColumns, error) {
 		return engine.Columns(context.Background(), in, c.exprs())
 	}
 	r.apply = c.apply
 	return r.stage(env.Parallel), nil
 }
 
-func (c *Derive) exprs() []sqlExpr {
-	exprs := make([]sqlExpr, len(c.Columns))
+func (c *Derive) exprs() []SQLExpr {
+	exprs := make([]SQLExpr, len(c.Columns))
 	for i, p := range c.Columns {
-		exprs[i] = sqlExpr{name: p.Name, sql: p.Value}
+		exprs[i] = SQLExpr{Name: p.Name, SQL: p.Value}
 	}
 	return exprs
 }

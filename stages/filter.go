@@ -25,9 +25,9 @@ func (Filter) Shorthand() string { return "where" }
 
 // Plan implements Transform.
 func (c *Filter) Plan(in *frame.Schema) (*frame.Schema, error) {
-	return planSQL(func(e sqlEngine) (*frame.Schema, error) {
+	return PlanSQL(func(e SQLEngine) (*frame.Schema, error) {
 		if in == nil {
-			return nil, e.Parse([]sqlExpr{{sql: c.Where}})
+			return nil, e.Parse([]SQLExpr{{SQL: c.Where}})
 		}
 		_, err := e.Condition(context.Background(), in, c.Where)
 		return in, err
@@ -36,12 +36,12 @@ func (c *Filter) Plan(in *frame.Schema) (*frame.Schema, error) {
 
 // Build implements Transform.
 func (c *Filter) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
-	engine, err := env.sql()
+	engine, err := env.SQL()
 	if err != nil {
 		return nil, err
 	}
 	r := newRowwise(&c.SQLErrors, env)
-	r.prepare = func(in *frame.Schema) (sqlColumns, error) {
+	r.prepare = func(in *frame.Schema) (SQLColumns, error) {
 		return engine.Condition(context.Background(), in, c.Where)
 	}
 	r.apply = func(f, computed frame.Frame) (frame.Frame, error) {

@@ -24,7 +24,7 @@ func (c *SQLErrors) DeadLetters() bool { return c.OnError == "dead_letter" }
 // rowwise is a filter or derive in one run: a query over each batch, several at
 // once.
 type rowwise struct {
-	prepare func(in *frame.Schema) (sqlColumns, error)
+	prepare func(in *frame.Schema) (SQLColumns, error)
 	apply   func(f, computed frame.Frame) (frame.Frame, error)
 
 	stop     bool
@@ -33,12 +33,12 @@ type rowwise struct {
 	empty    atomic.Pointer[Rows]
 
 	mu       sync.Mutex
-	prepared map[string]sqlColumns // by what SQL sees of the schema
+	prepared map[string]SQLColumns // by what SQL sees of the schema
 }
 
 func newRowwise(c *SQLErrors, env *Env) *rowwise {
 	errs := &OnError{OnError: c.OnError, MaxFailed: c.MaxFailed}
-	return &rowwise{stop: errs.stops(), failures: newFailures(errs, env), prepared: map[string]sqlColumns{}}
+	return &rowwise{stop: errs.stops(), failures: newFailures(errs, env), prepared: map[string]SQLColumns{}}
 }
 
 func (r *rowwise) stage(workers int) Stage[frame.Frame, frame.Frame] {
@@ -115,7 +115,7 @@ func (r *rowwise) result(b *Rows, good []frame.Frame) (*Rows, error) {
 
 // columns are the expressions prepared for a schema. As a rule there is one for
 // a whole run.
-func (r *rowwise) columns(in *frame.Schema) (sqlColumns, error) {
+func (r *rowwise) columns(in *frame.Schema) (SQLColumns, error) {
 	key := sqlView(in)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -75,7 +75,7 @@ func wholeRows(b *testing.B, in *frame.Schema, sql string) Stage[frame.Frame, fr
 		b.Fatal(err)
 	}
 	return Parallel(2, true, func(ctx context.Context, r *Rows) (*Rows, error) {
-		f, err := q.Collect(ctx, map[string]duckdb.Input{"input": duckdb.Table(r.Value)})
+		f, err := q.Collect(ctx, map[string]duckdb.Input{"input": duckdb.Single(r.Value)})
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,9 @@ package stages
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/stages/duckdb"
@@ -11,32 +14,78 @@ import (
 
 // openSQL opens DuckDB. One thread a query is the fastest for queries over
 // single batches, many of which run at once.
-func openSQL(o sqlOptions) (sqlEngine, error) {
+func openSQL(o sqlOptions) (sqlDatabase, error) {
 	db, err := duckdb.Open(duckdb.Options{Temp: o.temp, Memory: o.memory, Threads: 1})
 	if err != nil {
 		return nil, err
 	}
-	return duckEngine{db}, nil
+	return duckDatabase{db}, nil
 }
 
-type duckEngine struct{ db *duckdb.DB }
+type duckDatabase struct{ db *duckdb.DB }
 
-func (e duckEngine) Parse(exprs []sqlExpr) error { return e.db.Parse(named(exprs)...) }
+func (d duckDatabase) engine() SQLEngine {
+	return &duckEngine{db: d.db, tables: map[string]*duckdb.Table{}}
+}
+func (d duckDatabase) close() { d.db.Close() }
 
-func (e duckEngine) Condition(ctx context.Context, in *frame.Schema, condition string) (sqlColumns, error) {
+// duckEngine is one stage's view of the database: its tables are its own.
+type duckEngine struct {
+	db *duckdb.DB
+
+	mu     sync.Mutex
+	tables map[string]*duckdb.Table
+}
+
+func (e *duckEngine) Parse(exprs []SQLExpr) error { return e.db.Parse(named(exprs)...) }
+
+func (e *duckEngine) Condition(ctx context.Context, in *frame.Schema, condition string) (SQLColumns, error) {
 	return e.db.Condition(ctx, in, condition)
 }
 
-func (e duckEngine) Columns(ctx context.Context, in *frame.Schema, exprs []sqlExpr) (sqlColumns, error) {
+func (e *duckEngine) Columns(ctx context.Context, in *frame.Schema, exprs []SQLExpr) (SQLColumns, error) {
 	return e.db.Columns(ctx, in, named(exprs))
 }
 
-func (e duckEngine) Close() { e.db.Close() }
+func (e *duckEngine) CreateTable(ctx context.Context, name string, schema *frame.Schema, next SQLInput) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for have := range e.tables {
+		if strings.EqualFold(have, name) {
+			return fmt.Errorf("there are two tables called %q", name)
+		}
+	}
+	table, err := e.db.CreateTable(ctx, schema, duckdb.Input{Next: next})
+	if err == nil {
+		e.tables[name] = table
+	}
+	return err
+}
 
-func named(exprs []sqlExpr) []duckdb.Named {
+func (e *duckEngine) Query(ctx context.Context, sql string, inputs map[string]*frame.Schema) (SQLQuery, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	q, err := e.db.PrepareWith(ctx, sql, inputs, e.tables)
+	if err != nil {
+		return nil, err
+	}
+	return duckQuery{q}, nil
+}
+
+type duckQuery struct{ *duckdb.Query }
+
+func (q duckQuery) Run(ctx context.Context, inputs map[string]SQLInput, emit func(frame.Frame) error) error {
+	ins := make(map[string]duckdb.Input, len(inputs))
+	for name, next := range inputs {
+		ins[name] = duckdb.Input{Next: next}
+	}
+	return q.Query.Run(ctx, ins, emit)
+}
+
+func named(exprs []SQLExpr) []duckdb.Named {
 	n := make([]duckdb.Named, len(exprs))
 	for i, x := range exprs {
-		n[i] = duckdb.Named{Name: x.name, Expr: x.sql}
+		n[i] = duckdb.Named{Name: x.Name, Expr: x.SQL}
 	}
 	return n
 }

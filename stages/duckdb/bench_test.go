@@ -90,7 +90,7 @@ func BenchmarkWholeRowsPerBatch(b *testing.B) {
 	}
 	defer q.Close()
 	for b.Loop() {
-		if _, err := q.Collect(b.Context(), map[string]Input{"input": Table(f)}); err != nil {
+		if _, err := q.Collect(b.Context(), map[string]Input{"input": Single(f)}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -78,6 +78,7 @@ func rpipeScanBind(info unsafe.Pointer) {
 		b.BindAddResultColumn(bind, "no column", t)
 		b.DestroyLogicalType(&t)
 	}
+	b.BindSetCardinality(bind, b.IdxT(scanRows(handle)), false)
 	p := (*C.int64_t)(C.malloc(C.size_t(unsafe.Sizeof(C.int64_t(0)))))
 	*p = C.int64_t(handle)
 	b.BindSetBindData(bind, unsafe.Pointer(p), C.free)

@@ -79,7 +79,7 @@ func (c *checker) rowWise(ctx context.Context, e Named, table sqlText) error {
 }
 
 func (c *checker) prepare(ctx context.Context, text sqlText) (*Query, error) {
-	q, err := c.db.prepare(ctx, &Query{sql: text.sql, inputs: map[string]*frame.Schema{inputName: c.in}, numbered: true})
+	q, err := c.db.prepare(ctx, &Query{sql: text.sql, inputs: map[string]*frame.Schema{inputName: c.in}, numbered: true, once: true})
 	text.locate(err)
 	var failed *Error
 	if errors.As(err, &failed) {

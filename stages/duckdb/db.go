@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	b "github.com/duckdb/duckdb-go-bindings"
 )
@@ -20,7 +21,8 @@ type Options struct {
 
 // DB is a database in memory. Its methods may be called by several goroutines.
 type DB struct {
-	db b.Database
+	db     b.Database
+	tables atomic.Int64 // made so far
 
 	mu      sync.Mutex
 	closed  bool

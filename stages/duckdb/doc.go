@@ -45,5 +45,5 @@
 // Names of columns and tables are not case sensitive in SQL. A query that uses
 // one of two columns whose names differ only in case is refused.
 //
-// The package needs cgo. Without it this file is all there is of it.
+// The package needs cgo. Without it this file and [Error] are all there is of it.
 package duckdb

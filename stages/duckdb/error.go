@@ -1,5 +1,3 @@
-//go:build cgo
-
 package duckdb
 
 import (
@@ -86,6 +84,7 @@ func parseError(text string) *Error {
 func oneLine(message string) string {
 	message, _, _ = strings.Cut(message, "\n\nPossible solutions")
 	message, _, _ = strings.Cut(message, "\n\nLINE ")
+	message, _, _ = strings.Cut(message, "\nDatabase is launched in in-memory mode")
 	var lines []string
 	for l := range strings.Lines(message) {
 		if l = strings.TrimRight(strings.TrimSpace(l), "!."); l != "" {

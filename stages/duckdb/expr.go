@@ -104,7 +104,7 @@ func (x *Expressions) Close() { x.query.Close() }
 // order. The error is an *Error whose RowError is true where some row's values
 // are to blame.
 func (x *Expressions) Eval(ctx context.Context, f frame.Frame) (frame.Frame, error) {
-	out, err := x.query.collect(ctx, map[string]Input{inputName: Table(f)}, int(f.NumRows()))
+	out, err := x.query.collect(ctx, map[string]Input{inputName: Single(f)}, int(f.NumRows()))
 	if err != nil {
 		x.text.locate(err)
 		return nil, err

@@ -19,8 +19,8 @@ type Input struct {
 	Next func(ctx context.Context) (frame.Frame, error)
 }
 
-// Table is an input of one frame.
-func Table(f frame.Frame) Input {
+// Single is an input of one frame.
+func Single(f frame.Frame) Input {
 	return Input{Next: func(context.Context) (frame.Frame, error) {
 		if f == nil {
 			return nil, io.EOF

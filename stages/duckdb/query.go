@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +25,12 @@ type Query struct {
 	db       *DB
 	sql      string
 	inputs   map[string]*frame.Schema
+	tables   map[string]*Table
 	names    []string // of the inputs, sorted
 	numbered bool     // the inputs have the column rowNumber
+	once     bool     // no input may be read more than once
+	again    []bool   // of the inputs, those that are read more than once; nil for none
+	creates  string   // the table that the input is put into, where that is all
 	schema   *frame.Schema
 	columns  string // the outermost select list, which casts to types of frames
 
@@ -35,10 +40,22 @@ type Query struct {
 }
 
 // Prepare checks a SELECT whose tables are the inputs, by name, and finds out
-// the schema of its result. Each input can be read once only by a query. The
-// error is an *Error where the query is at fault.
+// the schema of its result. An input that it reads more than once is read whole
+// first, into memory or Options.Temp. The error is an *Error where the query is
+// at fault.
 func (d *DB) Prepare(ctx context.Context, sql string, inputs map[string]*frame.Schema) (*Query, error) {
-	return d.prepare(ctx, &Query{sql: sql, inputs: inputs})
+	return d.PrepareWith(ctx, sql, inputs, nil)
+}
+
+// PrepareWith is Prepare of a query that may read tables, too. The names of
+// inputs and tables must differ.
+func (d *DB) PrepareWith(ctx context.Context, sql string, inputs map[string]*frame.Schema, tables map[string]*Table) (*Query, error) {
+	for _, s := range inputs {
+		if err := distinct(s); err != nil {
+			return nil, err
+		}
+	}
+	return d.prepare(ctx, &Query{sql: sql, inputs: maps.Clone(inputs), tables: maps.Clone(tables)})
 }
 
 func (d *DB) prepare(ctx context.Context, q *Query) (*Query, error) {
@@ -57,25 +74,35 @@ func (d *DB) prepare(ctx context.Context, q *Query) (*Query, error) {
 	return q, nil
 }
 
-// check prepares the query twice: to see the types of its columns, and, where
-// one of them is not a type of frames, with casts.
+// check prepares the query once more where it must be another statement: with
+// casts, where one of its columns is not of a type of frames, or with an input
+// that is materialized.
 func (q *Query) check(ctx context.Context) error {
 	q.columns = "*"
 	r, err := q.newRunner(ctx)
 	if err != nil {
 		return err
 	}
+	again := false
+	if !q.once {
+		if again, err = q.rereads(ctx, r); err != nil {
+			r.close()
+			return err
+		}
+	}
 	if n := b.NParams(r.statement); n > 0 {
 		r.close()
 		return &Error{Kind: "Binder", Message: "the query has parameters (? or $1), which have no values here", offset: -1}
 	}
 	columns, err := q.readColumns(r.statement)
-	if err != nil || columns == "" {
+	if err != nil || columns == "" && !again {
 		q.put(r)
 		return err
 	}
 	r.close()
-	q.columns = columns
+	if columns != "" {
+		q.columns = columns
+	}
 	if r, err = q.newRunner(ctx); err != nil {
 		return err
 	}
@@ -115,14 +142,24 @@ func (q *Query) readColumns(p b.PreparedStatement) (list string, err error) {
 // text is the statement for the scans of one runner, and where the query
 // begins in it. The line feed ends a comment at the end of the query.
 func (q *Query) text(scans []*scan) (text string, from int) {
+	if q.creates != "" {
+		return fmt.Sprintf("CREATE TABLE %s AS FROM %s(%d)", q.creates, scanFunction, scans[0].handle), 0
+	}
 	var t strings.Builder
+	sep := "WITH "
+	with := func(name, how, from string) {
+		t.WriteString(sep + quote(name) + " AS " + how + "MATERIALIZED (FROM " + from + ")")
+		sep = ", "
+	}
 	for i, s := range scans {
-		// A CTE is materialized by default where it is read more than once.
-		sep := ", "
-		if i == 0 {
-			sep = "WITH "
+		how := "NOT " // by default a CTE that is read more than once is
+		if q.again != nil && q.again[i] {
+			how = ""
 		}
-		fmt.Fprintf(&t, "%s%s AS NOT MATERIALIZED (FROM %s(%d))", sep, quote(s.name), scanFunction, s.handle)
+		with(s.name, how, fmt.Sprintf("%s(%d)", scanFunction, s.handle))
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.tables)) {
+		with(name, "NOT ", q.tables[name].name)
 	}
 	t.WriteString(" SELECT " + q.columns + " FROM (")
 	from = t.Len()

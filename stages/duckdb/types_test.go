@@ -28,7 +28,7 @@ func TestEveryType(t *testing.T) {
 			f := random(r, everyType, n+70, nulls)
 			for _, from := range []int{0, 3, 64} {
 				in := frame.Slice(f, from, from+n)
-				out, err := q.Collect(t.Context(), map[string]Input{"input": Table(in)})
+				out, err := q.Collect(t.Context(), map[string]Input{"input": Single(in)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -115,7 +115,7 @@ func TestListsOutOfOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := q.Collect(t.Context(), map[string]Input{"input": Table(f)})
+	out, err := q.Collect(t.Context(), map[string]Input{"input": Single(f)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestNotUTF8(t *testing.T) {
 		b := array.NewStringBuilder(frame.Allocator)
 		b.AppendValues(values, nil)
 		in := array.NewRecordBatch(schema("s string"), []arrow.Array{b.NewArray()}, int64(len(values)))
-		out, err := q.Collect(t.Context(), map[string]Input{"input": Table(in)})
+		out, err := q.Collect(t.Context(), map[string]Input{"input": Single(in)})
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%q: %v", values, err)
