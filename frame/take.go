@@ -112,7 +112,7 @@ func takeOneByOne(f arrow.Field, a arrow.Array, rows []int32) (arrow.Array, erro
 	c := NewColumn(f, len(rows))
 	for _, r := range rows {
 		i := int(r)
-		if a.IsNull(i) {
+		if r == NoRow || a.IsNull(i) {
 			c.AppendNull()
 			continue
 		}
