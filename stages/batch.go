@@ -36,6 +36,14 @@ func Carry[I, O any](b *Batch[I], v O, rows int, bytes int64) *Batch[O] {
 	}
 }
 
+// CarryPart is Carry for one of several batches that b becomes: it takes shares of its
+// own, and b is still to be carried or settled.
+func CarryPart[I, O any](b *Batch[I], v O, rows int, bytes int64) *Batch[O] {
+	p := Carry(b, v, rows, bytes)
+	p.Origins = share(b.Origins)
+	return p
+}
+
 // WithFrame is a batch of another frame with the accounts and the place of b.
 func WithFrame(b *Rows, f frame.Frame) *Rows {
 	return Carry(b, f, int(f.NumRows()), frame.Bytes(f))
