@@ -1,0 +1,53 @@
+package store
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"net/http"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// checksums reports whether uploads go with CRC32.
+func (c *Client) checksums() bool {
+	return c.config.Checksum != "none" && !c.refused.Load()
+}
+
+// checked runs a request with checksums and, where checksum is auto and the
+// server refuses those, once more without; it then does without for good.
+func (c *Client) checked(request func(crc bool) error) error {
+	with := c.checksums()
+	err := request(with)
+	if with && c.config.Checksum == "auto" && refusesChecksums(err) {
+		c.refused.Store(true)
+		return request(false)
+	}
+	return err
+}
+
+// refusesChecksums reports whether a request failed because the server does not
+// know checksums, and not because one was wrong: servers answer a header that
+// they do not know in several ways, but they name it.
+func refusesChecksums(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	message := strings.ToLower(api.ErrorMessage())
+	named := strings.Contains(message, "checksum") || strings.Contains(message, "crc32") || strings.Contains(message, "x-amz-sdk")
+	switch api.ErrorCode() {
+	case "NotImplemented", "UnsupportedHeader":
+		return named || strings.Contains(message, "header")
+	case "InvalidArgument", "InvalidRequest", "UnsupportedArgument", "InvalidHeader":
+		return named
+	}
+	return named && statusOf(err) == http.StatusNotImplemented
+}
+
+// crcOf is a CRC32 as S3 writes it.
+func crcOf(data []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(data)))
+}

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// tokenKey names the metadata by which an object tells the upload that made it.
+const tokenKey = "rpipe-upload"
+
+// Complete makes an upload visible under l, where nothing is yet (or, with
+// replace, in place of what is there). It may be repeated: an upload that was
+// completed before, by whoever, counts as done where the object has its size.
+//
+// An object that stands there counts as the upload's own by the token it
+// carries. Where the server keeps none, one that is gone was completed, and one
+// that is still open was not.
+func (c *Client) Complete(ctx context.Context, l Location, p *Pending, size int64, replace bool) error {
+	err := c.complete(ctx, l, p, Condition{IfNoneMatch: !replace})
+	switch code := codeOf(err); {
+	case err == nil:
+		return nil
+	case code == "NoSuchUpload":
+		err = c.completed(ctx, l, p, size, true)
+	case errors.Is(c.failed("complete", l, err), ErrConflict):
+		err = c.completed(ctx, l, p, size, false)
+	}
+	return c.failed("complete", l, err)
+}
+
+func (c *Client) complete(ctx context.Context, l Location, p *Pending, when Condition) error {
+	api, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	in := &s3.CompleteMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, UploadId: &p.ID, MultipartUpload: &types.CompletedMultipartUpload{}}
+	if when.IfNoneMatch {
+		in.IfNoneMatch = aws.String("*")
+	}
+	if when.IfMatch != "" {
+		in.IfMatch = &when.IfMatch
+	}
+	for _, part := range p.Parts {
+		done := types.CompletedPart{PartNumber: &part.Number, ETag: &part.ETag}
+		if part.CRC32 != "" {
+			done.ChecksumCRC32 = &part.CRC32
+		}
+		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, done)
+	}
+	_, err = api.CompleteMultipartUpload(ctx, in)
+	return err
+}
+
+// completed finds out whether the object at l is the upload's. gone says that
+// the server no longer knows the upload.
+func (c *Client) completed(ctx context.Context, l Location, p *Pending, size int64, gone bool) error {
+	o, token, err := c.head(ctx, l)
+	switch {
+	case err != nil && errors.Is(c.failed("complete", l, err), ErrNotExist):
+		return &Error{Op: "complete", URL: l.String(),
+			Err:  fmt.Errorf("the upload is gone, and there is no object: %w", ErrNotExist),
+			Hint: "somebody removed it: a rule of the bucket for incomplete uploads, or another run that resumed this one"}
+	case err != nil:
+		return err
+	case o.Size != size:
+		return fmt.Errorf("%w: it has %d bytes, the upload %d", ErrConflict, o.Size, size)
+	case token != "" && token != p.Token && p.Token != "":
+		return fmt.Errorf("%w: another upload made it", ErrConflict)
+	case token != "" || gone:
+		return nil
+	}
+	if open, err := c.open(ctx, l, p.ID); err != nil || open {
+		return errors.Join(ErrConflict, err)
+	}
+	return nil
+}
+
+// open reports whether the server still knows an upload.
+func (c *Client) open(ctx context.Context, l Location, id string) (bool, error) {
+	api, err := c.connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, err = api.ListParts(ctx, &s3.ListPartsInput{Bucket: &l.Bucket, Key: &l.Key, UploadId: &id, MaxParts: aws.Int32(1)})
+	if codeOf(err) == "NoSuchUpload" {
+		return false, nil
+	}
+	return err == nil, err
+}

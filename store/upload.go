@@ -1,0 +1,229 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	mostParts   = 10_000  // of one object, by S3's rules
+	largestPart = 5 << 30 // likewise
+	evenParts   = 5_000   // parts of PartSize, before they grow
+	growEvery   = 500     // parts after which they double from there on
+)
+
+// partSize is the size of part n: the same for all of an ordinary object, since
+// some servers insist on that, and growing late enough that 10,000 parts hold
+// the 5 TiB that an object may have.
+func partSize(n int32, first int64) int64 {
+	if n <= evenParts {
+		return first
+	}
+	return min(first<<((n-evenParts-1)/growEvery+1), largestPart)
+}
+
+// Upload is an object being sent in parts. One goroutine writes; the parts go
+// out in others. Memory is at most (Concurrency+1) × PartSize.
+type Upload struct {
+	c       *Client
+	l       Location
+	pending Pending
+
+	cancel context.CancelFunc
+	ctx    context.Context // ends with the first part that cannot be sent
+	parts  *errgroup.Group
+	sent   int32 // parts handed to the group
+	buf    []byte
+	closed bool
+
+	mu   sync.Mutex
+	done []PendingPart
+	free [][]byte // buffers of parts that were sent
+}
+
+var errUploadClosed = errors.New("the upload is closed")
+
+// Upload begins an object. started is told the upload's id before the first part
+// is sent, so that it can be put on record; its error ends the upload. ctx is
+// that of the whole upload.
+func (c *Client) Upload(ctx context.Context, l Location, started func(id string) error) (*Upload, error) {
+	pending, err := c.begin(ctx, l)
+	if err != nil {
+		return nil, c.failed("write", l, err)
+	}
+	if started != nil {
+		if err := started(pending.ID); err != nil {
+			return nil, errors.Join(err, c.AbortUpload(context.WithoutCancel(ctx), l, pending.ID))
+		}
+	}
+	u := &Upload{c: c, l: l, pending: pending}
+	ctx, u.cancel = context.WithCancel(ctx)
+	u.parts, u.ctx = errgroup.WithContext(ctx)
+	u.parts.SetLimit(c.config.Concurrency)
+	return u, nil
+}
+
+// begin opens an upload that carries a token of its own.
+func (c *Client) begin(ctx context.Context, l Location) (Pending, error) {
+	p := Pending{Token: rand.Text()}
+	api, err := c.connect(ctx)
+	if err != nil {
+		return Pending{}, err
+	}
+	err = c.checked(func(crc bool) error {
+		in := &s3.CreateMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, Metadata: map[string]string{tokenKey: p.Token}}
+		if crc { // said here, or some servers refuse to complete what has them
+			in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
+		}
+		out, err := api.CreateMultipartUpload(ctx, in)
+		if err == nil {
+			p.ID = aws.ToString(out.UploadId)
+		}
+		return err
+	})
+	return p, err
+}
+
+// Write implements io.Writer.
+func (u *Upload) Write(p []byte) (int, error) {
+	if u.closed {
+		return 0, &Error{Op: "write", URL: u.l.String(), Err: errUploadClosed}
+	}
+	written := 0
+	for len(p) > 0 {
+		size := partSize(u.sent+1, int64(u.c.config.PartSize))
+		n := int(min(size-int64(len(u.buf)), int64(len(p))))
+		u.buf = append(grow(u.buf, n, int(size)), p[:n]...)
+		p = p[n:]
+		written += n
+		if int64(len(u.buf)) == size {
+			if err := u.send(); err != nil {
+				return written, err
+			}
+		}
+	}
+	return written, nil
+}
+
+// grow makes room for n bytes more. It doubles, so that many small objects at
+// once do not hold a whole part each, but never beyond the size of a part.
+func grow(buf []byte, n, size int) []byte {
+	if need := len(buf) + n; need > cap(buf) {
+		larger := make([]byte, len(buf), min(max(need, 2*cap(buf), 64<<10), size))
+		copy(larger, buf)
+		return larger
+	}
+	return buf
+}
+
+// send hands the buffer to a goroutine, once there is one free.
+func (u *Upload) send() error {
+	if u.ctx.Err() != nil {
+		return u.c.failed("write", u.l, context.Cause(u.ctx))
+	}
+	if u.sent == mostParts {
+		return &Error{Op: "write", URL: u.l.String(), Err: fmt.Errorf("an object has at most %d parts", mostParts), Hint: "write more and smaller files, or raise part_size in the s3 block"}
+	}
+	u.sent++
+	n, data := u.sent, u.buf
+	u.parts.Go(func() error {
+		part, err := u.c.sendPart(u.ctx, u.l, u.pending.ID, n, data)
+		if err != nil {
+			return err
+		}
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.done = append(u.done, part)
+		u.free = append(u.free, data[:0])
+		return nil
+	})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.buf = nil
+	if last := len(u.free) - 1; last >= 0 {
+		u.buf, u.free = u.free[last], u.free[:last]
+	}
+	return nil
+}
+
+func (c *Client) sendPart(ctx context.Context, l Location, id string, n int32, data []byte) (PendingPart, error) {
+	api, err := c.connect(ctx)
+	if err != nil {
+		return PendingPart{}, err
+	}
+	part := PendingPart{Number: n}
+	err = c.checked(func(crc bool) error {
+		in := &s3.UploadPartInput{
+			Bucket: &l.Bucket, Key: &l.Key, UploadId: &id, PartNumber: &n,
+			Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
+		}
+		part.CRC32 = ""
+		if crc {
+			part.CRC32 = crcOf(data)
+			in.ChecksumCRC32 = &part.CRC32
+		}
+		out, err := api.UploadPart(ctx, in)
+		if err == nil {
+			part.ETag = aws.ToString(out.ETag)
+		}
+		return err
+	})
+	return part, err
+}
+
+// Close sends the rest and waits for all parts. The object is not visible yet.
+// An upload whose Close fails is to be aborted.
+func (u *Upload) Close() (*Pending, error) {
+	if u.closed {
+		return nil, &Error{Op: "write", URL: u.l.String(), Err: errUploadClosed}
+	}
+	u.closed = true
+	var err error
+	if len(u.buf) > 0 || u.sent == 0 { // an empty object has one part, too
+		err = u.send()
+	}
+	if waited := u.parts.Wait(); err == nil {
+		err = waited
+	}
+	u.cancel()
+	u.buf, u.free = nil, nil
+	if err != nil {
+		return nil, u.c.failed("write", u.l, err)
+	}
+	slices.SortFunc(u.done, func(a, b PendingPart) int { return cmp.Compare(a.Number, b.Number) })
+	u.pending.Parts = u.done
+	return &u.pending, nil
+}
+
+// Abort gives the upload up and removes its parts. It may follow any call.
+func (u *Upload) Abort(ctx context.Context) error {
+	u.closed = true
+	u.cancel()
+	u.parts.Wait() // a part that arrived later would stay
+	u.buf, u.free = nil, nil
+	return u.c.AbortUpload(ctx, u.l, u.pending.ID)
+}
+
+// AbortUpload removes what an upload of an earlier process has left; one that
+// is gone counts as removed.
+func (c *Client) AbortUpload(ctx context.Context, l Location, id string) error {
+	api, err := c.connect(ctx)
+	if err == nil {
+		_, err = api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, UploadId: &id})
+	}
+	if code := codeOf(err); code == "NoSuchUpload" || code == "NoSuchBucket" || code == "NoSuchKey" {
+		return nil
+	}
+	return c.failed("abort", l, err)
+}
