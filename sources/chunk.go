@@ -172,7 +172,7 @@ func (c *chunker) take(out *chunk, at int, plain bool) {
 func (c *chunker) advance(text, records int64) {
 	c.pos.Rows += records
 	c.pos.Total += records
-	if c.in.plain && c.in.file != nil {
+	if c.in.seeks {
 		c.pos.Offset += text
 		c.pos.Line = c.line
 	}
@@ -244,11 +244,10 @@ func (c *chunker) find(cut cutter) (record, int, error) {
 // skip goes to where a former reader stood: by an offset where the file has
 // them, else by cutting and dropping.
 func (c *chunker) skip(ctx context.Context, to position) error {
-	if to.Offset > 0 && c.in.plain && c.in.file != nil {
+	if to.Offset > 0 && c.in.seeks {
 		if err := c.in.seek(to.Offset); err != nil {
 			return err
 		}
-		c.in.read.n.Store(to.Offset)
 		c.buf, c.eof, c.err = c.buf[:0], false, nil
 		c.line, c.pos, c.counted = to.Line, to, c.counted+to.Offset
 		return nil

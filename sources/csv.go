@@ -16,8 +16,10 @@ import (
 // CSV reads delimited text files. Quoting follows RFC 4180 and encoding/csv:
 // see dialect.
 type CSV struct {
-	Path       Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .csv and .tsv files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.csv.gz"`
+	Path       Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .csv and .tsv files in it, compressed ones too; s3://bucket/key names objects in the same way; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.csv.gz"`
 	Partitions string            `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.csv. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of types, else of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
+	Manifest   string            `yaml:"manifest" default:"auto" enum:"auto|off" doc:"What the _manifest.json that a sink of rpipe left in a directory means. auto reads exactly the files that it names, and warns of others beside them: so a run that commits, or a compaction, is seen whole or not at all. A file that it names and that is gone is an error. off reads the files that are there. Globs always do."`
+	Bounded    bool              `yaml:"bounded" default:"false" doc:"With path - alone: says that standard input has an end, as that of cat file | rpipe has. Without it standard input counts as endless, and a stage that needs all rows before it can end, such as an aggregate without windows, is refused."`
 	Header     bool              `yaml:"header" default:"true" doc:"Whether the first record of each file names the columns."`
 	Names      []string          `yaml:"names" doc:"Names of the columns in files without a header (header: false); V1, V2, ... where it is not set."`
 	Columns    []string          `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
@@ -39,10 +41,14 @@ type CSV struct {
 var (
 	_ Source          = (*CSV)(nil)
 	_ configs.Checker = (*CSV)(nil)
+	_ Endless         = (*CSV)(nil)
 )
 
 // DeadLetters reports whether bad rows go to the dead letter.
 func (c *CSV) DeadLetters() bool { return c.OnError == "dead_letter" }
+
+// Endless reports whether the rows may go on for ever.
+func (c *CSV) Endless() bool { return slices.Contains(c.Path, "-") && !c.Bounded }
 
 // Check reports settings that do not go together.
 func (c *CSV) Check(report func(field, message, hint string)) {
@@ -59,6 +65,9 @@ func (c *CSV) Check(report func(field, message, hint string)) {
 	}
 	checkDistinct(c.Names, "names", report)
 	checkDistinct(c.Columns, "columns", report)
+	if c.Bounded && !slices.Contains(c.Path, "-") {
+		report("bounded", "files have an end anyway", "bounded is for path: \"-\"")
+	}
 	if c.MaxRecord > maxRecord {
 		report("max_record", "a record cannot be longer than 512MiB", "")
 	}
@@ -128,11 +137,7 @@ func textType(name, s string) (arrow.Field, error) {
 // Open finds the files, reads the header and infers the types from the first
 // file that has rows.
 func (c *CSV) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
-	files, err := c.Path.list(env.Dir, compressedNames(".csv", ".tsv")...)
-	if err != nil {
-		return nil, fmt.Errorf("csv: %w", err)
-	}
-	at, err := parsePosition(from, files)
+	in, err := find(ctx, env, from, search{c.Path, compressedNames(".csv", ".tsv"), c.Partitions, c.Manifest})
 	if err != nil {
 		return nil, fmt.Errorf("csv: %w", err)
 	}
@@ -140,8 +145,11 @@ func (c *CSV) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 	if problem != nil {
 		return nil, fmt.Errorf("csv: %s: %s", problem.field, problem.message)
 	}
-	t := newTextReader(ctx, "csv", env, files, at, c.Encoding, int(c.MaxRecord))
-	t.rejects, t.dirs = c.OnError, directoriesOf(files, c.Partitions, env.Log)
+	t := newTextReader(ctx, "csv", env, in)
+	t.rejects, t.maxRecord = c.OnError, int(c.MaxRecord)
+	if c.Encoding != "" {
+		t.charset = c.Encoding
+	}
 	f := &csvFormat{config: c, dialect: d, reader: t}
 	if err := f.settle(ctx); err != nil {
 		t.Close()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -304,16 +303,21 @@ func TestPaths(t *testing.T) {
 		".hidden.csv", "", "_manifest.csv", "", "sub/.tmp/e.csv", "", "sub/note.txt", "", "odd[1].csv", "x\n5\n")
 	f := func(paths Paths, want ...string) {
 		t.Helper()
-		found, err := paths.list(env.Dir, compressedNames(".csv")...)
-		var got []string
-		for _, f := range found {
-			got = append(got, f.name)
-			if _, err := os.Stat(f.path); err != nil {
-				t.Error(err)
-			}
+		found, err := find(t.Context(), env, "", search{paths: paths, suffixes: compressedNames(".csv")})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %q, %v; want %q", paths, got, err, want)
+		var got []string
+		for _, f := range found.files {
+			got = append(got, f.name)
+			s, err := f.stream(t.Context(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", paths, got, want)
 		}
 	}
 	f(Paths{"b.csv", "a.csv"}, "b.csv", "a.csv")
@@ -327,7 +331,7 @@ func TestPaths(t *testing.T) {
 
 	bad := func(want string, paths ...string) {
 		t.Helper()
-		if _, err := Paths(paths).list(env.Dir, ".csv"); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := find(t.Context(), env, "", search{paths: paths, suffixes: []string{".csv"}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", paths, err, want)
 		}
 	}

@@ -15,6 +15,7 @@ type generated struct {
 	rows   int64
 	done   int64
 	frame  func(from, to int64) (frame.Frame, error) // rows [from, to)
+	config string                                    // what the rows are computed from
 	err    error
 }
 
@@ -35,6 +36,9 @@ func openGenerated(s *frame.Schema, rows int64, from string, f func(from, to int
 	}
 	return &generated{schema: s, rows: rows, done: at.Row, frame: f}, nil
 }
+
+// Identity is the config: there is no other input.
+func (g *generated) Identity() map[string]string { return map[string]string{"rows": g.config} }
 
 func (g *generated) Schema() *frame.Schema { return g.schema }
 func (g *generated) Size() Size            { return Size{Rows: g.rows} }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
@@ -22,13 +21,14 @@ import (
 
 // input is one open text file: decompressed, and transcoded to UTF-8.
 type input struct {
+	file
 	io.Reader
-	name   string
-	read   *counter // bytes read from disk
-	offset int64    // where the text starts in a plain file: after a byte order mark
-	plain  bool     // offsets in the text, plus offset, are offsets in the file
-	file   *os.File // nil for standard input
-	close  func() error
+	ctx       context.Context
+	raw       io.ReadCloser
+	read      *counter // bytes read of the file
+	offset    int64    // where the text starts in a plain file: after a byte order mark
+	seeks     bool     // offsets in the text, plus offset, are offsets in the file, and it can be read from there
+	closeText func() error
 }
 
 // counter counts the bytes that were read through it.
@@ -46,69 +46,62 @@ func (c *counter) Read(p []byte) (int, error) {
 // openInput opens a file whose compression its first bytes tell. Reads end
 // with the context's error when ctx ends. charset is a value of CSV.Encoding.
 func openInput(ctx context.Context, f file, charset string) (*input, error) {
-	in := &input{name: f.name}
-	var raw io.Reader
-	closers := []func() error{}
-	in.close = func() (err error) {
-		for _, c := range closers {
-			err = errors.Join(err, c())
-		}
-		return err
+	raw, err := f.stream(ctx, 0)
+	if err != nil {
+		return nil, err
 	}
-	if f.path == "-" {
-		raw = &pump{ctx: ctx, r: standardInput}
-	} else {
-		o, err := os.Open(f.path)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", f.name, errors.Unwrap(err))
-		}
-		in.file = o
-		stop := context.AfterFunc(ctx, func() { o.Close() }) // unblocks a read from a pipe
-		closers = append(closers, func() error { stop(); o.Close(); return nil })
-		raw = o
+	in := &input{file: f, ctx: ctx, raw: raw, read: &counter{r: raw}}
+	if err := in.decode(charset); err != nil {
+		in.close()
+		return nil, err
 	}
-	in.read = &counter{r: raw}
+	return in, nil
+}
 
+// decode puts between the file and who reads it what its first bytes ask for.
+func (in *input) decode(charset string) error {
 	compressed := bufio.NewReaderSize(in.read, 1<<16)
 	magic, err := compressed.Peek(6)
 	if err != nil && err != io.EOF {
-		in.close()
-		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
+		return fmt.Errorf("read %s: %w", in.name, cause(err))
 	}
 	text, closeText, err := decompress(compressed, magic)
 	if err != nil {
-		in.close()
-		return nil, fmt.Errorf("read %s: %w", f.name, in.explain(err))
+		return fmt.Errorf("read %s: %w", in.name, in.explain(err))
 	}
-	if closeText != nil {
-		closers = append([]func() error{closeText}, closers...)
-	}
-	in.plain = text == io.Reader(compressed)
+	in.closeText = closeText
+	plain := text == io.Reader(compressed)
 
 	decoded := compressed
-	if !in.plain {
+	if !plain {
 		decoded = bufio.NewReaderSize(text, 1<<16)
 	}
 	mark, err := decoded.Peek(3)
 	if err != nil && err != io.EOF {
-		in.close()
-		return nil, fmt.Errorf("read %s: %w", f.name, in.explain(err))
+		return fmt.Errorf("read %s: %w", in.name, in.explain(err))
 	}
+	in.Reader = decoded
 	switch {
 	case charset == "utf-8" && bytes.HasPrefix(mark, []byte("\xef\xbb\xbf")):
 		decoded.Discard(3)
 		in.offset = 3
-		in.Reader = decoded
 	case charset == "utf-8" && (bytes.HasPrefix(mark, []byte("\xff\xfe")) || bytes.HasPrefix(mark, []byte("\xfe\xff"))):
 		charset = "utf-16" // a byte order mark that UTF-8 text cannot begin with
 		fallthrough
 	case charset != "utf-8":
-		in.plain = false
+		plain = false
 		in.Reader = transform.NewReader(decoded, charsets[charset].NewDecoder())
-	default:
-		in.Reader = decoded
 	}
-	return in, nil
+	in.seeks = plain && in.version() != ""
+	return nil
+}
+
+// close closes the file, in the middle of it as well.
+func (in *input) close() {
+	if in.closeText != nil {
+		in.closeText()
+	}
+	in.raw.Close()
 }
 
 // charsets are the values of CSV.Encoding other than utf-8.
@@ -143,7 +136,7 @@ func decompress(r *bufio.Reader, magic []byte) (io.Reader, func() error, error) 
 }
 
 // explain turns an error of reading or decompressing into one that a user
-// understands. It has the offset on disk, not the name.
+// understands. It has the offset in the file, not the name.
 func (in *input) explain(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -154,25 +147,17 @@ func (in *input) explain(err error) error {
 	return cause(err)
 }
 
-// cause strips the path that package os adds: our messages have it already.
-func cause(err error) error {
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
-// seek goes to an offset of a plain regular file.
+// seek goes to an offset of a file whose text begins there as it stands.
 func (in *input) seek(offset int64) error {
-	if _, err := in.file.Seek(offset, io.SeekStart); err != nil {
-		return fmt.Errorf("read %s: %w", in.name, cause(err))
+	raw, err := in.stream(in.ctx, offset)
+	if err != nil {
+		return err
 	}
-	in.Reader = in.read
+	in.raw.Close()
+	in.raw, in.read.r, in.Reader = raw, raw, in.read
+	in.read.n.Store(offset)
 	return nil
 }
-
-// standardInput is a variable for the tests.
-var standardInput io.Reader = os.Stdin
 
 // pump reads from r in a goroutine, so that a read can end with ctx. A read
 // that never returns, of a terminal for instance, keeps its goroutine until the

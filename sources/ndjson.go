@@ -19,8 +19,10 @@ import (
 // NDJSON reads files with a JSON object a line. The grammar is strict: see
 // package ndjson.
 type NDJSON struct {
-	Path        Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .ndjson and .jsonl files in it, compressed ones too; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.ndjson.zst"`
+	Path        Paths             `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .ndjson and .jsonl files in it, compressed ones too; s3://bucket/key names objects in the same way; - is standard input. Compression (gzip, zstd, bzip2, xz) is told from the first bytes." example:"data/*.ndjson.zst"`
 	Partitions  string            `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.ndjson. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of schema or types, else of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
+	Manifest    string            `yaml:"manifest" default:"auto" enum:"auto|off" doc:"What the _manifest.json that a sink of rpipe left in a directory means. auto reads exactly the files that it names, and warns of others beside them: so a run that commits, or a compaction, is seen whole or not at all. A file that it names and that is gone is an error. off reads the files that are there. Globs always do."`
+	Bounded     bool              `yaml:"bounded" default:"false" doc:"With path - alone: says that standard input has an end, as that of cat file | rpipe has. Without it standard input counts as endless, and a stage that needs all rows before it can end, such as an aggregate without windows, is refused."`
 	Schema      configs.Pairs     `yaml:"schema" doc:"All columns in their order, with their types: bool, int32, int64, double, string, json, date, timestamp, timestamp[UTC], list<double> and so on. Inferred where it is not set." example:"{id: int64, at: timestamp[UTC], tags: list<string>}"`
 	Types       map[string]string `yaml:"types" doc:"Types of some columns by name; those that are not named here are inferred. Dates and times are strings unless they are named." example:"{at: timestamp[UTC]}"`
 	Columns     []string          `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
@@ -33,10 +35,14 @@ type NDJSON struct {
 var (
 	_ Source          = (*NDJSON)(nil)
 	_ configs.Checker = (*NDJSON)(nil)
+	_ Endless         = (*NDJSON)(nil)
 )
 
 // DeadLetters reports whether bad rows go to the dead letter.
 func (s *NDJSON) DeadLetters() bool { return s.OnError == "dead_letter" }
+
+// Endless reports whether the rows may go on for ever.
+func (s *NDJSON) Endless() bool { return slices.Contains(s.Path, "-") && !s.Bounded }
 
 // Check reports settings that do not go together.
 func (s *NDJSON) Check(report func(field, message, hint string)) {
@@ -54,6 +60,9 @@ func (s *NDJSON) Check(report func(field, message, hint string)) {
 		}
 	}
 	checkDistinct(s.Columns, "columns", report)
+	if s.Bounded && !slices.Contains(s.Path, "-") {
+		report("bounded", "files have an end anyway", "bounded is for path: \"-\"")
+	}
 	if s.MaxRecord > maxRecord {
 		report("max_record", "a record cannot be longer than 512MiB", "")
 	}
@@ -70,16 +79,12 @@ func namedType(name, s string) (arrow.Field, error) {
 
 // Open finds the files and infers the columns from the first file with records.
 func (s *NDJSON) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
-	files, err := s.Path.list(env.Dir, compressedNames(".ndjson", ".jsonl")...)
+	in, err := find(ctx, env, from, search{s.Path, compressedNames(".ndjson", ".jsonl"), s.Partitions, s.Manifest})
 	if err != nil {
 		return nil, fmt.Errorf("ndjson: %w", err)
 	}
-	at, err := parsePosition(from, files)
-	if err != nil {
-		return nil, fmt.Errorf("ndjson: %w", err)
-	}
-	t := newTextReader(ctx, "ndjson", env, files, at, "utf-8", int(s.MaxRecord))
-	t.rejects, t.dirs = s.OnError, directoriesOf(files, s.Partitions, env.Log)
+	t := newTextReader(ctx, "ndjson", env, in)
+	t.rejects, t.maxRecord = s.OnError, int(s.MaxRecord)
 	f := &ndjsonFormat{config: s, reader: t}
 	if err := f.settle(ctx); err != nil {
 		t.Close()

@@ -2,12 +2,14 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/parquet-go/parquet-go"
+	"github.com/sourcegraph/conc/iter"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
@@ -17,8 +19,9 @@ import (
 // Parquet reads Parquet files. Types that R and frames do not have come as the
 // nearest that holds their values: see leafOf.
 type Parquet struct {
-	Path       Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .parquet files in it, at any depth." example:"data/*.parquet"`
+	Path       Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files. A path may hold * ? [ ] and ** (any number of directories); a directory stands for the .parquet files in it, at any depth; s3://bucket/key names objects in the same way." example:"data/*.parquet"`
 	Partitions string   `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.parquet. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
+	Manifest   string   `yaml:"manifest" default:"auto" enum:"auto|off" doc:"What the _manifest.json that a sink of rpipe left in a directory means. auto reads exactly the files that it names, and warns of others beside them: so a run that commits, or a compaction, is seen whole or not at all. A file that it names and that is gone is an error. off reads the files that are there. Globs always do."`
 	Columns    []string `yaml:"columns" doc:"Columns to read, in this order; all where it is not set. Columns that are not named cost nothing."`
 }
 
@@ -46,57 +49,88 @@ func (p *Parquet) Open(ctx context.Context, env *stages.Env, from string) (Reade
 }
 
 func (p *Parquet) open(ctx context.Context, env *stages.Env, from string) (*parquetReader, error) {
-	files, err := p.Path.list(env.Dir, ".parquet", ".parq", ".pq")
+	in, err := find(ctx, env, from, search{p.Path, []string{".parquet", ".parq", ".pq"}, p.Partitions, p.Manifest})
 	if err != nil {
 		return nil, err
 	}
-	at, err := parsePosition(from, files)
-	if err != nil {
+	return openFound(ctx, env, in, p.Columns)
+}
+
+// openFound reads what was found; no columns are all.
+func openFound(ctx context.Context, env *stages.Env, in *found, columns []string) (*parquetReader, error) {
+	r := &parquetReader{env: env, found: in, asked: columns}
+	if err := r.surveyAll(ctx); err != nil {
 		return nil, err
-	}
-	r := &parquetReader{env: env, files: files, at: at, asked: p.Columns, dirs: directoriesOf(files, p.Partitions, env.Log)}
-	// Footers are small: those of a reasonable number of files are read now, for
-	// the number of rows and so that a wrong one is known before any work is done.
-	const footers = 200
-	for i, f := range files {
-		if i >= footers || ctx.Err() != nil {
-			r.size.Rows = 0
-			break
-		}
-		if err := r.survey(f); err != nil {
-			return nil, err
-		}
-	}
-	for _, f := range files {
-		r.size.Bytes += f.size
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if r.added, err = r.dirs.over(r.schema, p.Columns, nil); err != nil {
+	var err error
+	if r.added, err = r.dirs.over(r.schema, columns, nil); err != nil {
 		return nil, err
 	}
 	r.ahead = newAhead(context.WithoutCancel(ctx), env.Parallel, r.produce)
 	return r, nil
 }
 
+// surveyAll reads the footers of a reasonable number of files, for the number of
+// rows and so that a wrong one is known before any work is done. They are small,
+// but some are far away: several are read at once.
+func (r *parquetReader) surveyAll(ctx context.Context) error {
+	const footers, atOnce = 200, 8
+	some := r.files[:min(footers, len(r.files))]
+	for files := range slices.Chunk(some, atOnce) {
+		if err := r.surveySome(ctx, files); err != nil {
+			return err
+		}
+	}
+	if len(some) < len(r.files) {
+		r.rows = 0
+	}
+	return nil
+}
+
+func (r *parquetReader) surveySome(ctx context.Context, files []file) error {
+	type opening struct {
+		*parquetFile
+		err error
+	}
+	all := iter.Mapper[file, opening]{MaxGoroutines: len(files)}.Map(files, func(f *file) (o opening) {
+		o.parquetFile, o.err = openParquet(ctx, *f)
+		return o
+	})
+	for _, o := range all {
+		if o.err == nil {
+			defer o.Close()
+		}
+	}
+	for _, o := range all {
+		if o.err != nil {
+			return o.err
+		}
+		if err := r.survey(o.parquetFile); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // survey takes a file's rows and columns into account.
-func (r *parquetReader) survey(f file) error {
-	p, err := r.pick(f)
-	if err != nil {
+func (r *parquetReader) survey(p *parquetFile) error {
+	if err := r.pick(p); err != nil {
 		return err
 	}
-	defer p.Close()
-	r.size.Rows += p.NumRows()
+	r.rows += p.NumRows()
 	if r.schema == nil {
 		r.schema = p.schema
 		return nil
 	}
-	if err = r.nothingNew(p); err == nil {
+	err := r.nothingNew(p)
+	if err == nil {
 		r.schema, err = unify(r.schema, p.schema)
 	}
 	if err != nil {
-		return fmt.Errorf("%s does not have the columns of %s: %w", f.name, r.files[0].name, err)
+		return fmt.Errorf("%s does not have the columns of %s: %w", p.name, r.files[0].name, err)
 	}
 	return nil
 }
@@ -104,37 +138,36 @@ func (r *parquetReader) survey(f file) error {
 // parquetFile is one open file and where its columns come from.
 type parquetFile struct {
 	*parquet.File
-	os     *os.File
+	bytes  randomReader
+	remote bool // each read of bytes is a request
 	name   string
 	schema *frame.Schema
 	leaves []leaf // one for each column of schema
 }
 
-func (f *parquetFile) Close() error { return f.os.Close() }
+func (f *parquetFile) Close() error { return f.bytes.Close() }
 
-// openParquet reads the footer of a file.
-func openParquet(f file) (*parquetFile, error) {
-	o, err := os.Open(f.path)
+// openParquet reads the footer of a file, which is open until ctx ends.
+func openParquet(ctx context.Context, f file) (*parquetFile, error) {
+	b, size, err := f.random(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
+		return nil, err
 	}
-	p := &parquetFile{os: o, name: f.name}
-	if err := damaged(p.load); err != nil {
-		o.Close()
+	_, remote := b.(*objectReader)
+	p := &parquetFile{bytes: b, remote: remote, name: f.name}
+	if err := damaged(func() error { return p.load(size) }); err != nil {
+		b.Close()
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
 	return p, nil
 }
 
-func (p *parquetFile) load() error {
-	info, err := p.os.Stat()
+func (p *parquetFile) load(size int64) error {
+	err := isParquet(p.bytes, size)
 	if err != nil {
-		return cause(err)
-	}
-	if err := isParquet(p.os, info.Size()); err != nil {
 		return err
 	}
-	p.File, err = parquet.OpenFile(p.os, info.Size(), parquet.SkipPageIndex(true),
+	p.File, err = parquet.OpenFile(p.bytes, size, parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true),
 		parquet.SkipBloomFilters(true), parquet.ReadBufferSize(64<<10))
 	if err != nil {
 		return fmt.Errorf("the description at the end of the Parquet file is damaged: %w", err)
@@ -186,24 +219,29 @@ func (p *parquetFile) mapColumns(columns []string) error {
 
 // isParquet tells a file that is none, or whose end is missing, from a good one:
 // it begins and ends with four letters.
-func isParquet(o *os.File, size int64) error {
-	var head, tail [4]byte
-	if size > 0 {
-		if _, err := o.ReadAt(head[:min(4, size)], 0); err != nil {
+func isParquet(r io.ReaderAt, size int64) error {
+	if size == 0 {
+		return errors.New("the file is empty, which no Parquet file is")
+	}
+	const letters, least = 4, 12
+	var head, tail [letters]byte
+	if size >= least {
+		if _, err := r.ReadAt(tail[:], size-letters); err != nil && err != io.EOF {
 			return cause(err)
 		}
 	}
-	switch {
-	case size == 0:
-		return fmt.Errorf("the file is empty, which no Parquet file is")
-	case string(head[:]) != "PAR1" && string(head[:]) != "PARE":
-		return fmt.Errorf("not a Parquet file: it begins with %q, not with \"PAR1\"", head[:min(4, size)])
+	switch string(tail[:]) {
+	case "PAR1":
+		return nil
+	case "PARE":
+		return errors.New("the file is encrypted, which is not read")
 	}
-	if _, err := o.ReadAt(tail[:], size-4); err != nil {
+	n := min(letters, size)
+	if _, err := r.ReadAt(head[:n], 0); err != nil && err != io.EOF {
 		return cause(err)
 	}
-	if tail != head || size < 12 {
-		return fmt.Errorf("the Parquet file is truncated: its end, where the columns are described, is missing (%d bytes are there)", size)
+	if string(head[:]) != "PAR1" {
+		return fmt.Errorf("not a Parquet file: it begins with %q, not with \"PAR1\"", head[:n])
 	}
-	return nil
+	return fmt.Errorf("the Parquet file is truncated: its end, where the columns are described, is missing (%d bytes are there)", size)
 }

@@ -34,8 +34,8 @@ type columnReader struct {
 	lists  listBuffers
 }
 
-func newColumnReader(l leaf, c parquet.ColumnChunk, skip int64) (*columnReader, error) {
-	r := &columnReader{leaf: l, pages: c.Pages()}
+func newColumnReader(l leaf, pages parquet.Pages, skip int64) (*columnReader, error) {
+	r := &columnReader{leaf: l, pages: pages}
 	if frame.KindOf(l.field) == frame.KindFactor {
 		r.levels = newLevelTable(l.field)
 	}

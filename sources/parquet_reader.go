@@ -17,15 +17,13 @@ import (
 
 // parquetReader reads row groups in parallel, each into its own lane.
 type parquetReader struct {
-	env     *stages.Env
-	files   []file
-	at      position
+	env *stages.Env
+	*found
 	asked   []string      // columns of the config
 	columns []string      // those that the files hold; nil is all
 	schema  *frame.Schema // of the files
-	dirs    *directories
 	added   *partitions
-	size    Size
+	rows    int64 // of all files; 0 is not known
 	ahead   *ahead[*Read]
 }
 
@@ -37,36 +35,32 @@ func (r *parquetReader) wanted() []string {
 	return names(r.schema)
 }
 
-// pick opens a file and picks its columns. The first file tells which of them
-// are read from files at all.
-func (r *parquetReader) pick(f file) (*parquetFile, error) {
-	p, err := openParquet(f)
-	if err != nil {
-		return nil, err
-	}
+// pick picks the columns of a file. The first file tells which of them are read
+// from files at all.
+func (r *parquetReader) pick(p *parquetFile) (err error) {
 	if r.schema == nil {
 		r.dirs = r.dirs.without(p.names())
-		r.columns, err = r.dirs.choose(r.asked, p.names(), p.name)
+		if r.columns, err = r.dirs.choose(r.asked, p.names(), p.name); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = p.pick(r.wanted())
-	}
-	if err != nil {
-		p.Close()
-		return nil, err
-	}
-	return p, nil
+	return p.pick(r.wanted())
 }
 
 // openFile opens a file whose columns must be those of the schema.
-func (r *parquetReader) openFile(f file) (*parquetFile, error) {
-	p, err := r.pick(f)
+func (r *parquetReader) openFile(ctx context.Context, f file) (*parquetFile, error) {
+	p, err := openParquet(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.agrees(p); err != nil {
+	if err = r.pick(p); err == nil {
+		if err = r.agrees(p); err != nil {
+			err = fmt.Errorf("%s does not have the columns of %s: %w", p.name, r.files[0].name, err)
+		}
+	}
+	if err != nil {
 		p.Close()
-		return nil, fmt.Errorf("%s does not have the columns of %s: %w", p.name, r.files[0].name, err)
+		return nil, err
 	}
 	return p, nil
 }
@@ -145,7 +139,7 @@ func (r *parquetReader) produce(ctx context.Context, start func(int, job[*Read])
 		if i == r.at.File {
 			rows = r.at.Rows
 		}
-		p, err := r.openFile(r.files[i])
+		p, err := r.openFile(ctx, r.files[i])
 		if err != nil {
 			return fmt.Errorf("parquet: %w", err)
 		}
@@ -166,18 +160,18 @@ func (r *parquetReader) readFile(ctx context.Context, p *parquetFile, at positio
 		return fmt.Errorf("parquet: resume: %s has %d rows now, fewer than the %d that were read", p.name, p.NumRows(), at.Rows)
 	}
 	before := int64(0) // rows of the file in row groups before this one
-	for _, g := range p.RowGroups() {
+	for number, g := range p.RowGroups() {
 		skip := max(at.Rows-before, 0)
 		before += g.NumRows()
 		if skip >= g.NumRows() {
 			continue
 		}
-		group, from := g, position{File: at.File, Path: at.Path, Rows: before - g.NumRows() + skip}
+		from := position{File: at.File, Path: at.Path, Rows: before - g.NumRows() + skip}
 		from.Total = at.Total + from.Rows - at.Rows
 		done.add()
-		if !start(r.depth(p, group), func(ctx context.Context, emit func(*Read) bool) error {
+		if !start(r.depth(p, g), func(ctx context.Context, emit func(*Read) bool) error {
 			defer done.release()
-			if err := damaged(func() error { return r.readGroup(p, group, skip, from, added, emit) }); err != nil {
+			if err := damaged(func() error { return r.readGroup(p, number, skip, from, added, emit) }); err != nil {
 				return fmt.Errorf("parquet: %s: %w", p.name, err)
 			}
 			return nil
@@ -204,7 +198,14 @@ func (r *parquetReader) depth(p *parquetFile, g parquet.RowGroup) int {
 }
 
 // readGroup emits the frames of one row group after its first skip rows.
-func (r *parquetReader) readGroup(p *parquetFile, g parquet.RowGroup, skip int64, at position, added *constants, emit func(*Read) bool) error {
+func (r *parquetReader) readGroup(p *parquetFile, number int, skip int64, at position, added *constants, emit func(*Read) bool) error {
+	g := p.RowGroups()[number]
+	pages := func(c parquet.ColumnChunk) parquet.Pages { return c.Pages() }
+	if p.remote {
+		ranges := newGroupRanges(p, number, p.leaves)
+		defer ranges.close()
+		pages = func(c parquet.ColumnChunk) parquet.Pages { return c.(*parquet.FileColumnChunk).PagesFrom(ranges) }
+	}
 	columns := make([]*columnReader, len(p.leaves))
 	defer func() {
 		for _, c := range columns {
@@ -214,7 +215,7 @@ func (r *parquetReader) readGroup(p *parquetFile, g parquet.RowGroup, skip int64
 		}
 	}()
 	for i, l := range p.leaves {
-		c, err := newColumnReader(l, g.ColumnChunks()[l.column], skip)
+		c, err := newColumnReader(l, pages(g.ColumnChunks()[l.column]), skip)
 		if err != nil {
 			return fmt.Errorf("column %q: %w", l.field.Name, err)
 		}
@@ -260,8 +261,7 @@ func (r *parquetReader) conform(p *parquetFile, f frame.Frame) (frame.Frame, err
 }
 
 func (r *parquetReader) Schema() *frame.Schema { return r.added.widen(r.schema) }
-func (r *parquetReader) Size() Size            { return r.size }
-func (r *parquetReader) Traits() Traits        { return Traits{Ordered: true, Replayable: true} }
+func (r *parquetReader) Size() Size            { return Size{Rows: r.rows, Bytes: r.found.Size().Bytes} }
 
 func (r *parquetReader) Next(ctx context.Context) (*Read, error) { return r.ahead.next(ctx) }
 

@@ -1,10 +1,7 @@
 package sources
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -60,13 +57,13 @@ func (d *directories) table(wanted []string, declared map[string]arrow.Field) (f
 // as far as each directory that was searched has a manifest and all agree.
 func (d *directories) manifestTypes() map[string]arrow.Field {
 	var all map[string]arrow.Field
-	seen := map[string]bool{}
+	seen := map[*root]bool{}
 	for _, f := range d.files {
-		if seen[f.root] {
+		if f.root == nil || seen[f.root] {
 			continue
 		}
 		seen[f.root] = true
-		types := readManifest(f.root)
+		types := f.root.manifest.types()
 		if all == nil {
 			all = types
 			continue
@@ -80,22 +77,10 @@ func (d *directories) manifestTypes() map[string]arrow.Field {
 	return all
 }
 
-// readManifest gives the types of columns by the manifest in a directory. A
-// file of that name that is none of ours says nothing.
-func readManifest(root string) map[string]arrow.Field {
+// types are those of the columns that the manifest knows.
+func (m *manifest) types() map[string]arrow.Field {
 	types := map[string]arrow.Field{}
-	b, err := os.ReadFile(filepath.Join(root, partition.Manifest))
-	if err != nil {
-		return types
-	}
-	var m struct {
-		Version int `json:"version"`
-		Schema  []struct {
-			Name string `json:"name"`
-			Type string `json:"type"`
-		} `json:"schema"`
-	}
-	if json.Unmarshal(b, &m) != nil || m.Version != 1 {
+	if m == nil {
 		return types
 	}
 	for _, c := range m.Schema {

@@ -179,8 +179,15 @@ func TestPartitionsDiffer(t *testing.T) {
 
 // The manifest that a sink of ours leaves says what the types were.
 func TestPartitionTypesOfManifest(t *testing.T) {
-	manifest := func(typ string) string {
-		return `{"version":1,"schema":[{"name":"x","type":"string"},{"name":"v","type":"` + typ + `"}]}`
+	manifest := func(typ string, values ...string) string {
+		if values == nil {
+			values = []string{"01", "2"}
+		}
+		var files []string
+		for _, v := range values {
+			files = append(files, `{"path":"v=`+v+`/a.csv"}`)
+		}
+		return `{"version":1,"format":"csv","schema":[{"name":"x","type":"string"},{"name":"v","type":"` + typ + `"}],"files":[` + strings.Join(files, ",") + `]}`
 	}
 	f := func(c CSV, want string, nameText ...string) {
 		t.Helper()
@@ -201,8 +208,8 @@ func TestPartitionTypesOfManifest(t *testing.T) {
 	f(CSV{}, text, "in/_manifest.json", `[`)
 	// Two directories agree, or their values decide.
 	two := Paths{"in", "more"}
-	f(CSV{Path: two}, "x int32, v factor\n1|01\n2|2\n5|7\n", "in/_manifest.json", manifest("factor"), "more/_manifest.json", manifest("factor"), "more/v=7/a.csv", "x\n5\n")
-	f(CSV{Path: two}, "x int32, v string\n1|01\n2|2\n5|7\n", "in/_manifest.json", manifest("factor"), "more/_manifest.json", manifest("double"), "more/v=7/a.csv", "x\n5\n")
+	f(CSV{Path: two}, "x int32, v factor\n1|01\n2|2\n5|7\n", "in/_manifest.json", manifest("factor"), "more/_manifest.json", manifest("factor", "7"), "more/v=7/a.csv", "x\n5\n")
+	f(CSV{Path: two}, "x int32, v string\n1|01\n2|2\n5|7\n", "in/_manifest.json", manifest("factor"), "more/_manifest.json", manifest("double", "7"), "more/v=7/a.csv", "x\n5\n")
 	f(CSV{Path: Paths{"more"}}, number, "in/_manifest.json", manifest("factor"), "more/v=7/a.csv", "x\n5\n")
 
 	bad := func(c CSV, want string, nameText ...string) {
@@ -214,7 +221,7 @@ func TestPartitionTypesOfManifest(t *testing.T) {
 		}
 	}
 	bad(CSV{}, `csv: in/v=a/a.csv: its directory says that v is "a", which is not an int32 (as _manifest.json says); partitions: off reads the files alone`,
-		"in/_manifest.json", manifest("int32"), "in/v=a/a.csv", "x\n1\n")
+		"in/_manifest.json", manifest("int32", "a"), "in/v=a/a.csv", "x\n1\n")
 	bad(CSV{Types: map[string]string{"v": "date"}}, `csv: in/v=a/a.csv: its directory says that v is "a", which is not a date (as types or schema say); partitions: off reads the files alone`,
 		"in/v=a/a.csv", "x\n1\n")
 	bad(CSV{}, `csv: in/v=%FF/a.csv: its directory says that v is "\xff", which is not a string (the text is not UTF-8); partitions: off reads the files alone`,

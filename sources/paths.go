@@ -1,105 +1,136 @@
 package sources
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
-// Paths is one path or a list of paths. Each may be a glob.
+// Paths is one path or a list of paths. Each may be a glob, and each may be on
+// S3: s3://bucket/key.
 type Paths []string
 
-// file is one input file: where it is, and what messages call it.
-type file struct {
-	path string // "-" is standard input
-	name string // as the user wrote it, or found under it
-	size int64  // bytes on disk; 0 where it is not a regular file
-	root string // the directory that was searched; "" where the file itself was named
-	rel  string // its path below root, with slashes
+// search is what a source of files asks for.
+type search struct {
+	paths      Paths
+	suffixes   []string // of the files that a directory stands for
+	partitions string   // auto or off
+	manifest   string   // auto or off
 }
 
-// list finds the files that paths name, relative to dir. A file stands where
-// its pattern stands; the matches of one glob or directory are sorted. A
-// directory means the files in it, at any depth, whose name ends in one of
-// suffixes.
-func (p Paths) list(dir string, suffixes ...string) ([]file, error) {
-	if len(p) == 0 {
+// found are the files of an input, and where reading them begins. Readers of
+// files embed it.
+type found struct {
+	files []file
+	at    position
+	dirs  *directories
+}
+
+// find finds the files that paths name. A file stands where its pattern stands;
+// the matches of one glob or directory are sorted. A directory means the files
+// in it, at any depth, whose name ends in one of the suffixes.
+func find(ctx context.Context, env *stages.Env, from string, s search) (*found, error) {
+	in := &found{}
+	if len(s.paths) == 0 {
 		return nil, errors.New("path: no file is named")
 	}
-	var files []file
-	for _, pattern := range p {
-		found, err := match(dir, pattern, suffixes)
+	for _, pattern := range s.paths {
+		files, err := s.match(ctx, env, pattern)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, found...)
+		in.files = append(in.files, files...)
 	}
-	if len(files) > 1 && slices.ContainsFunc(files, func(f file) bool { return f.path == "-" }) {
+	if len(in.files) > 1 && slices.ContainsFunc(in.files, func(f file) bool { return f.opener == standard{} }) {
 		return nil, errors.New(`path: "-" (standard input) cannot be one of several files`)
 	}
-	return files, nil
+	in.dirs = directoriesOf(in.files, s.partitions, env.Log)
+	var err error
+	in.at, err = parsePosition(from, in.files)
+	return in, err
 }
 
-func match(dir, pattern string, suffixes []string) ([]file, error) {
-	if pattern == "-" {
-		return []file{{path: "-", name: "standard input"}}, nil
+// Size is the bytes of all files.
+func (f *found) Size() (s Size) {
+	for _, file := range f.files {
+		s.Bytes += file.size
 	}
+	return s
+}
+
+// Traits says that files can be read again, which standard input and pipes cannot.
+func (f *found) Traits() Traits {
+	again := !slices.ContainsFunc(f.files, func(f file) bool { return f.version() == "" })
+	return Traits{Ordered: again, Replayable: again}
+}
+
+// Identity names the files and their versions.
+func (f *found) Identity() map[string]string {
+	versions := map[string]string{}
+	for _, file := range f.files {
+		versions[file.name] = file.version()
+	}
+	return versions
+}
+
+func (s *search) match(ctx context.Context, env *stages.Env, pattern string) ([]file, error) {
+	switch {
+	case pattern == "-":
+		return []file{{opener: standard{}, name: "standard input"}}, nil
+	case store.IsURL(pattern):
+		return s.matchObjects(ctx, env, pattern)
+	}
+	return s.matchLocal(ctx, env, pattern)
+}
+
+func (s *search) matchLocal(ctx context.Context, env *stages.Env, pattern string) ([]file, error) {
 	full := pattern
 	if !filepath.IsAbs(full) {
-		full = filepath.Join(dir, full)
+		full = filepath.Join(env.Dir, full)
 	}
 	info, err := os.Stat(full)
 	switch {
 	case err == nil && info.IsDir():
 		prefix := strings.TrimSuffix(filepath.ToSlash(pattern), "/") + "/"
-		files, err := walk(full, prefix, func(rel string) bool {
-			return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(rel, s) })
-		})
-		if err == nil && len(files) == 0 {
-			err = fmt.Errorf("no file in this directory ends in %s", strings.Join(suffixes, " or "))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", pattern, err)
-		}
-		return files, nil
+		return s.directory(ctx, env, pattern, &root{place: localDirectory{full, prefix}})
 	case err == nil:
-		f := file{path: full, name: pattern}
-		if info.Mode().IsRegular() {
-			f.size = info.Size()
-		}
-		return []file{f}, nil
+		return []file{local(full, pattern, info)}, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read %s: %w", pattern, errors.Unwrap(err))
-	case !strings.ContainsAny(pattern, "*?["):
+		return nil, fmt.Errorf("read %s: %w", pattern, cause(err))
+	case !isGlob(pattern):
 		return nil, noSuchFile(pattern, full)
 	}
-
-	// The walk starts at the part before the first wildcard.
-	segments := strings.Split(filepath.ToSlash(pattern), "/")
-	fixed := slices.IndexFunc(segments, func(s string) bool { return strings.ContainsAny(s, "*?[") })
-	prefix := ""
-	if fixed > 0 {
-		prefix = strings.Join(segments[:fixed], "/") + "/"
-	}
-	root := filepath.FromSlash(prefix)
-	if !filepath.IsAbs(root) {
-		root = filepath.Join(dir, root)
-	}
-	if _, err := os.Stat(root); err != nil {
-		return nil, noSuchFile(pattern, filepath.Clean(root))
-	}
-	glob := segments[fixed:]
-	if err := validGlob(glob); err != nil {
+	g, err := parseGlob(filepath.ToSlash(pattern))
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", pattern, err)
 	}
-	files, err := walk(root, prefix, func(rel string) bool { return globMatch(glob, strings.Split(rel, "/")) })
+	top := filepath.FromSlash(g.top)
+	if !filepath.IsAbs(top) {
+		top = filepath.Join(env.Dir, top)
+	}
+	if _, err := os.Stat(top); err != nil {
+		return nil, noSuchFile(pattern, filepath.Clean(top))
+	}
+	return s.glob(ctx, pattern, g, &root{place: localDirectory{top, g.top}})
+}
+
+// directory gives the files of a directory: those that its manifest names, if
+// it has one.
+func (s *search) directory(ctx context.Context, env *stages.Env, pattern string, r *root) ([]file, error) {
+	files, err := r.list(ctx, s, env.Log, pattern)
 	if err == nil && len(files) == 0 {
-		err = errors.New("no file matches")
+		err = fmt.Errorf("no file in this directory ends in %s", strings.Join(s.suffixes, " or "))
+		if r.manifest != nil {
+			err = fmt.Errorf("its %s names no file that ends in %s", manifestName, strings.Join(s.suffixes, " or "))
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", pattern, err)
@@ -107,29 +138,82 @@ func match(dir, pattern string, suffixes []string) ([]file, error) {
 	return files, nil
 }
 
-// walk finds the regular files below root whose path there is wanted; their
-// names get the prefix. Hidden files and those that begin with an underscore
-// are metadata or not finished, and are left out; such directories too, unless
-// they are the partitions of a column of that name.
-func walk(root, prefix string, want func(rel string) bool) ([]file, error) {
+// wanted reports whether a file of a directory is one of the source's.
+func (s *search) wanted(rel string) bool {
+	return slices.ContainsFunc(s.suffixes, func(suffix string) bool { return strings.HasSuffix(rel, suffix) })
+}
+
+// glob gives the files that match, in a manifest or not: who writes a pattern
+// says which files.
+func (s *search) glob(ctx context.Context, pattern string, g *glob, r *root) ([]file, error) {
+	files, err := r.files(ctx, g.literal, g.match)
+	if err == nil && len(files) == 0 {
+		err = errors.New("no file matches")
+	}
+	if err == nil && s.manifest != "off" {
+		err = r.load(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", pattern, err)
+	}
+	return files, nil
+}
+
+// root is a directory that was searched.
+type root struct {
+	place
+	manifest *manifest // nil where there is none, or none that is ours
+}
+
+// place is a directory on disk or a prefix on S3.
+type place interface {
+	// walk gives the files below it whose path is wanted and begins with literal,
+	// sorted by name. Hidden files and those that begin with an underscore are
+	// metadata or not finished, and are left out; such directories too, unless
+	// they are the partitions of a column of that name.
+	walk(ctx context.Context, literal string, want func(rel string) bool) ([]file, error)
+	// read reads a small file in it; nil where there is none.
+	read(ctx context.Context, name string) ([]byte, error)
+}
+
+func (r *root) files(ctx context.Context, literal string, want func(rel string) bool) ([]file, error) {
+	files, err := r.walk(ctx, literal, want)
+	for i := range files {
+		files[i].root = r
+	}
+	return files, err
+}
+
+// hidden reports whether a file, or a directory, is none that walk looks at.
+func hidden(name string, isDir bool) bool {
+	return (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")) && !(isDir && strings.Contains(name, "="))
+}
+
+// localDirectory is a directory on disk; prefix is what it adds to names.
+type localDirectory struct{ path, prefix string }
+
+func (d localDirectory) walk(ctx context.Context, _ string, want func(rel string) bool) ([]file, error) {
 	var files []file
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == root {
+	err := filepath.WalkDir(d.path, func(path string, e fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || path == d.path {
 			return err
 		}
-		hidden := strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")
 		switch {
-		case hidden && !d.IsDir():
-			return nil
-		case hidden && !strings.Contains(d.Name(), "="):
+		case !hidden(e.Name(), e.IsDir()):
+		case e.IsDir():
 			return filepath.SkipDir
+		default:
+			return nil
 		}
-		rel, err := filepath.Rel(root, path)
+		rel, err := filepath.Rel(d.path, path)
 		if err != nil {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if d.IsDir() || !want(rel) {
+		if e.IsDir() || !want(rel) {
 			return nil
 		}
 		info, err := os.Stat(path) // follows links
@@ -137,7 +221,9 @@ func walk(root, prefix string, want func(rel string) bool) ([]file, error) {
 			return err
 		}
 		if info.Mode().IsRegular() {
-			files = append(files, file{path: path, name: prefix + rel, size: info.Size(), root: root, rel: rel})
+			f := local(path, d.prefix+rel, info)
+			f.rel = rel
+			files = append(files, f)
 		}
 		return nil
 	})
@@ -145,103 +231,10 @@ func walk(root, prefix string, want func(rel string) bool) ([]file, error) {
 	return files, err
 }
 
-// validGlob refuses patterns that match nothing by mistake.
-func validGlob(segments []string) error {
-	for _, s := range segments {
-		if _, err := path.Match(s, ""); err != nil {
-			return fmt.Errorf("%q is not a pattern: a [ needs its ]", s)
-		}
-		if s != "**" && strings.Contains(s, "**") {
-			return fmt.Errorf("%q is not a pattern: ** stands between slashes, as in data/**/*.csv", s)
-		}
+func (d localDirectory) read(_ context.Context, name string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(d.path, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return nil
-}
-
-// globMatch reports whether the segments of a path match those of a pattern,
-// of which ** is any number.
-func globMatch(pattern, segments []string) bool {
-	for len(pattern) > 0 {
-		if pattern[0] == "**" {
-			for i := 0; i <= len(segments); i++ {
-				if globMatch(pattern[1:], segments[i:]) {
-					return true
-				}
-			}
-			return false
-		}
-		if len(segments) == 0 {
-			return false
-		}
-		if ok, _ := path.Match(pattern[0], segments[0]); !ok {
-			return false
-		}
-		pattern, segments = pattern[1:], segments[1:]
-	}
-	return len(segments) == 0
-}
-
-// noSuchFile says that there is no such file, and what is there.
-func noSuchFile(pattern, full string) error {
-	dir := filepath.Dir(full)
-	for {
-		entries, err := os.ReadDir(dir)
-		if err == nil {
-			var names []string
-			for _, e := range entries {
-				names = append(names, e.Name())
-			}
-			if near := nearest(filepath.Base(full), names); len(near) > 0 {
-				return fmt.Errorf("read %s: no such file; did you mean %s in %s?", pattern, strings.Join(near, ", "), dir)
-			}
-			return fmt.Errorf("read %s: no such file in %s", pattern, dir)
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return fmt.Errorf("read %s: no such file", pattern)
-		}
-		full, dir = dir, parent
-	}
-}
-
-// nearest gives up to three of names that are likely meant by name, best first.
-func nearest(name string, names []string) []string {
-	type near struct {
-		name     string
-		distance int
-	}
-	limit := min(len(name)/3+1, len(name)-1)
-	var found []near
-	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d <= limit {
-			found = append(found, near{n, d})
-		}
-	}
-	slices.SortStableFunc(found, func(a, b near) int { return a.distance - b.distance })
-	var out []string
-	for _, f := range found[:min(3, len(found))] {
-		out = append(out, f.name)
-	}
-	return out
-}
-
-// distance is the number of letters to insert, delete or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return b, cause(err)
 }

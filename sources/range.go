@@ -112,5 +112,6 @@ func (r *Range) Open(_ context.Context, _ *stages.Env, from string) (Reader, err
 	if err != nil {
 		return nil, fmt.Errorf("range: %w", err)
 	}
+	g.config = fmt.Sprintf("%d from %d by %d", rows, r.From, r.Step)
 	return g, nil
 }

@@ -15,8 +15,9 @@ import (
 // read a part: a file is in memory as a whole while its rows are handed out,
 // and the next file is not read before they are.
 type RDS struct {
-	Path       Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files, each a data frame (tibble, data.table) saved with saveRDS. A path may hold * ? [ ] and **; a directory stands for the .rds files in it. A whole file is held in memory at a time." example:"data/flights.rds"`
+	Path       Paths    `yaml:"path" required:"true" scalar:"true" doc:"File to read, or a list of files, each a data frame (tibble, data.table) saved with saveRDS. A path may hold * ? [ ] and **; a directory stands for the .rds files in it; s3://bucket/key names objects in the same way. A whole file is held in memory at a time." example:"data/flights.rds"`
 	Partitions string   `yaml:"partitions" default:"auto" enum:"auto|off" doc:"Whether directories called name=value become columns at the end, as month and day of month=5/day=1/a.rds. auto takes those below a path that is a directory, or below what comes before the first wildcard of a glob, provided that all files have the same names; where they differ there are no such columns, and a warning. A column in the files wins. Types are those of the _manifest.json that a sink of rpipe left there, else inferred from all values. off reads the files alone."`
+	Manifest   string   `yaml:"manifest" default:"auto" enum:"auto|off" doc:"What the _manifest.json that a sink of rpipe left in a directory means. auto reads exactly the files that it names, and warns of others beside them: so a run that commits, or a compaction, is seen whole or not at all. A file that it names and that is gone is an error. off reads the files that are there. Globs always do."`
 	Columns    []string `yaml:"columns" doc:"Columns to keep, in this order; all where it is not set."`
 }
 
@@ -35,19 +36,15 @@ func (s *RDS) Check(report func(field, message, hint string)) {
 
 // Open reads the first file, whose columns the others must have.
 func (s *RDS) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
-	files, err := s.Path.list(env.Dir, ".rds", ".RDS", ".Rds")
-	if err != nil {
-		return nil, fmt.Errorf("rds: %w", err)
-	}
-	at, err := parsePosition(from, files)
+	in, err := find(ctx, env, from, search{s.Path, []string{".rds", ".RDS", ".Rds"}, s.Partitions, s.Manifest})
 	if err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r := &rdsReader{source: s, files: files, at: at, dirs: directoriesOf(files, s.Partitions, env.Log)}
-	first, err := r.load(0)
+	r := &rdsReader{found: in, source: s}
+	first, err := r.load(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
@@ -55,13 +52,10 @@ func (s *RDS) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 	if r.added, err = r.dirs.over(r.schema, s.Columns, nil); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
-	for _, f := range files {
-		r.size.Bytes += f.size
+	if len(in.files) == 1 {
+		r.rows = first.NumRows()
 	}
-	if len(files) == 1 {
-		r.size.Rows = first.NumRows()
-	}
-	if at.File > 0 {
+	if in.at.File > 0 {
 		first = nil
 	}
 	r.ahead = newAhead(context.WithoutCancel(ctx), 1, func(ctx context.Context, start func(int, job[*Read]) bool) error {
@@ -71,20 +65,23 @@ func (s *RDS) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 }
 
 type rdsReader struct {
+	*found
 	source  *RDS
-	files   []file
-	at      position
-	dirs    *directories
 	columns []string      // those that the files hold; nil is all
 	schema  *frame.Schema // of the files
 	added   *partitions
-	size    Size
+	rows    int64 // of all files; 0 is not known
 	ahead   *ahead[*Read]
 }
 
-func (r *rdsReader) load(i int) (frame.Frame, error) {
+func (r *rdsReader) load(ctx context.Context, i int) (frame.Frame, error) {
 	f := r.files[i]
-	v, err := rdata.ReadFile(f.path, nil)
+	s, err := f.stream(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	v, err := rdata.Decode(s, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
 	}
@@ -115,7 +112,7 @@ func (r *rdsReader) produce(ctx context.Context, start func(int, job[*Read]) boo
 			t := first
 			if first = nil; t == nil {
 				var err error
-				if t, err = r.load(at.File); err != nil {
+				if t, err = r.load(ctx, at.File); err != nil {
 					return fmt.Errorf("rds: %w", err)
 				}
 			}
@@ -151,8 +148,7 @@ func (r *rdsReader) slices(t frame.Frame, at *position, emit func(*Read) bool) (
 }
 
 func (r *rdsReader) Schema() *frame.Schema                   { return r.added.widen(r.schema) }
-func (r *rdsReader) Size() Size                              { return r.size }
-func (r *rdsReader) Traits() Traits                          { return Traits{Ordered: true, Replayable: true} }
+func (r *rdsReader) Size() Size                              { return Size{Rows: r.rows, Bytes: r.found.Size().Bytes} }
 func (r *rdsReader) Next(ctx context.Context) (*Read, error) { return r.ahead.next(ctx) }
 
 // Close waits for a file that is being read: that cannot be interrupted.

@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math"
@@ -49,6 +50,7 @@ func (s *Rows) Open(_ context.Context, _ *stages.Env, from string) (Reader, erro
 	if err != nil {
 		return nil, fmt.Errorf("rows: %w", err)
 	}
+	g.config = fmt.Sprintf("SHA-256 %x", sha256.Sum256(fmt.Append(nil, s.Rows, s.Types)))
 	return g, nil
 }
 

@@ -42,12 +42,12 @@ func TestDecode(t *testing.T) {
 		}
 	}
 	n := int64(5)
-	f("csv: {path: a.csv}", &CSV{Path: Paths{"a.csv"}, Partitions: "auto", Header: true, InferRows: 10240, Delimiter: ",", Quote: `"`, Decimal: ".",
+	f("csv: {path: a.csv}", &CSV{Path: Paths{"a.csv"}, Partitions: "auto", Manifest: "auto", Header: true, InferRows: 10240, Delimiter: ",", Quote: `"`, Decimal: ".",
 		NA: []string{"", "NA"}, Encoding: "utf-8", Ragged: "error", OnError: "stop", MaxRecord: 16 << 20})
-	f("parquet: {path: [a, b], columns: [x]}", &Parquet{Path: Paths{"a", "b"}, Partitions: "auto", Columns: []string{"x"}})
+	f("parquet: {path: [a, b], columns: [x]}", &Parquet{Path: Paths{"a", "b"}, Partitions: "auto", Manifest: "auto", Columns: []string{"x"}})
 	f("range: {rows: 5}", &Range{From: 1, Step: 1, Rows: &n, Column: "i"})
 	f("rows: [{a: 1}]", &Rows{Rows: []any{configs.Object{{Key: "a", Value: int64(1)}}}})
-	f("ndjson: {path: a, schema: {b: int64, a: string}}", &NDJSON{Path: Paths{"a"}, Partitions: "auto", UnknownKeys: "error", InferRows: 10240, OnError: "stop", MaxRecord: 16 << 20,
+	f("ndjson: {path: a, schema: {b: int64, a: string}}", &NDJSON{Path: Paths{"a"}, Partitions: "auto", Manifest: "auto", UnknownKeys: "error", InferRows: 10240, OnError: "stop", MaxRecord: 16 << 20,
 		Schema: configs.Pairs{{Name: "b", Value: "int64", Position: configs.Position{Line: 1, Column: 31}}, {Name: "a", Value: "string", Position: configs.Position{Line: 1, Column: 41}}}})
 }
 

@@ -27,16 +27,14 @@ type parseFunc func(k *chunk) (frame.Frame, []*stages.Rejected, error)
 
 // textReader reads text files: one goroutine reads and cuts, others parse.
 type textReader struct {
-	name      string // of the source, for errors
-	env       *stages.Env
-	files     []file
-	at        position
+	name string // of the source, for errors
+	env  *stages.Env
+	*found
 	charset   string
 	maxRecord int
 	rejects   string // on_error
 	format    textFormat
 	schema    *frame.Schema // with the columns of directories
-	dirs      *directories
 	added     *partitions
 
 	ctx    context.Context // ends with Close
@@ -54,11 +52,8 @@ type textFile struct {
 	sample []*chunk // cut already
 }
 
-func newTextReader(ctx context.Context, name string, env *stages.Env, files []file, at position, charset string, maxRecord int) *textReader {
-	t := &textReader{name: name, env: env, files: files, at: at, charset: charset, maxRecord: maxRecord}
-	if t.charset == "" {
-		t.charset = "utf-8"
-	}
+func newTextReader(ctx context.Context, name string, env *stages.Env, in *found) *textReader {
+	t := &textReader{name: name, env: env, found: in, charset: "utf-8"}
 	t.ctx, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return t
 }
@@ -229,21 +224,6 @@ func (f *textFile) nextChunk(ctx context.Context) (*chunk, error) {
 }
 
 func (t *textReader) Schema() *frame.Schema { return t.schema }
-
-func (t *textReader) Size() (s Size) {
-	for _, f := range t.files {
-		s.Bytes += f.size
-	}
-	return s
-}
-
-func (t *textReader) Traits() Traits {
-	replayable := true
-	for _, f := range t.files {
-		replayable = replayable && f.path != "-"
-	}
-	return Traits{Ordered: replayable, Replayable: replayable}
-}
 
 func (t *textReader) Next(ctx context.Context) (*Read, error) { return t.ahead.next(ctx) }
 
