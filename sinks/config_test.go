@@ -10,8 +10,8 @@ import (
 	"github.com/rpipe-dev/rpipe/configs"
 )
 
-// place is a pipeline file's sink: and dead_letter:.
-type place struct {
+// blocks is a pipeline file's sink: and dead_letter:.
+type blocks struct {
 	Sink       union      `yaml:"sink" doc:"The output."`
 	DeadLetter DeadLetter `yaml:"dead_letter" doc:"Where failed rows go."`
 }
@@ -40,7 +40,7 @@ func TestConfigsAreDocumented(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	f := func(text string, want any) {
 		t.Helper()
-		var p place
+		var p blocks
 		if _, problems := configs.Load("x.yaml", []byte(text+"\ndead_letter: {path: dead}\n"), configs.Variables{}, &p); len(problems) > 0 {
 			t.Fatal(problems)
 		}

@@ -225,17 +225,17 @@ func TestAbortPutsTheSingleFileBack(t *testing.T) {
 	})
 }
 
-func TestTwoEpochsAreOpen(t *testing.T) {
+func TestThreeEpochsAreOpen(t *testing.T) {
 	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
 		ctx, env := t.Context(), testEnv(t, "run-1")
 		w := open(t, sink("out", Files{}), env)
-		for _, b := range []*stages.Rows{rows(4, 0, 10), rows(5, 10, 20), rows(4, 30, 5)} {
+		for _, b := range []*stages.Rows{rows(4, 0, 10), rows(5, 10, 20), rows(stages.FinalEpoch, 40, 3), rows(4, 30, 5)} {
 			if err := w.Write(ctx, b); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := w.Write(ctx, rows(6, 0, 1)); err == nil || !strings.Contains(err.Error(), "epoch 6") {
-			t.Errorf("a third epoch: %v", err)
+			t.Errorf("a fourth epoch: %v", err)
 		}
 		e4 := must(w.Prepare(ctx, 4))(t)
 		if len(e4) != 1 || e4[0].Rows != 15 || e4[0].Epoch != 4 {
@@ -244,11 +244,14 @@ func TestTwoEpochsAreOpen(t *testing.T) {
 		if err := w.Write(ctx, rows(6, 0, 1)); err != nil {
 			t.Errorf("the next epoch: %v", err)
 		}
-		e5, e6 := must(w.Prepare(ctx, 5))(t), must(w.Prepare(ctx, 6))(t)
+		e5, e6, e0 := must(w.Prepare(ctx, 5))(t), must(w.Prepare(ctx, 6))(t), must(w.Prepare(ctx, stages.FinalEpoch))(t)
+		if len(e0) != 1 || e0[0].Rows != 3 {
+			t.Errorf("the final epoch: %+v", e0)
+		}
 		if len(e5) != 1 || e5[0].Rows != 20 || len(e6) != 1 || e6[0].Rows != 1 {
 			t.Errorf("epochs 5 and 6: %+v %+v", e5, e6)
 		}
-		for _, parts := range [][]Part{e4, e5, e6} {
+		for _, parts := range [][]Part{e4, e5, e6, e0} {
 			if err := w.Publish(ctx, parts); err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +259,7 @@ func TestTwoEpochsAreOpen(t *testing.T) {
 		if err := w.Finish(ctx, true); err != nil {
 			t.Fatal(err)
 		}
-		if v := visible(t, filepath.Join(env.Dir, "out")); len(v) != 3 {
+		if v := visible(t, filepath.Join(env.Dir, "out")); len(v) != 4 {
 			t.Errorf("%v", v)
 		}
 	})

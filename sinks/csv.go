@@ -65,6 +65,12 @@ func (c *CSV) delimiter() byte {
 	return c.Delimiter[0]
 }
 
+// OneEpoch implements Single.
+func (c *CSV) OneEpoch() bool {
+	l := c.layout(c.Path)
+	return l.single(c.format().ext())
+}
+
 // Check implements configs.Checker.
 func (c *CSV) Check(report func(field, message, hint string)) {
 	l := c.layout(c.Path)

@@ -83,7 +83,6 @@ type DeadLetterWriter struct {
 
 	mu    sync.Mutex
 	files *fileWriter
-	epoch uint64 // the newest open one: where rows go that come from no batch
 }
 
 // Reject writes failed rows to the open parts of their batch's epoch.
@@ -100,10 +99,9 @@ func (w *DeadLetterWriter) Reject(ctx context.Context, r *stages.Rejected) error
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	number := w.epoch
+	number := r.Epoch
 	if r.Batch != nil {
 		number = r.Batch.Epoch
-		w.epoch = max(w.epoch, number)
 	}
 	e, err := w.files.parts.epoch(number)
 	if err != nil {
@@ -129,7 +127,6 @@ func (w *DeadLetterWriter) Rows() int64 { return w.rows.Load() }
 func (w *DeadLetterWriter) Prepare(ctx context.Context, epoch uint64) ([]Part, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.epoch = max(w.epoch, epoch+1)
 	return w.files.Prepare(ctx, epoch)
 }
 
@@ -165,7 +162,43 @@ func (w *DeadLetterWriter) Abort() error {
 	if w.files.ended {
 		return nil
 	}
-	return errors.Join(w.files.out.revoke(), w.files.Abort())
+	ctx, cancel := lastly()
+	defer cancel()
+	return errors.Join(w.files.out.revoke(ctx), w.files.Abort())
+}
+
+// Resume implements Resumer. The rows of the parts count as rejected.
+func (w *DeadLetterWriter) Resume(ctx context.Context, parts []Part, state json.RawMessage) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.files.Resume(ctx, parts, state); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		w.rows.Add(p.Rows)
+	}
+	return nil
+}
+
+// State implements Resumer.
+func (w *DeadLetterWriter) State() (json.RawMessage, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.files.State()
+}
+
+// Announce implements Resumer; without failed rows it writes nothing.
+func (w *DeadLetterWriter) Announce(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.files.Announce(ctx)
+}
+
+// Suspend implements Resumer.
+func (w *DeadLetterWriter) Suspend() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.files.Suspend()
 }
 
 // frame puts the columns about the failure before the rows' own.

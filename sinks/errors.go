@@ -15,10 +15,17 @@ var ErrExists = errors.New("output exists")
 // writing to the same place.
 var ErrLocked = errors.New("another run is writing here")
 
+// ErrFenced is in the chain of the error of a writer that lost its place: while
+// this process was stopped or cut off, another run, or another process of this
+// one, took it over. Nothing more of this writer becomes visible.
+var ErrFenced = errors.New("another process has taken this output over")
+
 // ErrCommitted is in the chain of an error of Finish that came after the commit:
 // the new files are complete and in the manifest, and what they replace may
 // still be there; the next run there deletes it.
 var ErrCommitted = errors.New("the output is complete")
+
+var errNoS3 = errors.New("this run has no connection to S3")
 
 // Error says what a sink could not do, where, why, and how to mend it.
 type Error struct {

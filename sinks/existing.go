@@ -1,11 +1,10 @@
 package sinks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,103 +12,128 @@ import (
 )
 
 // checkExisting applies if_exists before anything is computed: a run of an hour
-// must not find out at its end that it may not write.
-func (o *output) checkExisting(limited bool) error {
-	check := o.checkDirectory
-	if o.file != "" {
-		check = o.checkFile
+// must not find out at its end that it may not write. It returns the files that
+// runs published and did not commit before they died.
+func (o *output) checkExisting(ctx context.Context, limited bool) (uncommitted []string, err error) {
+	switch {
+	case o.file == "":
+		uncommitted, err = o.checkDirectory(ctx)
+	case !o.resume: // else Resume knows whose the file is
+		err = o.checkFile(ctx)
 	}
-	if err := check(); err != nil {
-		return err
+	if err != nil {
+		return nil, err
 	}
 	if limited && o.complete {
-		return &Error{
+		return nil, &Error{
 			Op: "open", Path: o.shown,
 			Err:  fmt.Errorf("%w: it is complete, and a run of the first rows (--limit) would replace it", ErrExists),
 			Hint: "give that run another path: path: ${out:" + o.shown + "} and -v out=try",
 		}
 	}
-	return nil
+	return uncommitted, nil
 }
 
-func (o *output) checkFile() error {
-	st, err := os.Stat(o.abs(o.file))
+func (o *output) checkFile(ctx context.Context) error {
+	size, err := o.place.size(ctx, o.file)
 	switch {
+	case errors.Is(err, errIsDirectory):
+		return &Error{Op: "open", Path: o.shown, Err: fmt.Errorf("it is a directory, and the extension %s asks for a file", o.ext)}
+	case err != nil && o.place.remote() && !errors.Is(err, fs.ErrNotExist):
+		return failed("read", o.shown, err)
 	case err != nil:
 		return nil // it is to be made; where it cannot be, that says why
-	case st.IsDir():
-		return &Error{Op: "open", Path: o.shown, Err: fmt.Errorf("it is a directory, and the extension %s asks for a file", o.ext)}
 	case o.kind == existsError:
 		return o.existsError("the file is there already")
 	}
-	if o.old == nil && st.Size() > 0 {
+	if o.old == nil && size > 0 {
 		return &Error{
 			Op: "replace", Path: o.shown,
 			Err:  fmt.Errorf("rpipe did not write it: %w", ErrExists),
 			Hint: "move it away, or set another path",
 		}
 	}
-	partial := o.old != nil && len(o.old.Files) == 1 && o.old.Files[0].Partial && o.old.Files[0].Bytes == st.Size()
+	o.there = map[string]int64{o.file: size}
+	partial := o.old != nil && len(o.old.Files) == 1 && o.old.Files[0].Partial && o.old.Files[0].Bytes == size
 	o.complete = !partial
 	return nil
 }
 
-func (o *output) checkDirectory() error {
-	found, err := o.dataFiles()
-	if err != nil {
-		return failed("read", o.shown, err)
+var errIsDirectory = errors.New("it is a directory")
+
+func (o *output) checkDirectory(ctx context.Context) (uncommitted []string, err error) {
+	if o.there, err = o.place.list(ctx, o.isData); err != nil {
+		return nil, failed("read", o.shown, err)
 	}
-	var foreign, uncommitted []string
-	for _, path := range found {
+	named := map[string]bool{}
+	if o.old != nil {
+		if err := o.dropMissing(ctx); err != nil {
+			return nil, err
+		}
+		for _, f := range o.old.Files {
+			named[f.Path] = true
+		}
+	}
+	var foreign []string
+	o.strays = nil
+	for _, path := range sortedKeys(o.there) {
 		switch run := runOf(path); {
-		case o.old != nil && o.old.names(path):
+		case named[path]:
 		case run == "":
 			foreign = append(foreign, path)
 		case run == o.run: // before a restart
-		case o.lock.died != "" && run == fileSafe(o.lock.died):
+		case slices.ContainsFunc(o.before.runs(), func(died string) bool { return fileSafe(died) == run }):
 			uncommitted = append(uncommitted, path)
 		default:
 			o.strays = append(o.strays, path)
 		}
 	}
-	if err := o.removeUncommitted(uncommitted); err != nil {
-		return err
-	}
-	known := 0
-	if o.old != nil {
-		o.old.Files = slices.DeleteFunc(o.old.Files, func(f manifestFile) bool {
-			_, err := os.Lstat(o.abs(f.Path))
-			return errors.Is(err, fs.ErrNotExist)
-		})
-		known = len(o.old.Files)
-	}
+	known := len(named)
 	if o.kind == existsError {
 		switch {
 		case known > 0:
-			return o.existsError(fmt.Sprintf("it holds %d files of run %s (%s)", known, o.old.Run, o.old.Created.Format("2006-01-02 15:04")))
+			return nil, o.existsError(fmt.Sprintf("it holds %d files of run %s (%s)", known, o.old.Run, o.old.Created.Format("2006-01-02 15:04")))
 		case len(o.strays) > 0:
-			return o.existsError(fmt.Sprintf("it holds files of a run that did not finish, such as %s", o.strays[0]))
+			return nil, o.existsError(fmt.Sprintf("it holds files of a run that did not finish, such as %s", o.strays[0]))
 		case len(foreign) > 0:
-			return o.existsError(fmt.Sprintf("it holds %s", foreign[0]))
+			return nil, o.existsError(fmt.Sprintf("it holds %s", foreign[0]))
 		}
-		return nil
+		return uncommitted, nil
 	}
 	if o.kind != existsReplace {
 		if err := o.checkBeside(known); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if o.kind == existsAppend {
-		return nil
+		return uncommitted, nil
 	}
 	if len(foreign) > 0 {
-		return &Error{
+		return nil, &Error{
 			Op: "replace", Path: o.shown,
 			Err:  fmt.Errorf("%s is not a file that rpipe wrote there: %w", foreign[0], ErrExists),
 			Hint: "only files named in " + partition.Manifest + " are deleted: move the others away, or set another path",
 		}
 	}
 	o.complete = len(o.strays) > 0 || known > 0 && slices.ContainsFunc(o.old.Files, func(f manifestFile) bool { return !f.Partial })
+	return uncommitted, nil
+}
+
+// dropMissing forgets the files of the manifest that somebody has removed.
+func (o *output) dropMissing(ctx context.Context) error {
+	m := *o.old
+	m.Files = nil
+	for _, f := range o.old.Files {
+		if _, ok := o.there[f.Path]; !ok { // it may be of another format
+			if _, err := o.place.size(ctx, f.Path); errors.Is(err, fs.ErrNotExist) {
+				continue
+			} else if err != nil {
+				return failed("read", o.shown, err)
+			}
+		}
+		m.Files = append(m.Files, f)
+	}
+	o.old = &m
 	return nil
 }
 
@@ -137,18 +161,34 @@ func (o *output) checkBeside(known int) error {
 // removeUncommitted removes the files of a run that died between Publish and
 // Finish. That it died shows in the lock, which it never let go of; that they
 // are not committed, in the manifest: nobody was told that they are there.
-func (o *output) removeUncommitted(files []string) error {
-	for _, path := range files {
-		if err := os.Remove(o.abs(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return failed("delete a file that is not committed of", o.shown, err)
+func (o *output) removeUncommitted(ctx context.Context, files []string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if o.place.remote() {
+		if err := o.shutOut(ctx); err != nil {
+			return err
 		}
-		o.prune(dirOf(path))
 	}
-	if len(files) > 0 {
-		o.log.Info("removed files that a run published and did not commit before it died",
-			"files", len(files), "run", o.lock.died, "directory", o.dir)
+	if err := o.place.remove(ctx, files); err != nil {
+		return failed("delete a file that is not committed of", o.shown, err)
 	}
+	o.log.Info("removed files that a run published and did not commit before it died",
+		"files", len(files), "run", o.before.Run, "path", o.place.root())
 	return nil
+}
+
+// shutOut changes the manifest, so that the process that had the place and may be
+// alive cannot commit the files that are about to go.
+func (o *output) shutOut(ctx context.Context) error {
+	m := manifest{Version: manifestVersion, Format: o.format, Created: o.me.Since, Partial: true, Schema: []manifestColumn{}, Files: []manifestFile{}}
+	if o.base != nil {
+		m = *o.base
+	}
+	m.Taken = o.me.Session
+	_, err := o.writeManifest(ctx, &m)
+	o.announced = err == nil || o.announced // so that Abort restores it
+	return err
 }
 
 // runOf is the run that a file is of by its name; "" for a file of others.
@@ -168,32 +208,16 @@ func (o *output) existsError(what string) error {
 	return &Error{Op: "open", Path: o.shown, Err: fmt.Errorf("%w: %s", ErrExists, what), Hint: choice}
 }
 
-// dataFiles lists the visible files of the output's format, relative and sorted,
-// in the directory and in col=value directories below it, or in all below it.
-func (o *output) dataFiles() ([]string, error) {
-	var found []string
-	err := filepath.WalkDir(o.dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if path == o.dir {
-			return nil
-		}
-		hidden := strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(e.Name(), "_")
-		if e.IsDir() {
-			if hidden || !o.anyDir && !strings.Contains(e.Name(), "=") {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if hidden || !strings.HasSuffix(e.Name(), o.ext) {
-			return nil
-		}
-		rel, err := filepath.Rel(o.dir, path)
-		if err == nil {
-			found = append(found, filepath.ToSlash(rel))
-		}
-		return err
-	})
-	return found, err
+// isData reports whether a path is a visible file of the output's format, in the
+// top directory or in col=value directories below it, or in all below it; and
+// whether a directory may hold such.
+func (o *output) isData(path string, dir bool) bool {
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	switch {
+	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "_"):
+		return false
+	case dir:
+		return o.anyDir || strings.Contains(name, "=")
+	}
+	return strings.HasSuffix(name, o.ext)
 }

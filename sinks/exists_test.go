@@ -160,10 +160,10 @@ func TestReplaceIsFinishedByTheNextRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, first[0].Path), old, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	o := &output{dir: dir, run: "run-2", create: createFile, ext: ".parquet"}
+	o := &output{place: &directory{dir: dir, run: "run-2", create: createFile}}
 	m := readManifestFile(t, filepath.Join(dir, "_manifest.json"))
 	m.Replaces = []string{first[0].Path}
-	if _, err := o.writeManifest(&m); err != nil {
+	if _, err := o.writeManifest(t.Context(), &m); err != nil {
 		t.Fatal(err)
 	}
 
@@ -192,7 +192,7 @@ func TestPublishAfterARestart(t *testing.T) {
 					t.Fatal(err)
 				}
 				must(dead.Prepare(t.Context(), 1))(t)
-				dead.(*fileWriter).out.lock.release()
+				onDisk(dead).lock.release(nil)
 
 				w := open(t, sink("out", Files{RowsPerFile: 5}), env)
 				if err := w.Publish(t.Context(), journal); err != nil {

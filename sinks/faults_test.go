@@ -37,7 +37,7 @@ func fill(t *testing.T, w Writer, room int64) {
 		t.Skip("this system has no /dev/full to be refused by: ", err)
 	}
 	t.Cleanup(func() { full.Close() })
-	w.(*fileWriter).out.create = func(path string) (storage, error) {
+	onDisk(w).create = func(path string) (storage, error) {
 		f, err := createFile(path)
 		return &fullFile{f, &room, full}, err
 	}
@@ -163,7 +163,7 @@ func (u unclosable) Close() error {
 func TestCloseFails(t *testing.T) {
 	env := testEnv(t, "run-1")
 	w := open(t, &CSV{Path: "out"}, env)
-	w.(*fileWriter).out.create = func(path string) (storage, error) {
+	onDisk(w).create = func(path string) (storage, error) {
 		f, err := createFile(path)
 		return unclosable{f}, err
 	}

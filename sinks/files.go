@@ -87,3 +87,8 @@ func foreignExtension(path, ext string) string {
 	}
 	return ""
 }
+
+// Replaces reports whether the output of before may have to go.
+func (f Files) Replaces() bool {
+	return f.IfExists == existsReplace || f.IfExists == existsReplacePartitions
+}

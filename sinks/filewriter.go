@@ -28,8 +28,8 @@ type fileWriter struct {
 	parts  *partSet
 
 	published []Part
-	prepared  int  // parts of this run that Prepare has returned
-	ended     bool // Finish or Abort was called
+	prepared  []Part // by Prepare, or by earlier processes
+	ended     bool   // Finish, Abort or Suspend was called
 }
 
 // openFiles is Open of every file sink.
@@ -40,7 +40,7 @@ func openFiles(ctx context.Context, env *stages.Env, l layout, fm format) (Write
 	if l.MaxOpen <= 0 {
 		l.MaxOpen = defaultMaxOpen
 	}
-	out, err := openOutput(&l, fm, env)
+	out, err := openOutput(ctx, &l, fm, env)
 	if err != nil {
 		return nil, err
 	}
@@ -162,8 +162,8 @@ func (w *fileWriter) checkAppend(s *frame.Schema) error {
 }
 
 // Prepare closes the parts of an epoch. A run without rows whose columns are
-// known gets one empty file, so that its readers find the columns; an output in
-// partitions cannot say where it would belong and gets none.
+// known gets one empty file in its final epoch, so that its readers find the
+// columns; an output in partitions cannot say where it would belong and gets none.
 func (w *fileWriter) Prepare(ctx context.Context, epoch uint64) ([]Part, error) {
 	if w.ended {
 		return nil, errEnded
@@ -172,14 +172,17 @@ func (w *fileWriter) Prepare(ctx context.Context, epoch uint64) ([]Part, error) 
 		return nil, context.Cause(ctx)
 	}
 	var empty *frame.Schema
-	if w.prepared == 0 && len(w.published) == 0 && w.split == nil {
+	if epoch == stages.FinalEpoch && w.split == nil {
 		empty = w.schema
 	}
 	parts, err := w.parts.prepare(epoch, empty)
 	if err != nil {
 		return nil, err
 	}
-	w.prepared += len(parts)
+	if err := w.out.place.holds(ctx); err != nil {
+		return nil, failed("write", w.out.shown, err)
+	}
+	w.prepared = append(w.prepared, parts...)
 	return parts, nil
 }
 
@@ -190,15 +193,23 @@ func (w *fileWriter) Publish(ctx context.Context, parts []Part) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	if err := w.out.publish(parts); err != nil {
+	if err := w.out.publish(ctx, parts); err != nil {
 		return err
 	}
+	w.addPublished(parts)
+	return nil
+}
+
+func (w *fileWriter) addPublished(parts []Part) {
+	known := map[string]bool{}
+	for _, p := range w.published {
+		known[p.Path] = true
+	}
 	for _, p := range parts {
-		if !slices.ContainsFunc(w.published, func(q Part) bool { return q.Path == p.Path }) {
+		if !known[p.Path] {
 			w.published = append(w.published, p)
 		}
 	}
-	return nil
 }
 
 func (w *fileWriter) Finish(ctx context.Context, complete bool) error {
@@ -219,15 +230,20 @@ func (w *fileWriter) commit(ctx context.Context, complete bool) error {
 	if !complete && w.out.complete {
 		return &Error{Op: "replace", Path: w.out.shown, Err: errors.New("the run did not read all of its input, and what is there is complete")}
 	}
+	return w.out.finish(ctx, w.manifest(!complete), w.published)
+}
+
+// manifest is that of this run, without files.
+func (w *fileWriter) manifest(partial bool) *manifest {
 	slices.SortFunc(w.published, func(a, b Part) int { return cmp.Compare(a.Path, b.Path) })
 	m := &manifest{
-		Version: manifestVersion, Format: w.format.name(), Pipeline: w.env.Pipeline, Run: w.env.Run, Partial: !complete,
+		Version: manifestVersion, Format: w.format.name(), Pipeline: w.env.Pipeline, Run: w.env.Run, Partial: partial,
 		Created: time.Now().UTC().Truncate(time.Second), PartitionBy: w.layout.PartitionBy, Schema: columnsOf(w.schema),
 	}
 	if w.schema == nil && w.out.old != nil {
 		m.Schema = w.out.old.Schema
 	}
-	return w.out.finish(m, w.published)
+	return m
 }
 
 func (w *fileWriter) Abort() error {
@@ -240,15 +256,26 @@ func (w *fileWriter) Abort() error {
 // ReplacesComplete implements Replacer.
 func (w *fileWriter) ReplacesComplete() bool { return w.out.complete }
 
+// OneEpoch implements Single.
+func (w *fileWriter) OneEpoch() bool { return w.out.file != "" }
+
 // end closes and removes whatever is not committed.
 func (w *fileWriter) end() error {
 	w.ended = true
+	ctx, cancel := lastly()
+	defer cancel()
 	w.parts.discard()
-	err := w.out.undo()
-	w.out.removeTemps(func(run string) bool { return run == w.out.run })
-	w.out.pruneAll()
-	w.out.leave()
-	return err
+	if err := w.out.place.holds(ctx); errors.Is(err, ErrFenced) {
+		return w.out.place.leave(nil) // what is there is another's
+	}
+	err := w.out.undo(ctx)
+	_, e := w.out.sweepOwn(ctx, nil)
+	return errors.Join(err, failed("clear", w.out.shown, e), w.out.place.leave(nil))
+}
+
+// lastly bounds what a writer does at its end, which no caller can interrupt.
+func lastly() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), time.Minute)
 }
 
 // sortedKeys makes the order of files the same for the same rows.

@@ -3,26 +3,15 @@ package sinks
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"time"
 )
 
 // lock keeps two runs from writing to one place at once. It is advisory and is
 // released by the kernel when the process ends in whatever way.
 type lock struct {
-	f    *os.File
-	path string
-	died string // id of the run that held it last and never let go; "" for none
-}
-
-// owner is what the lock file says of who holds it.
-type owner struct {
-	Pid      int       `json:"pid"`
-	Host     string    `json:"host,omitempty"`
-	Run      string    `json:"run"`
-	Pipeline string    `json:"pipeline,omitempty"`
-	Since    time.Time `json:"since"`
+	f      *os.File
+	path   string
+	before owner // who held it last and did not let go, or left something
 }
 
 var (
@@ -43,7 +32,7 @@ func acquire(path string, me owner) (*lock, error) {
 		case errors.Is(err, errBusy):
 			other := readOwner(f)
 			f.Close()
-			return nil, busy(other)
+			return nil, busy(other, me)
 		case err != nil && !errors.Is(err, errNoLocks): // without locks it is as it would be without the guard
 			f.Close()
 			return nil, err
@@ -51,11 +40,11 @@ func acquire(path string, me owner) (*lock, error) {
 		// The holder removes the file before it lets go, so the one we have
 		// locked may no longer be the one that others see.
 		if isAt(f, path) {
-			died := ""
+			before := owner{}
 			if err == nil {
-				died = readOwner(f).Run
+				before = readOwner(f)
 			}
-			return own(f, path, died, me)
+			return own(f, path, before, me)
 		}
 		f.Close()
 	}
@@ -79,29 +68,31 @@ func readOwner(f *os.File) (o owner) {
 	return o
 }
 
-func own(f *os.File, path, died string, me owner) (*lock, error) {
-	b, err := json.Marshal(me)
-	if err == nil {
-		err = f.Truncate(0)
-	}
-	if err == nil {
-		_, err = f.WriteAt(append(b, '\n'), 0)
-	}
-	if err != nil {
+func own(f *os.File, path string, before, me owner) (*lock, error) {
+	me.Unclean = before.runs()
+	l := &lock{f: f, path: path, before: before}
+	if err := l.say(me); err != nil {
 		os.Remove(path)
 		f.Close()
 		return nil, err
 	}
-	return &lock{f: f, path: path, died: died}, nil
+	return l, nil
 }
 
-func busy(other owner) error {
-	if other.Pid == 0 {
-		return ErrLocked
+// say writes whose the lock is.
+func (l *lock) say(o owner) error {
+	b, err := json.Marshal(o)
+	if err == nil {
+		err = l.f.Truncate(0)
 	}
-	return fmt.Errorf("%w: run %s, pid %d on %s, since %s",
-		ErrLocked, other.Run, other.Pid, other.Host, other.Since.Format(time.RFC3339))
+	if err == nil {
+		_, err = l.f.WriteAt(append(b, '\n'), 0)
+	}
+	return err
 }
+
+// held reports whether the file at the lock's path is the one that we have locked.
+func (l *lock) held() bool { return l != nil && l.f != nil && isAt(l.f, l.path) }
 
 // sync forces what the file says to stable storage: after a power failure it
 // tells the next run whose files are not committed.
@@ -112,12 +103,20 @@ func (l *lock) sync() error {
 	return l.f.Sync()
 }
 
-// release removes the lock file and lets go. It may be repeated.
-func (l *lock) release() {
+// release lets go, and removes the lock file. With left it stays and says that
+// left was here. It may be repeated.
+func (l *lock) release(left *owner) {
 	if l == nil || l.f == nil {
 		return
 	}
-	_ = l.f.Truncate(0) // should it stay, it names no run that died
-	removeLocked(l.f, l.path)
+	switch {
+	case !l.held(): // it is another's
+		l.f.Close()
+	case left != nil && l.say(*left) == nil && l.f.Sync() == nil:
+		l.f.Close()
+	default:
+		_ = l.f.Truncate(0) // should it stay, it names no run that died
+		removeLocked(l.f, l.path)
+	}
 	l.f = nil
 }

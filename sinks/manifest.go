@@ -1,11 +1,11 @@
 package sinks
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -29,6 +29,9 @@ type manifest struct {
 	// Replaces are files that a replace has yet to delete. They stand here only
 	// between the commit of the new files and the removal of the old.
 	Replaces []string `json:"replaces,omitempty"`
+	// Taken stands here while a run writes that took a place on S3 from one that
+	// had files there and may be alive: what that one knew of the manifest is old.
+	Taken string `json:"taken,omitempty"`
 }
 
 type manifestColumn struct {
@@ -44,15 +47,6 @@ type manifestFile struct {
 
 const manifestVersion = 1
 
-func (m *manifest) names(path string) bool {
-	for _, f := range m.Files {
-		if f.Path == path {
-			return true
-		}
-	}
-	return false
-}
-
 // manifestFile is hidden beside a single file: who asks for one file sees one.
 func (o *output) manifestFile() string {
 	if o.file != "" {
@@ -61,12 +55,20 @@ func (o *output) manifestFile() string {
 	return partition.Manifest
 }
 
-func (o *output) readManifest() (*manifest, error) {
-	path := o.abs(o.manifestFile())
-	b, err := os.ReadFile(path)
+// shownPath is a file of the output in messages.
+func (o *output) shownPath(name string) string {
+	if o.place.remote() {
+		return o.place.root() + "/" + name
+	}
+	return filepath.Join(o.place.root(), name)
+}
+
+func (o *output) readManifest(ctx context.Context) (*manifest, error) {
+	b, err := o.place.load(ctx, o.manifestFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	path := o.shownPath(o.manifestFile())
 	if err != nil {
 		return nil, failed("read", path, err)
 	}
@@ -78,47 +80,40 @@ func (o *output) readManifest() (*manifest, error) {
 		return nil, &Error{Op: "read", Path: path, Err: fmt.Errorf("version %d is not known", m.Version), Hint: "a newer rpipe wrote it: use that one"}
 	}
 	for _, f := range m.Files {
-		if !filepath.IsLocal(filepath.FromSlash(f.Path)) {
+		if !local(f.Path) {
 			return nil, &Error{Op: "read", Path: path, Err: fmt.Errorf("it names %q, which is outside of the directory", f.Path)}
 		}
 	}
 	for _, p := range m.Replaces {
-		if !filepath.IsLocal(filepath.FromSlash(p)) {
+		if !local(p) {
 			return nil, &Error{Op: "read", Path: path, Err: fmt.Errorf("it names %q, which is outside of the directory", p)}
 		}
 	}
 	return m, nil
 }
 
+// local reports whether a slash-separated path stays inside of the place.
+func local(path string) bool { return filepath.IsLocal(filepath.FromSlash(path)) }
+
 // writeManifest replaces the manifest at once or not at all. After an error
 // replaced tells whether the new one is there nevertheless.
-func (o *output) writeManifest(m *manifest) (replaced bool, err error) {
+func (o *output) writeManifest(ctx context.Context, m *manifest) (replaced bool, err error) {
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return false, fmt.Errorf("sink: encode the manifest: %w", err)
 	}
-	name := o.manifestFile()
-	temp := o.abs("." + name + ".tmp-" + o.run)
-	os.Remove(temp) // of an attempt before this one
-	f, err := o.create(temp)
-	if err != nil {
-		return false, failed("write the manifest of", o.shown, err)
+	replaced, err = o.place.save(ctx, o.manifestFile(), append(b, '\n'))
+	return replaced, failed("write the manifest of", o.shown, err)
+}
+
+// sum makes the totals those of the files.
+func (m *manifest) sum() {
+	m.Rows, m.Bytes, m.Partial = 0, 0, false
+	for _, f := range m.Files {
+		m.Rows += f.Rows
+		m.Bytes += f.Bytes
+		m.Partial = m.Partial || f.Partial
 	}
-	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(temp, o.abs(name))
-	}
-	if err != nil {
-		os.Remove(temp)
-		return false, failed("write the manifest of", o.shown, err)
-	}
-	return true, failed("write the manifest of", o.shown, syncDir(o.dir))
 }
 
 func columnsOf(s *frame.Schema) []manifestColumn {

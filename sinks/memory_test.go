@@ -12,7 +12,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	batch := frame.Slice(sixColumns(t, 1)[0], 0, 2000)
 	peak := func(batches int, s Sink) (most uint64) {
 		w := open(t, s, testEnv(t, "run-1"))
-		w.(*fileWriter).out.create = createUnsynced
+		onDisk(w).create = createUnsynced
 		for i := range batches {
 			b := rowsOf(batch)
 			if err := w.Write(t.Context(), b); err != nil {

@@ -34,6 +34,13 @@ func (n *NDJSON) Open(ctx context.Context, env *stages.Env) (Writer, error) {
 	return openFiles(ctx, env, n.layout(n.Path), f)
 }
 
+// OneEpoch implements Single.
+func (n *NDJSON) OneEpoch() bool {
+	ext, _ := textFile(n.Path, ndjsonBases, n.Compression)
+	l := n.layout(n.Path)
+	return l.single(ext)
+}
+
 // Check implements configs.Checker.
 func (n *NDJSON) Check(report func(field, message, hint string)) {
 	l := n.layout(n.Path)

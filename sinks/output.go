@@ -1,25 +1,24 @@
 package sinks
 
 import (
-	"crypto/rand"
-	"encoding/hex"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
-// output is the place that one run writes to: a directory, or one file in it.
+// output is what one run writes: the files of a place, or one file in it. It
+// holds the rules that are the same for all places.
 type output struct {
+	place  place
 	shown  string // the path as the user wrote it
-	dir    string // the directory
 	file   string // the name of the single file; "" for a directory
 	ext    string
 	format string // its name
@@ -27,11 +26,14 @@ type output struct {
 	nonce  string // tells parts of one run apart that a restart made anew
 	anyDir bool   // files may stand in directories of any name, not only col=value
 	kind   string // exists… what if_exists says
+	resume bool   // earlier processes of this run were here
 	log    *slog.Logger
 
-	lock *lock
-	made []string  // directories that open created, outermost first
-	old  *manifest // of the finished runs before this one; nil for none
+	me     owner
+	before owner // who had the place and left something, or may have
+
+	there map[string]int64 // data files when the run began, and their bytes
+	old   *manifest        // of the runs before this one; nil for none
 	// strays are data files that by their name rpipe wrote and that no manifest
 	// names, though no run is known to have died here.
 	strays []string
@@ -39,28 +41,19 @@ type output struct {
 	// their input.
 	complete bool
 
-	moved     []string        // files that this run made visible
-	kept      bool            // the single file of before stands under its second name
-	lost      bool            // it could not be given one
-	dirs      map[string]bool // partitions' directories that this run made
-	committed bool            // the manifest names this run's files
-	previous  *manifest       // what finish replaced
-
-	create func(path string) (storage, error)
+	moved     []string  // files that this run made visible
+	deferred  []Part    // the single file, where it is replaced in the end
+	announced bool      // the manifest names files of this run, which is not finished
+	committed bool      // the manifest names this run's files
+	base      *manifest // as it was before this run
 }
 
-const lockName = ".rpipe.lock"
-
-// openOutput takes the lock, removes what dead runs left, and checks if_exists.
-func openOutput(l *layout, fm format, env *stages.Env) (_ *output, err error) {
-	var b [4]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return nil, fmt.Errorf("sink: draw a nonce: %w", err)
-	}
+// openOutput takes the place, checks if_exists, and removes what dead runs left.
+// Where it refuses, everything stays as it was.
+func openOutput(ctx context.Context, l *layout, fm format, env *stages.Env) (_ *output, err error) {
 	o := &output{
-		anyDir: l.anyDir, dirs: map[string]bool{},
-		shown: l.path, dir: l.path, ext: fm.ext(), format: fm.name(), kind: l.IfExists, log: env.Log, create: createFile,
-		run: fileSafe(env.Run), nonce: hex.EncodeToString(b[:]),
+		shown: l.path, ext: fm.ext(), format: fm.name(), anyDir: l.anyDir, kind: l.IfExists, log: env.Log,
+		run: fileSafe(env.Run), nonce: nonce(4), resume: env.Resume, me: newOwner(env),
 	}
 	if o.log == nil {
 		o.log = slog.New(slog.DiscardHandler)
@@ -68,120 +61,102 @@ func openOutput(l *layout, fm format, env *stages.Env) (_ *output, err error) {
 	if o.kind == "" {
 		o.kind = existsError
 	}
-	if !filepath.IsAbs(o.dir) {
-		o.dir = filepath.Join(env.Dir, o.dir)
-	}
 	if l.single(o.ext) {
-		o.dir, o.file = filepath.Split(o.dir)
+		o.file = path.Base(strings.ReplaceAll(l.path, `\`, "/"))
 	}
-	o.dir = filepath.Clean(o.dir)
+	if store.IsURL(l.path) {
+		o.place, err = openBucket(ctx, l, o, env)
+	} else {
+		o.place, err = openDirectory(l, o, env.Dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var left *owner
 	defer func() {
 		if err != nil {
-			o.leave()
+			_ = o.place.leave(left)
 		}
 	}()
-	if err := o.makeDir(); err != nil {
-		return nil, failed("create directory", o.shown, err)
+	o.before, err = o.place.take(ctx, o.me)
+	if errors.Is(err, errTwice) {
+		return nil, &Error{Op: "open", Path: o.shown, Err: err, Hint: "give each its own path"}
 	}
-	host, _ := os.Hostname()
-	o.lock, err = acquire(o.abs(o.lockFile()), owner{
-		Pid: os.Getpid(), Host: host, Run: env.Run, Pipeline: env.Pipeline, Since: time.Now().UTC(),
-	})
 	if errors.Is(err, ErrLocked) {
 		return nil, &Error{Op: "open", Path: o.shown, Err: err, Hint: "wait until it is done, or set another path"}
 	}
 	if err != nil {
 		return nil, failed("write to", o.shown, err)
 	}
-	o.removeTemps(func(run string) bool { return run != o.run })
-	if o.old, err = o.readManifest(); err != nil {
-		return nil, err
+	if o.before.Run != "" {
+		left = &o.before
+		left.Released = true
 	}
-	if err := o.finishReplace(); err != nil {
-		return nil, err
-	}
-	return o, o.checkExisting(env.Limited)
+	return o, o.begin(ctx, env.Limited)
 }
 
-// makeDir is os.MkdirAll that remembers what it made, so that a run that fails
-// leaves no empty directory.
-func (o *output) makeDir() error {
-	for d := o.dir; ; d = filepath.Dir(d) {
-		st, err := os.Stat(d)
-		if err == nil && !st.IsDir() {
-			return &fs.PathError{Op: "mkdir", Path: d, Err: fmt.Errorf("%s is a file, and a directory is needed; one file is written where path ends in %s", d, o.ext)}
-		}
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
+// begin looks at what is there, and clears away what dead runs left.
+func (o *output) begin(ctx context.Context, limited bool) (err error) {
+	if o.old, err = o.readManifest(ctx); err != nil {
+		return err
+	}
+	if err := o.finishReplace(ctx); err != nil {
+		return err
+	}
+	o.setApart()
+	uncommitted, err := o.checkExisting(ctx, limited)
+	if err != nil {
+		return err
+	}
+	if err := o.sweepOthers(ctx); err != nil {
+		return failed("write to", o.shown, err)
+	}
+	if o.before.Run != "" && o.place.remote() {
+		// Until the sweep the other could complete what it had begun.
+		if uncommitted, err = o.checkExisting(ctx, limited); err != nil {
 			return err
 		}
-		o.made = append([]string{d}, o.made...)
-		if d == filepath.Dir(d) {
-			break
-		}
 	}
-	return os.MkdirAll(o.dir, 0o755)
+	return o.removeUncommitted(ctx, uncommitted)
 }
 
-// leave lets go of the lock and removes directories that are ours and empty.
-func (o *output) leave() {
-	o.lock.release()
-	for i := len(o.made) - 1; i >= 0; i-- {
-		if os.Remove(o.made[i]) != nil {
-			return
-		}
+// setApart takes this run's own files out of the manifest of the others, where
+// an earlier process of it has announced them.
+func (o *output) setApart() {
+	o.base = o.old
+	if !o.resume || o.old == nil {
+		return
+	}
+	own := func(f manifestFile) bool { return f.Run == o.me.Run }
+	if !slices.ContainsFunc(o.old.Files, own) {
+		return
+	}
+	o.announced = true
+	m := *o.old
+	m.Files = slices.DeleteFunc(slices.Clone(m.Files), own)
+	o.old, o.base = &m, &m
+	if len(m.Files) == 0 {
+		o.base = nil
+	} else {
+		m.Run = m.Files[len(m.Files)-1].Run
+		m.sum()
 	}
 }
 
-func (o *output) abs(rel string) string { return filepath.Join(o.dir, filepath.FromSlash(rel)) }
-
-func (o *output) lockFile() string {
-	if o.file != "" {
-		return "." + o.file + lockName
-	}
-	return lockName
-}
-
-// part names a new part. Its temporary name is in the top directory, so that no
-// partition's directory is seen before it has a complete file.
+// part names a new part.
 func (o *output) part(epoch uint64, n int, dir string, partition map[string]string) Part {
 	name := o.file
 	if name == "" {
 		name = fmt.Sprintf("%s-%05d-%05d-%s%s", o.run, epoch, n, o.nonce, o.ext)
 	}
-	path := name
 	if dir != "" {
-		path = dir + "/" + name
+		name = dir + "/" + name
 	}
-	return Part{Path: path, Temp: "." + name + ".tmp-" + o.run, Partition: partition, Epoch: epoch}
+	return Part{Path: name, Partition: partition, Epoch: epoch}
 }
 
 // partPattern is the shape of the names that part gives.
 var partPattern = regexp.MustCompile(`^(.+)-\d{5,}-\d{5,}-[0-9a-f]{8}(\..+)$`)
-
-// removeTemps removes the temporary files of the runs that ofRun says. The lock
-// is held, so no run but this one is alive.
-func (o *output) removeTemps(ofRun func(run string) bool) {
-	entries, err := os.ReadDir(o.dir)
-	if err != nil {
-		return
-	}
-	removed := 0
-	for _, e := range entries {
-		name, run, ok := strings.Cut(strings.TrimPrefix(e.Name(), "."), ".tmp-")
-		if !ok || !strings.HasPrefix(e.Name(), ".") || e.IsDir() || !ofRun(run) || !o.makes(name) {
-			continue
-		}
-		if err := os.Remove(o.abs(e.Name())); err == nil && run != o.run {
-			removed++
-		}
-	}
-	if removed > 0 {
-		o.log.Info("removed temporary files of runs that did not finish", "files", removed, "directory", o.dir)
-	}
-}
 
 // makes reports whether a file of that name may be one that this output makes.
 func (o *output) makes(name string) bool {
@@ -193,6 +168,22 @@ func (o *output) makes(name string) bool {
 	}
 	m := partPattern.FindStringSubmatch(name)
 	return m != nil && m[2] == o.ext
+}
+
+// sweepOthers removes what other runs began and did not publish. The place is
+// ours, so none of them is alive, or none may go on.
+func (o *output) sweepOthers(ctx context.Context) error {
+	dropped, _, err := o.place.sweep(ctx, func(l leftover) bool { return l.run != o.run && o.makes(l.name) })
+	if dropped > 0 {
+		o.log.Info("removed unpublished files of runs that did not finish, which cannot be resumed any more", "files", dropped, "path", o.place.root())
+	}
+	return err
+}
+
+// sweepOwn removes what this run began and did not publish, but for what is kept by id.
+func (o *output) sweepOwn(ctx context.Context, keep map[string]bool) (kept map[string]bool, err error) {
+	_, kept, err = o.place.sweep(ctx, func(l leftover) bool { return l.run == o.run && o.makes(l.name) && !keep[l.id] })
+	return kept, err
 }
 
 // fileSafe makes a run's id fit for a file name on every system.

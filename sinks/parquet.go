@@ -46,6 +46,12 @@ func (p *Parquet) Open(ctx context.Context, env *stages.Env) (Writer, error) {
 	return openFiles(ctx, env, p.layout(p.Path), newParquetFormat(p, max(env.Parallel, 1)))
 }
 
+// OneEpoch implements Single.
+func (p *Parquet) OneEpoch() bool {
+	l := p.layout(p.Path)
+	return l.single(".parquet")
+}
+
 // Check implements configs.Checker.
 func (p *Parquet) Check(report func(field, message, hint string)) {
 	l := p.layout(p.Path)

@@ -97,7 +97,7 @@ func TestManyPartitions(t *testing.T) {
 		env := testEnv(t, "run-1")
 		env.Memory = 256 << 10
 		w := open(t, limitOpen(sink("out", Files{PartitionBy: []string{"p"}}), 5), env)
-		w.(*fileWriter).out.create = createUnsynced
+		onDisk(w).create = createUnsynced
 		s := arrow.NewSchema([]arrow.Field{typed("p", arrow.PrimitiveTypes.Int32), typed("id", arrow.PrimitiveTypes.Int64)}, nil)
 		for k := range batches {
 			b := frame.NewBuilder(s)

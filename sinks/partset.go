@@ -23,9 +23,11 @@ type partSet struct {
 	memory     int64 // bytes that may wait over all partitions
 
 	epochs  map[uint64]*epochParts
-	waiting int64 // bytes
-	open    int   // files
-	handed  int   // parts that prepare returned
+	waiting int64         // bytes
+	open    int           // files
+	maxOpen int           // of them
+	handed  int           // parts that prepare returned, and those of earlier processes
+	sealing chan struct{} // has a place for each file that is forced to stable storage
 }
 
 // epochParts are the parts of one epoch.
@@ -37,8 +39,8 @@ type epochParts struct {
 	seals  errgroup.Group // that force them to stable storage
 }
 
-// sealers is how many files of an epoch may wait for the disk at once. They are
-// open still, beside those that max_open_partitions counts.
+// sealers is how many files may wait for the disk at once. They are open still,
+// beside those that max_open_partitions counts.
 const sealers = 8
 
 // group is one partition within an epoch.
@@ -52,9 +54,9 @@ type group struct {
 	file   *part         // nil until the first chunk
 }
 
-// maxEpochs is how many epochs may be open: one that is being committed and
-// one that is being written.
-const maxEpochs = 2
+// maxEpochs is how many epochs may be open: one that is being committed, the next,
+// and the final one of what blocking stages emit.
+const maxEpochs = 3
 
 // defaultMemory is what may wait where the run sets no limit.
 const defaultMemory = 256 << 20
@@ -63,7 +65,16 @@ func newPartSet(out *output, fm format, l *layout, memory int64) *partSet {
 	if memory <= 0 {
 		memory = defaultMemory
 	}
-	s := &partSet{out: out, format: fm, layout: l, memory: memory, epochs: map[uint64]*epochParts{}}
+	s := &partSet{out: out, format: fm, layout: l, memory: memory, maxOpen: l.MaxOpen, epochs: map[uint64]*epochParts{}}
+	seal := sealers
+	if n := out.place.buffer(); n > 0 {
+		// Half of the memory is for rows that wait, half for what bodies hold.
+		s.memory /= 2
+		bodies := max(int(s.memory/n), 2)
+		seal = min(seal, bodies/2)
+		s.maxOpen = min(s.maxOpen, bodies-seal)
+	}
+	s.sealing = make(chan struct{}, seal)
 	s.chunkRows, s.chunkBytes = fm.chunk()
 	if len(l.PartitionBy) > 0 && s.chunkRows == 0 {
 		// Without this each batch would write a few rows to each partition's file.
@@ -85,7 +96,6 @@ func (s *partSet) epoch(n uint64) (*epochParts, error) {
 			return nil, fmt.Errorf("epoch %d begins, and the one file %s cannot take a second epoch; let path be a directory", n, s.out.file)
 		}
 		e = &epochParts{number: n, groups: map[string]*group{}}
-		e.seals.SetLimit(sealers)
 		s.epochs[n] = e
 	}
 	return e, nil
@@ -95,7 +105,7 @@ func (s *partSet) epoch(n uint64) (*epochParts, error) {
 func (s *partSet) add(e *epochParts, p piece) error {
 	g := e.groups[p.dir]
 	if g == nil {
-		if err := s.out.checkDir(p.dir); err != nil {
+		if err := s.out.place.checkDir(p.dir); err != nil {
 			return err
 		}
 		g = &group{dir: p.dir, values: p.values, schema: p.frame.Schema()}
@@ -184,7 +194,7 @@ func (s *partSet) openFile(e *epochParts, g *group) error {
 	if g.file != nil {
 		return nil
 	}
-	for s.open >= s.layout.MaxOpen {
+	for s.open >= s.maxOpen {
 		e, g := s.largest(func(g *group) int64 {
 			if g.file == nil {
 				return -1
@@ -196,7 +206,7 @@ func (s *partSet) openFile(e *epochParts, g *group) error {
 		}
 	}
 	p := s.out.part(e.number, e.next, g.dir, g.values)
-	f, err := s.out.begin(p, s.format, g.schema, g.frames)
+	f, err := s.out.beginPart(p, s.format, g.schema, g.frames)
 	if err != nil {
 		return err
 	}
@@ -216,7 +226,11 @@ func (s *partSet) close(e *epochParts, g *group) error {
 		return err
 	}
 	e.done = append(e.done, f)
-	e.seals.Go(f.seal)
+	s.sealing <- struct{}{}
+	e.seals.Go(func() error {
+		defer func() { <-s.sealing }()
+		return f.seal()
+	})
 	return nil
 }
 
@@ -234,14 +248,19 @@ func (s *partSet) largest(size func(*group) int64) (e *epochParts, g *group) {
 	return e, g
 }
 
-// prepare ends an epoch. Where it has no rows and empty is given, it makes one
-// empty file of that schema.
+// prepare ends an epoch. Where there are no parts at all and empty is given, it
+// makes one empty file of that schema.
 func (s *partSet) prepare(number uint64, empty *frame.Schema) ([]Part, error) {
+	if empty != nil && s.handed == 0 && len(s.epochs) == 0 {
+		if _, err := s.epoch(number); err != nil {
+			return nil, err
+		}
+	}
 	e := s.epochs[number]
 	if e == nil {
 		return nil, nil
 	}
-	if empty != nil && len(e.groups) == 0 && len(s.epochs) == 1 {
+	if empty != nil && s.handed == 0 && len(s.epochs) == 1 && len(e.groups) == 0 {
 		e.groups[""] = &group{schema: empty, frames: []frame.Frame{frame.Empty(empty)}}
 	}
 	for _, dir := range sortedKeys(e.groups) {
@@ -261,16 +280,16 @@ func (s *partSet) prepare(number uint64, empty *frame.Schema) ([]Part, error) {
 	if err := e.seals.Wait(); err != nil {
 		return nil, err
 	}
-	if err := syncDir(s.out.dir); err != nil {
-		return nil, failed("write", s.out.shown, err)
-	}
-	delete(s.epochs, number)
-	s.handed += len(e.done)
 	parts := make([]Part, len(e.done))
 	for i, p := range e.done {
 		parts[i] = p.Part
 	}
-	return parts, s.out.makeDirs(parts)
+	if err := s.out.place.settle(parts); err != nil {
+		return nil, err
+	}
+	delete(s.epochs, number)
+	s.handed += len(parts)
+	return parts, nil
 }
 
 // discard removes what is open or closed but not handed out.
@@ -281,6 +300,9 @@ func (s *partSet) discard() {
 			if g.file != nil {
 				g.file.discard()
 			}
+		}
+		for _, p := range e.done {
+			p.discard()
 		}
 	}
 	s.epochs, s.waiting, s.open = map[uint64]*epochParts{}, 0, 0

@@ -47,6 +47,12 @@ func (r *RDS) Open(ctx context.Context, env *stages.Env) (Writer, error) {
 	return openFiles(ctx, env, r.layout(r.Path), f)
 }
 
+// OneEpoch implements Single.
+func (r *RDS) OneEpoch() bool {
+	l := r.layout(r.Path)
+	return l.single(".rds")
+}
+
 // Check implements configs.Checker.
 func (r *RDS) Check(report func(field, message, hint string)) {
 	l := r.layout(r.Path)

@@ -97,6 +97,13 @@ type Resumer interface {
 	Suspend() error
 }
 
+// Single is implemented by the writers of files, and by their sinks.
+type Single interface {
+	// OneEpoch reports whether the output is one file, which takes no rows of a
+	// second epoch: such a run commits once, at its end.
+	OneEpoch() bool
+}
+
 // Replacer is implemented by the writers of sinks that can replace output.
 type Replacer interface {
 	// ReplacesComplete reports whether Finish would remove output of a run that

@@ -29,12 +29,13 @@ func published(t *testing.T, sink Sink, env *stages.Env) []Part {
 		t.Fatal(err)
 	}
 	must(w.Prepare(t.Context(), 1))(t)
-	die(w.(*fileWriter).out.lock)
+	die(w)
 	return parts
 }
 
-// die lets go of a lock as the kernel does.
-func die(l *lock) {
+// die lets go of a lock as the kernel does when a process ends.
+func die(w Writer) {
+	l := onDisk(w).lock
 	l.f.Close()
 	l.f = nil
 }

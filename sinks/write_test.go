@@ -142,6 +142,9 @@ func rowsOf(f frame.Frame) *stages.Rows {
 	return &stages.Rows{Value: f, Rows: int(f.NumRows())}
 }
 
+// onDisk is the directory that a writer writes to.
+func onDisk(w Writer) *directory { return w.(*fileWriter).out.place.(*directory) }
+
 // unsynced spares tests of volume the wait for the disk.
 type unsynced struct{ storage }
 

@@ -20,7 +20,8 @@ type Rejected struct {
 	Err       error
 	Traceback []string
 	Attempt   int
-	Drop      bool  // on_error: skip: they are counted and forgotten
-	Whole     bool  // these rows failed together; which of them is at fault is not known
-	Batch     *Rows // carries the epoch and the shares of origins; nil from a source
+	Drop      bool   // on_error: skip: they are counted and forgotten
+	Whole     bool   // these rows failed together; which of them is at fault is not known
+	Batch     *Rows  // carries the epoch and the shares of origins; nil from a source
+	Epoch     uint64 // where Batch is nil
 }

@@ -1,0 +1,60 @@
+package sinks
+
+import (
+	"io"
+	"os"
+	"path"
+)
+
+// storage is the file that a part is written to. It is an interface so that
+// tests can put a file on a full device in its place.
+type storage interface {
+	io.WriteCloser
+	Sync() error
+}
+
+func createFile(path string) (storage, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+// tempFile is a part's content under its temporary name.
+type tempFile struct {
+	storage
+	path string
+	open bool
+}
+
+func (d *directory) begin(p *Part) (body, error) {
+	p.Temp = d.temp(path.Base(p.Path))
+	f, err := d.create(d.abs(p.Temp))
+	if err != nil {
+		return nil, failed("create a file in", d.shown, err)
+	}
+	return &tempFile{storage: f, path: d.abs(p.Temp), open: true}, nil
+}
+
+// seal is an fsync: the disk's wait is the same for one as for many.
+func (t *tempFile) seal(*Part) error {
+	err := t.Sync()
+	t.open = false
+	if e := t.Close(); err == nil {
+		err = e // NFS tells of a full disk here
+	}
+	return err
+}
+
+func (t *tempFile) discard() {
+	if t.open {
+		t.Close()
+		t.open = false
+	}
+	os.Remove(t.path)
+}
+
+// settle forces the temporary names to disk.
+func (d *directory) settle(parts []Part) error {
+	if err := syncDir(d.dir); err != nil {
+		return failed("write", d.shown, err)
+	}
+	return d.makeDirs(parts)
+}
