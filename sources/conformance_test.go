@@ -21,6 +21,7 @@ import (
 	"github.com/rpipe-dev/rpipe/frame/partition"
 	"github.com/rpipe-dev/rpipe/rdata"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type subject struct {
 	name  string
 	dir   string
+	s3    *store.Client // nil on disk
 	rows  int
 	bad   int // records that are none, beside the rows
 	full  Source
@@ -147,28 +149,32 @@ func subjects(t *testing.T) []subject {
 
 	n, zero := int64(subjectRows), int64(0)
 	return []subject{
-		{"csv", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
-		{"csv compressed", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv.gz"}}), csvOf(CSV{Path: Paths{"none.csv", "none.csv"}})},
-		{"csv files", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"part-*.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
-		{"csv encoded", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv"}, Encoding: "latin1"}), csvOf(CSV{Path: Paths{"none.csv"}, Encoding: "latin1"})},
-		{"ndjson", dir, subjectRows, 0, &NDJSON{Path: Paths{"part-*.ndjson"}}, &NDJSON{Path: Paths{"none.ndjson"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
-		{"parquet", dir, subjectRows, 0, &Parquet{Path: Paths{"one.parquet"}}, &Parquet{Path: Paths{"none.parquet"}}},
-		{"parquet files", dir, subjectRows, 0, &Parquet{Path: Paths{"part-*.parquet"}}, &Parquet{Path: Paths{"none.parquet", "none.parquet"}}},
-		{"rds", dir, subjectRows, 0, &RDS{Path: Paths{"part-1.rds", "part-2.rds"}}, &RDS{Path: Paths{"none.rds"}}},
-		{"csv partitions", dir, subjectRows, 0, csvOf(CSV{Path: Paths{"by"}}), csvOf(CSV{Path: Paths{"nothing"}})},
-		{"ndjson partitions", dir, subjectRows, 0, &NDJSON{Path: Paths{"by/**/*.ndjson"}}, &NDJSON{Path: Paths{"nothing"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
-		{"parquet partitions", dir, subjectRows, 0, &Parquet{Path: Paths{"by"}}, &Parquet{Path: Paths{"nothing"}}},
-		{"rds partitions", dir, subjectRows, 0, &RDS{Path: Paths{"by"}}, &RDS{Path: Paths{"nothing"}}},
-		{"csv bad rows", dir, subjectRows, inCSV, csvOf(CSV{Path: Paths{"bad.csv"}, OnError: "skip"}), csvOf(CSV{Path: Paths{"none.csv"}, OnError: "skip"})},
-		{"ndjson bad rows", dir, subjectRows, inJSON + 14, &NDJSON{Path: Paths{"worse.ndjson", "bad.ndjson", "worse.ndjson"}, OnError: "dead_letter"},
+		{"csv", dir, nil, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
+		{"csv compressed", dir, nil, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv.gz"}}), csvOf(CSV{Path: Paths{"none.csv", "none.csv"}})},
+		{"csv files", dir, nil, subjectRows, 0, csvOf(CSV{Path: Paths{"part-*.csv"}}), csvOf(CSV{Path: Paths{"none.csv"}})},
+		{"csv encoded", dir, nil, subjectRows, 0, csvOf(CSV{Path: Paths{"one.csv"}, Encoding: "latin1"}), csvOf(CSV{Path: Paths{"none.csv"}, Encoding: "latin1"})},
+		{"ndjson", dir, nil, subjectRows, 0, &NDJSON{Path: Paths{"part-*.ndjson"}}, &NDJSON{Path: Paths{"none.ndjson"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
+		{"parquet", dir, nil, subjectRows, 0, &Parquet{Path: Paths{"one.parquet"}}, &Parquet{Path: Paths{"none.parquet"}}},
+		{"parquet files", dir, nil, subjectRows, 0, &Parquet{Path: Paths{"part-*.parquet"}}, &Parquet{Path: Paths{"none.parquet", "none.parquet"}}},
+		{"rds", dir, nil, subjectRows, 0, &RDS{Path: Paths{"part-1.rds", "part-2.rds"}}, &RDS{Path: Paths{"none.rds"}}},
+		{"csv partitions", dir, nil, subjectRows, 0, csvOf(CSV{Path: Paths{"by"}}), csvOf(CSV{Path: Paths{"nothing"}})},
+		{"ndjson partitions", dir, nil, subjectRows, 0, &NDJSON{Path: Paths{"by/**/*.ndjson"}}, &NDJSON{Path: Paths{"nothing"}, Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
+		{"parquet partitions", dir, nil, subjectRows, 0, &Parquet{Path: Paths{"by"}}, &Parquet{Path: Paths{"nothing"}}},
+		{"rds partitions", dir, nil, subjectRows, 0, &RDS{Path: Paths{"by"}}, &RDS{Path: Paths{"nothing"}}},
+		{"csv bad rows", dir, nil, subjectRows, inCSV, csvOf(CSV{Path: Paths{"bad.csv"}, OnError: "skip"}), csvOf(CSV{Path: Paths{"none.csv"}, OnError: "skip"})},
+		{"ndjson bad rows", dir, nil, subjectRows, inJSON + 14, &NDJSON{Path: Paths{"worse.ndjson", "bad.ndjson", "worse.ndjson"}, OnError: "dead_letter"},
 			&NDJSON{Path: Paths{"none.ndjson"}, OnError: "skip", Schema: configs.Pairs{{Name: "id", Value: "int64"}}}},
-		{"range", dir, subjectRows, 0, &Range{From: 0, Step: 1, Rows: &n, Column: "id"}, &Range{Step: 1, Rows: &zero}},
+		{"range", dir, nil, subjectRows, 0, &Range{From: 0, Step: 1, Rows: &n, Column: "id"}, &Range{Step: 1, Rows: &zero}},
 	}
+}
+
+func (s *subject) env(parallel int) *stages.Env {
+	return &stages.Env{Dir: s.dir, S3: s.s3, Parallel: parallel, Stage: "source"}
 }
 
 func (s *subject) open(t *testing.T, source Source, parallel int, from string) Reader {
 	t.Helper()
-	r, err := source.Open(t.Context(), &stages.Env{Dir: s.dir, Parallel: parallel}, from)
+	r, err := source.Open(t.Context(), s.env(parallel), from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +246,11 @@ func told(rejected []*stages.Rejected) (lines []string) {
 }
 
 func TestConformance(t *testing.T) {
-	for _, s := range subjects(t) {
+	conform(t, subjects(t))
+}
+
+func conform(t *testing.T, subjects []subject) {
+	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
 			want := readAll(t, s.open(t, s.full, 2, ""))
 
@@ -283,6 +293,18 @@ func TestConformance(t *testing.T) {
 					t.Errorf("%d bytes were read of %+v", total, size)
 				}
 			})
+			t.Run("identity", func(t *testing.T) {
+				first := s.open(t, s.full, 2, "").(Identifier).Identity()
+				again := s.open(t, s.full, 2, want[0].Pos).(Identifier).Identity()
+				if d := cmp.Diff(first, again); d != "" || len(first) == 0 {
+					t.Errorf("the input of a resume is called another one: %s", d)
+				}
+				for name, version := range first {
+					if name == "" || version == "" {
+						t.Errorf("%q is of version %q", name, version)
+					}
+				}
+			})
 			t.Run("resume", func(t *testing.T) {
 				if tr := s.open(t, s.full, 2, "").Traits(); !tr.Ordered || !tr.Replayable {
 					t.Fatalf("traits %+v", tr)
@@ -291,7 +313,7 @@ func TestConformance(t *testing.T) {
 					same(t, "after "+read.Pos, readAll(t, s.open(t, s.full, 2, read.Pos)), want[i+1:])
 				}
 				for _, pos := range []string{"x", `{"file":7}`, `{"rows":-1,"row":-1}`, `{"rows":1000000,"row":1000000}`} {
-					r, err := s.full.Open(t.Context(), &stages.Env{Dir: s.dir}, pos)
+					r, err := s.full.Open(t.Context(), s.env(0), pos)
 					if err == nil {
 						_, err = r.Next(t.Context())
 						r.Close()
@@ -309,11 +331,12 @@ func TestConformance(t *testing.T) {
 					t.Errorf("with a context that has ended: %v", err)
 				}
 				same(t, "after that", readAll(t, r), want)
-				if r, err := s.full.Open(gone, &stages.Env{Dir: s.dir}, ""); err == nil {
+				if r, err := s.full.Open(gone, s.env(0), ""); err == nil {
 					r.Close() // Open may be done before it looks
 				}
 			})
 			t.Run("close", func(t *testing.T) {
+				before := goleak.IgnoreCurrent()
 				for reads := range 3 {
 					r := s.open(t, s.full, 2, "")
 					for range reads {
@@ -330,7 +353,10 @@ func TestConformance(t *testing.T) {
 					if err := r.Close(); err != nil {
 						t.Fatal("the second time:", err)
 					}
-					goleak.VerifyNone(t, goleak.IgnoreCurrent())
+					if s.s3 != nil {
+						s.s3.Close() // connections that wait for their next use
+					}
+					goleak.VerifyNone(t, before)
 				}
 			})
 			t.Run("empty", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/stages"
@@ -40,12 +41,12 @@ func (s *search) matchObjects(ctx context.Context, env *stages.Env, pattern stri
 		at.Key += "/"
 	}
 	p := prefix{env.S3, at}
-	there, err := p.any(ctx)
+	there, err := p.names(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
-	if !there {
-		return nil, fmt.Errorf("read %s: there is no such object, and none below it", pattern)
+	if len(there) == 0 {
+		return nil, p.missing(ctx, pattern)
 	}
 	return s.directory(ctx, env, pattern, &root{place: p})
 }
@@ -56,15 +57,35 @@ type prefix struct {
 	at     store.Location
 }
 
-// any reports whether there is an object below it.
-func (p prefix) any(ctx context.Context) (bool, error) {
-	for _, err := range p.client.List(ctx, p.at) {
+// names are the first segments of up to most keys below it.
+func (p prefix) names(ctx context.Context, most int) (names []string, err error) {
+	for o, err := range p.client.List(ctx, p.at) {
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		return true, nil
+		name, _, _ := strings.Cut(o.Key[len(p.at.Key):], "/")
+		if len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
+		}
+		if most--; most == 0 {
+			break
+		}
 	}
-	return false, nil
+	return names, nil
+}
+
+// missing says that nothing is there, and what is near.
+func (p prefix) missing(ctx context.Context, pattern string) error {
+	key := strings.TrimSuffix(p.at.Key, "/")
+	name := path.Base(key)
+	p.at.Key = strings.TrimSuffix(key, name)
+	hint := ""
+	if names, err := p.names(ctx, 1000); err == nil {
+		if near := nearest(name, names); len(near) > 0 {
+			hint = "; did you mean " + strings.Join(near, ", ") + "?"
+		}
+	}
+	return fmt.Errorf("read %s: there is no such object, and none below it%s", pattern, hint)
 }
 
 func (p prefix) walk(ctx context.Context, literal string, want func(rel string) bool) ([]file, error) {
