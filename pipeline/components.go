@@ -14,6 +14,7 @@ var Transforms = configs.Table{
 	{Name: "map", Doc: "Calls an R function on each batch.", New: func() any { return new(stages.Map) }},
 	{Name: "filter", Doc: "Keeps the rows for which a SQL expression is true.", New: func() any { return new(stages.Filter) }},
 	{Name: "derive", Doc: "Adds or replaces columns by SQL expressions.", New: func() any { return new(stages.Derive) }},
+	{Name: "aggregate", Doc: "Makes one row of each group of rows, by SQL aggregate functions.", New: func() any { return new(stages.Aggregate) }},
 	{Name: "select", Doc: "Keeps some columns.", New: func() any { return new(stages.Select) }},
 	{Name: "rename", Doc: "Gives columns other names.", New: func() any { return new(stages.Rename) }},
 }

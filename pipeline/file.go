@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/pipeline/journal"
 	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 // File is a pipeline file.
@@ -21,15 +23,24 @@ type File struct {
 	Memory     configs.Size      `yaml:"memory" default:"1GiB" min:"1048576" doc:"Bytes of rows, as they were read, that may be between source and sink at once; columns that stages add and R's own memory come on top. The source waits while it is used up."`
 	Grace      configs.Duration  `yaml:"grace" default:"1m" doc:"How long what was read may take to be finished after the first SIGINT or SIGTERM. 0 is no limit."`
 	R          R                 `yaml:"r" doc:"The R workers that map stages use."`
+	S3         store.Config      `yaml:"s3" doc:"How paths that begin with s3:// are reached."`
 	Source     SourceSpec        `yaml:"source" required:"true" doc:"Where rows come from."`
 	Stages     []StageSpec       `yaml:"stages" doc:"What happens to them, in order."`
-	Sink       SinkSpec          `yaml:"sink" required:"true" doc:"Where they go."`
+	Sink       *SinkSpec         `yaml:"sink" doc:"Where they go."`
+	Sinks      []BranchSpec      `yaml:"sinks" doc:"Where they go, in place of sink, where there are several places. All of them commit together."`
+	Commit     Commit            `yaml:"commit" doc:"When what was done is put on record, and when it becomes visible."`
+	StateDir   string            `yaml:"state" default:".rpipe" doc:"Where the record of unfinished runs and the cursors of incremental sources are kept: a directory, or s3://bucket/prefix. It holds rows where an aggregate, sql or reduce stage has a spool."`
 	DeadLetter *sinks.DeadLetter `yaml:"dead_letter" doc:"Where rows go that fail in a stage or source with on_error: dead_letter."`
 
-	Path   string   `yaml:"-"` // as the user gave it
-	RunID  string   `yaml:"-"` // of the run that it was loaded for
-	Labels []string `yaml:"-"` // of Stages
-	doc    *configs.Document
+	Path      string   `yaml:"-"` // as the user gave it
+	RunID     string   `yaml:"-"` // of the run that it was loaded for
+	Scheduled string   `yaml:"-"` // ${run.scheduled_time} of that run
+	Labels    []string `yaml:"-"` // of Stages, then of those of each of Sinks
+	doc       *configs.Document
+	s3        *store.Client
+	print     string            // fingerprint of the text
+	variables map[string]string // fingerprints, by name
+	resumes   *journal.Journal  // the run that it was loaded to go on with
 }
 
 // Dir is the directory that relative paths start from: the file's own.
@@ -38,9 +49,10 @@ func (f *File) Dir() string { return filepath.Dir(f.Path) }
 // Check implements configs.Checker.
 func (f *File) Check(report func(field, message, hint string)) {
 	if f.DeadLetter == nil {
-		for i, s := range f.Stages {
+		paths := f.paths()
+		for i, s := range f.all() {
 			if deadLetters(s.Use) {
-				report(fmt.Sprintf("stages[%d]", i), "says on_error: dead_letter, and there is no dead_letter block",
+				report(paths[i], "says on_error: dead_letter, and there is no dead_letter block",
 					"add dead_letter: {path: out/dead}")
 			}
 		}
@@ -50,6 +62,8 @@ func (f *File) Check(report func(field, message, hint string)) {
 		}
 	}
 	f.checkNames(report)
+	f.checkBranches(report)
+	f.checkCommit(report)
 	if f.NeedsR() && len(f.R.Source)+len(f.R.Packages) == 0 && f.R.Setup == "" && !strings.Contains(f.mapped(), "::") {
 		report("r", "no file or package; a map stage calls "+f.mapped()+", which nothing here could define",
 			"add r: {source: [model.R]}")
@@ -62,12 +76,13 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}$`)
 
 // checkNames reports names that are not fit for a label, or that two parts have.
 func (f *File) checkNames(report func(field, message, hint string)) {
-	taken := map[string]string{"source": "the source", "sink": "the sink"}
-	for _, label := range automaticLabels(f.Stages) {
+	taken := map[string]string{"source": "the source", "sink": "the sink", "fan-out": "the part that divides rows among sinks"}
+	for _, label := range automaticLabels(f.all()) {
 		taken[label] = "a stage without a name"
 	}
-	for i, s := range f.Stages {
-		field := fmt.Sprintf("stages[%d].name", i)
+	paths := f.paths()
+	for i, s := range f.all() {
+		field := paths[i] + ".name"
 		switch {
 		case s.Name == "":
 		case !namePattern.MatchString(s.Name):

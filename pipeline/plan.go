@@ -23,12 +23,14 @@ type Plan struct {
 	Workers  int          `json:"workers,omitempty"` // R workers at most; 0 where no stage uses R
 	Memory   configs.Size `json:"memory"`
 	problems configs.Problems
+	from     int // index of the node that the next one follows; -1 for none
 }
 
 // Node is one part of the graph.
 type Node struct {
 	Label     string   `json:"label"`
-	Kind      string   `json:"kind"` // source, stage or sink
+	Kind      string   `json:"kind"`  // source, stage or sink
+	After     int      `json:"after"` // index of the node before it; -1 for the source
 	Component string   `json:"component"`
 	Line      int      `json:"line"`
 	Settings  string   `json:"settings"` // YAML, defaults filled in
@@ -45,7 +47,7 @@ type Column struct {
 // Plan follows the columns from the source through the stages. It reads the
 // beginning of the input, and changes nothing. The problems are those of Check.
 func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
-	p := &Plan{Name: f.Name, Path: f.Path, Memory: f.Memory}
+	p := &Plan{Name: f.Name, Path: f.Path, Memory: f.Memory, from: -1}
 	if f.NeedsR() {
 		p.Workers = f.R.Workers.Max
 		if p.Workers == 0 {
@@ -54,19 +56,40 @@ func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
 		p.problems = append(p.problems, f.missingScripts()...)
 	}
 	schema := p.planSource(ctx, f)
-	for i, s := range f.Stages {
-		out, err := s.Use.Plan(schema)
+	schema = p.planStages(ctx, f, "stages", f.Stages, f.Labels, schema)
+	for _, b := range f.branches() {
+		p.from = len(f.Stages) // the last node of the trunk, after the source
+		at := p.from
+		if b.when != "" {
+			when := &stages.Filter{Where: b.when}
+			if _, err := when.Plan(schema); err != nil {
+				p.problem(f, b.path+".when", err)
+			}
+			p.add("stage", b.label+".when", "filter", f.line(b.path), when, schema)
+		}
+		out := p.planStages(ctx, f, b.path+".stages", b.stages, b.labels, schema)
+		p.add("sink", b.label, sinks.Table.NameOf(b.use), f.line(b.path), b.use, out)
+		p.from = at
+	}
+	return p, p.problems
+}
+
+// planStages follows the columns through a row of stages.
+func (p *Plan) planStages(ctx context.Context, f *File, path string, specs []StageSpec, labels []string, schema *frame.Schema) *frame.Schema {
+	for i, s := range specs {
+		name := Transforms.NameOf(s.Use)
+		at := fmt.Sprintf("%s[%d].%s", path, i, name)
+		out, err := p.planStage(ctx, f, s, schema)
 		if err != nil {
-			p.problem(f, f.stagePath(i), err)
+			p.problem(f, at, err)
 			if out = nil; sameColumns(s.Use) {
 				out = schema // so that the problems of later stages are seen as well
 			}
 		}
-		p.add("stage", f.Labels[i], Transforms.NameOf(s.Use), f.line(f.stagePath(i)), s.Use, out)
+		p.add("stage", labels[i], name, f.line(at), s.Use, out)
 		schema = out
 	}
-	p.add("sink", "sink", sinks.Table.NameOf(f.Sink.Use), f.line("sink"), f.Sink.Use, schema)
-	return p, p.problems
+	return schema
 }
 
 // sameColumns reports whether a stage gives the columns that it takes.
@@ -80,8 +103,7 @@ func sameColumns(t stages.Transform) bool {
 
 // planSource opens the source for its schema and size.
 func (p *Plan) planSource(ctx context.Context, f *File) *frame.Schema {
-	env := &stages.Env{Pipeline: f.Name, Dir: f.Dir(), Parallel: 1, Memory: int64(f.Memory), Log: slog.New(slog.DiscardHandler)}
-	env = env.For("source")
+	env := f.planEnv().For("source")
 	defer env.Close()
 	var schema *frame.Schema
 	if r, err := f.Source.Use.Open(ctx, env, ""); err != nil {
@@ -97,10 +119,11 @@ func (p *Plan) planSource(ctx context.Context, f *File) *frame.Schema {
 }
 
 func (p *Plan) add(kind, label, component string, line int, use any, schema *frame.Schema) {
-	n := Node{Label: label, Kind: kind, Component: component, Line: line, schema: schema, Out: columns(schema)}
+	n := Node{Label: label, Kind: kind, After: p.from, Component: component, Line: line, schema: schema, Out: columns(schema)}
 	if text, err := configs.Normalized(use); err == nil {
 		n.Settings = string(text)
 	}
+	p.from = len(p.Nodes)
 	p.Nodes = append(p.Nodes, n)
 }
 
@@ -108,9 +131,23 @@ func (p *Plan) problem(f *File, path string, err error) {
 	p.problems = append(p.problems, f.doc.Problem(path, err.Error(), ""))
 }
 
-// stagePath is where stage i stands in the file, such as stages[2].map.
-func (f *File) stagePath(i int) string {
-	return fmt.Sprintf("stages[%d].%s", i, Transforms.NameOf(f.Stages[i].Use))
+// planStage gives a stage what it needs to see the columns of datasets.
+func (p *Plan) planStage(ctx context.Context, f *File, s StageSpec, in *frame.Schema) (*frame.Schema, error) {
+	d, ok := s.Use.(stages.Reads)
+	if !ok {
+		return s.Use.Plan(in)
+	}
+	env := f.planEnv().For("plan")
+	defer env.Close()
+	return d.PlanWith(ctx, env, in)
+}
+
+// planEnv is the environment in which nothing runs.
+func (f *File) planEnv() *stages.Env {
+	return &stages.Env{
+		Pipeline: f.Name, Dir: f.Dir(), Parallel: 1, Memory: int64(f.Memory), S3: f.client(),
+		Log: slog.New(slog.DiscardHandler),
+	}
 }
 
 // line is where a part of the file stands.

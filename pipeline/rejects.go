@@ -9,11 +9,11 @@ import (
 	"github.com/rpipe-dev/rpipe/stages"
 )
 
-// rejects takes the rows that failed: it counts them, writes the dead letter,
-// and settles their origins. Without a dead_letter block it can only count.
+// rejects takes the rows that failed: it counts them, writes the dead letter, and
+// settles their origins. Without a dead_letter block it can only count.
 type rejects struct {
 	writer  *sinks.DeadLetterWriter // nil for none
-	parts   []sinks.Part
+	dry     bool                    // rows for the dead letter are only counted
 	skipped atomic.Int64
 	last    atomic.Value // failure: of the last rows that failed
 }
@@ -33,7 +33,7 @@ func openRejects(ctx context.Context, f *File, env *stages.Env) (*rejects, error
 // add implements stages.Env.Reject.
 func (r *rejects) add(ctx context.Context, rejected *stages.Rejected) error {
 	switch {
-	case rejected.Drop:
+	case rejected.Drop, r.dry:
 		rows := int64(1)
 		if rejected.Frame != nil {
 			rows = rejected.Frame.NumRows()
@@ -61,36 +61,4 @@ func (r *rejects) counts() (skipped, dead int64) {
 		dead = r.writer.Rows()
 	}
 	return r.skipped.Load(), dead
-}
-
-func (r *rejects) prepare(ctx context.Context) (err error) {
-	if r.writer != nil {
-		r.parts, err = r.writer.Prepare(ctx, 0)
-	}
-	return err
-}
-
-func (r *rejects) publish(ctx context.Context) error {
-	if r.writer == nil {
-		return nil
-	}
-	return r.writer.Publish(ctx, r.parts)
-}
-
-func (r *rejects) finish(ctx context.Context, complete bool) error {
-	if r.writer == nil {
-		return nil
-	}
-	return r.writer.Finish(ctx, complete)
-}
-
-// release keeps what was finished where the run is committed, and nothing where not.
-func (r *rejects) release(committed bool) error {
-	switch {
-	case r.writer == nil:
-		return nil
-	case committed:
-		return r.writer.Close()
-	}
-	return r.writer.Abort()
 }

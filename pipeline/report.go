@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"slices"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
@@ -18,12 +20,14 @@ type Snapshot struct {
 	Input    sources.Size     `json:"input"`
 	Read     sources.Size     `json:"read"` // rows and input bytes so far
 	Stages   []stages.Reading `json:"stages"`
+	Sinks    []string         `json:"sinks"`        // which of the stages are sinks
 	Memory   int64            `json:"memory_bytes"` // rows between source and sink
 	Budget   int64            `json:"memory_budget_bytes"`
 	R        *Workforce       `json:"r,omitempty"` // nil where no stage uses R
 	Skipped  int64            `json:"skipped_rows"`
 	Rejected int64            `json:"dead_letter_rows"`
-	Drained  bool             `json:"drained"` // it was asked to stop, and rows are left unread
+	Drained  bool             `json:"drained"`                // it was asked to stop, and rows are left unread
+	Resumed  int64            `json:"resumed_rows,omitempty"` // read by earlier processes of the run
 }
 
 // Workforce is the R workers of a run.
@@ -56,16 +60,29 @@ type Report struct {
 	Bottleneck    string       `json:"bottleneck"` // the stage that worked the longest
 	DeadLetters   int64        `json:"dead_letters"`
 	DeadLetterDir string       `json:"dead_letter_path,omitempty"`
-	Output        string       `json:"output"` // where the files are
-	Files         []sinks.Part `json:"files"`  // that are committed
+	Output        string       `json:"output"`  // where the files of the first sink are
+	Files         []sinks.Part `json:"files"`   // of it that are committed
+	Outputs       []Written    `json:"outputs"` // of all sinks
 	Error         string       `json:"error,omitempty"`
+}
+
+// Written is what one sink has committed.
+type Written struct {
+	Sink  string       `json:"sink"`
+	Path  string       `json:"path"`
+	Files []sinks.Part `json:"files"`
+
+	Sample frame.Frame `json:"-"` // its first rows, of a dry run
 }
 
 // Snapshot reads the meters. It is cheap enough to call several times a second.
 func (r *Run) Snapshot() Snapshot {
 	s := Snapshot{
 		Pipeline: r.file.Name, Run: r.id, Elapsed: time.Since(r.started),
-		Input: r.reader.Size(), Drained: r.drained(),
+		Input: r.reader.Size(), Drained: r.drained(), Resumed: r.resumed.Rows,
+	}
+	for _, b := range r.file.branches() {
+		s.Sinks = append(s.Sinks, b.label)
 	}
 	for _, m := range r.graph.Meters() {
 		s.Stages = append(s.Stages, m.Read())
@@ -79,12 +96,14 @@ func (r *Run) Snapshot() Snapshot {
 	return s
 }
 
-// Written is how many rows the sink has taken.
-func (s *Snapshot) Written() int64 {
-	if len(s.Stages) == 0 {
-		return 0
+// Written is how many rows the sinks have taken.
+func (s *Snapshot) Written() (rows int64) {
+	for _, r := range s.Stages {
+		if slices.Contains(s.Sinks, r.Name) {
+			rows += r.RowsOut
+		}
 	}
-	return s.Stages[len(s.Stages)-1].RowsOut
+	return rows
 }
 
 // Fraction is how much of the input has been read, from 0 to 1; ok is false
@@ -92,7 +111,7 @@ func (s *Snapshot) Written() int64 {
 func (s *Snapshot) Fraction() (f float64, ok bool) {
 	switch {
 	case s.Input.Rows > 0:
-		f = float64(s.Read.Rows) / float64(s.Input.Rows)
+		f = float64(s.Resumed+s.Read.Rows) / float64(s.Input.Rows)
 	case s.Input.Bytes > 0:
 		f = float64(s.Read.Bytes) / float64(s.Input.Bytes)
 	default:
@@ -121,20 +140,33 @@ func (s *Snapshot) Bottleneck() string {
 	return name
 }
 
-func (r *Run) report(files []sinks.Part, elapsed time.Duration) *Report {
+func (r *Run) report(committed bool, elapsed time.Duration) *Report {
 	s := r.Snapshot()
 	s.Elapsed = elapsed
-	for i := range files {
-		files[i].Temp = "" // it has its own name now
+	report := &Report{Snapshot: s, Bottleneck: s.Bottleneck(), DeadLetters: s.Rejected}
+	for _, o := range r.outs {
+		root := ""
+		if w, ok := o.writer.(sinks.Rooted); ok {
+			root = w.Root()
+		}
+		if o.label == "dead_letter" {
+			if s.Rejected > 0 {
+				report.DeadLetterDir = root
+			}
+			continue
+		}
+		to := Written{Sink: o.label, Path: root}
+		if d, ok := o.writer.(*dryWriter); ok {
+			to.Sample = d.sample
+		}
+		if committed {
+			for _, p := range o.parts {
+				p.Temp, p.Upload = "", nil // it has its own name now
+				to.Files = append(to.Files, p)
+			}
+		}
+		report.Outputs = append(report.Outputs, to)
 	}
-	report := &Report{
-		Snapshot: s, Bottleneck: s.Bottleneck(), DeadLetters: s.Rejected, Files: files,
-	}
-	if w, ok := r.writer.(sinks.Rooted); ok {
-		report.Output = w.Root()
-	}
-	if s.Rejected > 0 {
-		report.DeadLetterDir = r.rejects.writer.Root()
-	}
+	report.Output, report.Files = report.Outputs[0].Path, report.Outputs[0].Files
 	return report
 }

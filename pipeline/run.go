@@ -11,9 +11,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/pipeline/journal"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
@@ -22,8 +24,11 @@ import (
 
 // Options are what one run adds to its file.
 type Options struct {
-	Limit int64        // rows read at most; 0 is all
-	Log   *slog.Logger // nil discards
+	Limit  int64        // rows read at most; 0 is all
+	Resume bool         // go on with the run that did not finish, if there is one
+	Fresh  bool         // give up the run that did not finish, if there is one
+	Dry    bool         // write nothing: no output, no dead letter, no state
+	Log    *slog.Logger // nil discards
 }
 
 // depth is how many batches a channel between two stages holds.
@@ -38,21 +43,41 @@ type Run struct {
 	env     *stages.Env
 	pool    *rpool.Pool
 	reader  sources.Reader
-	writer  sinks.Writer
 	rejects *rejects
 	feed    *feed
 	ledger  *stages.Ledger
 	graph   *stages.Run
 
+	writing sync.Mutex // over the writers: sinks write while epochs commit
+	outs    []*output  // the sinks, then the dead letter
+	spool   *spool     // nil for none
+	mode    string
+	turn    turn
+
+	state   *journal.Dir
+	journal *journal.Journal // as it stands in the state; nil before the first commit
+	resumed journal.Journal  // what an earlier process had committed
+	inputs  map[string]string
+
+	committing sync.WaitGroup
+	stop       chan struct{} // closed when the graph has ended
+
 	deadline     sync.Once
 	stopDeadline func() bool // set by deadline; the run may end without
+}
+
+// turn is where a run without epochs of its source stands: what is written
+// becomes visible by turns.
+type turn struct {
+	number uint64
+	rows   atomic.Int64
 }
 
 // Start opens everything a run needs, and starts it. What fails before the
 // first row is an error that ExitCode tells apart: the configuration (2) or the
 // environment (3). ctx ends the run at once; Drain ends it after what was read.
 func Start(ctx context.Context, f *File, o Options) (*Run, error) {
-	r := &Run{file: f, id: f.RunID, log: o.Log, started: time.Now()}
+	r := &Run{file: f, id: f.RunID, log: o.Log, started: time.Now(), stop: make(chan struct{})}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -68,26 +93,87 @@ func (r *Run) open(ctx context.Context, o Options) error {
 	f := r.file
 	root := &stages.Env{
 		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: filepath.Join(os.TempDir(), "rpipe-run-"+r.id),
-		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Limited: o.Limit > 0, Log: r.log,
+		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Limited: o.Limit > 0 || o.Dry, Log: r.log,
+		S3: f.client(), Endless: f.endless(), Resume: o.Resume && f.resumes != nil,
 	}
+	root.Ended = func() bool { return r.feed.complete.Load() }
 	r.env = root.For("")
-	var err error
-	if r.writer, err = f.Sink.Use.Open(ctx, r.env.For("sink")); err != nil {
-		return at(f, "sink", err)
-	}
-	if r.rejects, err = openRejects(ctx, f, r.env.For("dead_letter")); err != nil {
+	if err := r.openState(ctx, o); err != nil {
 		return err
 	}
-	r.env.Reject = r.rejects.add
-	if r.reader, err = f.Source.Use.Open(ctx, r.env.For("source"), ""); err != nil {
-		return at(f, "source", err)
+	if err := r.openOutputs(ctx, o); err != nil {
+		return err
 	}
-	if f.NeedsR() {
+	if err := r.openSource(ctx); err != nil {
+		return err
+	}
+	if err := r.settleMode(ctx, o); err != nil {
+		return err
+	}
+	if f.NeedsR() && r.resumed.Phase != journal.Publishing {
 		if err := r.openPool(ctx); err != nil {
 			return err
 		}
 	}
 	return r.join(ctx, o)
+}
+
+// openOutputs opens the sinks and the dead letter.
+func (r *Run) openOutputs(ctx context.Context, o Options) error {
+	f := r.file
+	r.env.Reject = r.reject
+	if o.Dry {
+		for _, b := range f.branches() {
+			r.outs = append(r.outs, &output{label: b.label, path: b.path, writer: &dryWriter{}})
+		}
+		r.rejects = &rejects{dry: true}
+		return nil
+	}
+	for _, b := range f.branches() {
+		w, err := b.use.Open(ctx, r.env.For(b.label))
+		if err != nil {
+			return at(f, b.path, err)
+		}
+		r.outs = append(r.outs, &output{label: b.label, path: b.path, writer: w})
+	}
+	var err error
+	if r.rejects, err = openRejects(ctx, f, r.env.For("dead_letter")); err != nil {
+		return err
+	}
+	if r.rejects.writer != nil {
+		r.outs = append(r.outs, &output{label: "dead_letter", path: "dead_letter", writer: r.rejects.writer})
+	}
+	if r.resumed.Run == "" {
+		return nil
+	}
+	r.rejects.skipped.Store(r.resumed.Skipped)
+	for _, o := range r.outs {
+		if err := o.resume(ctx, &r.resumed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openSource opens the source where the run begins.
+func (r *Run) openSource(ctx context.Context) error {
+	f := r.file
+	if r.resumed.Phase == journal.Publishing {
+		r.reader = nothingMore{}
+		return nil
+	}
+	if s, ok := f.Source.Use.(sources.Incremental); ok && s.Incremental() {
+		cursor, _, _, err := r.state.Cursor(ctx)
+		if err != nil {
+			return err
+		}
+		s.StartFrom(cursor)
+	}
+	var err error
+	if r.reader, err = f.Source.Use.Open(ctx, r.env.For("source"), r.resumed.Pos); err != nil {
+		return at(f, "source", err)
+	}
+	return nil
 }
 
 // openPool starts R and waits for the first worker, so that what is wrong with
@@ -108,174 +194,141 @@ func (r *Run) openPool(ctx context.Context) error {
 // join builds the stages and starts the graph.
 func (r *Run) join(ctx context.Context, o Options) error {
 	f := r.file
-	built := make([]stages.Stage[frame.Frame, frame.Frame], len(f.Stages))
-	for i, s := range f.Stages {
-		var err error
-		if built[i], err = s.Use.Build(r.env.For(f.Labels[i])); err != nil {
-			return at(f, f.stagePath(i), err)
-		}
+	branches := f.branches()
+	trunk, tails, err := r.buildAll(branches)
+	if err != nil {
+		return err
 	}
-	r.ledger = stages.NewLedger(int64(f.Memory), nil)
-	r.feed = &feed{reader: r.reader, ledger: r.ledger, limit: o.Limit}
+	first := uint64(0)
+	if r.mode == modeExactlyOnce {
+		first = r.resumed.Epoch + 1
+	}
+	r.ledger = stages.NewLedger(int64(f.Memory), first)
+	r.feed = &feed{
+		reader: r.reader, ledger: r.ledger, limit: o.Limit, reject: r.reject,
+		rows: r.resumed.Rows, seq: r.resumed.Reads,
+	}
+	if r.mode == modeExactlyOnce {
+		_, r.feed.perEpoch = f.cadence()
+	}
 	r.graph = stages.NewRun(ctx)
 	edge := stages.From(r.graph, "source", depth, r.feed.run)
-	for i, s := range built {
+	for i, s := range trunk {
 		edge = stages.Then(r.graph, f.Labels[i], depth, edge, s)
 	}
-	stages.To(r.graph, "sink", edge, r.write)
+	edges := []<-chan *stages.Rows{edge}
+	if len(branches) > 1 {
+		edges = stages.Fan(r.graph, "fan-out", depth, len(branches), edge)
+	}
+	for i, b := range branches {
+		edge := edges[i]
+		for k, s := range tails[i] {
+			edge = stages.Then(r.graph, b.stageLabel(k), depth, edge, s)
+		}
+		stages.To(r.graph, b.label, edge, r.write(r.outs[i]))
+	}
+	r.commitAlong(ctx)
 	return nil
 }
 
-// write is the sink's loop.
-func (r *Run) write(ctx context.Context, in <-chan *stages.Rows) error {
-	for {
-		b, ok, err := stages.Receive(ctx, in)
-		if !ok || err != nil {
-			return err
-		}
-		if err := r.writer.Write(ctx, b); err != nil {
-			return stages.At(b, err)
-		}
-		stages.Wrote(ctx, b)
-		b.Settle(nil)
-	}
-}
-
-// errKept ends a run that was asked to stop and would replace complete output by
-// a part of it.
-var errKept = errors.New("stopped before the end of the input: the complete output of before stays and nothing of this run is published, since if_exists would replace the one by a part of the other")
-
-// Drain asks the run to stop reading and to commit what it has read. What is
-// not finished within the file's grace is given up; so is, at once, what would
-// replace complete output.
-func (r *Run) Drain() {
-	r.graph.Drain()
-	if r.keepsOld() {
-		r.graph.Stop(errKept)
+// commitAlong starts what commits while the run goes on.
+func (r *Run) commitAlong(ctx context.Context) {
+	along := map[string]func(context.Context, <-chan struct{}) error{
+		modeExactlyOnce: r.commits, modeEach: r.rotations,
+	}[r.mode]
+	if along == nil {
 		return
 	}
-	grace := time.Duration(r.file.Grace)
-	if grace <= 0 {
-		return
-	}
-	r.deadline.Do(func() {
-		r.stopDeadline = time.AfterFunc(grace, func() {
-			r.graph.Stop(fmt.Errorf("not finished within grace, %v after it was asked to stop: nothing of it is published", grace))
-		}).Stop
+	r.committing.Go(func() {
+		if err := along(ctx, r.stop); err != nil {
+			r.graph.Stop(err)
+		}
 	})
 }
 
-// drained reports whether the run was asked to stop and left rows unread.
-func (r *Run) drained() bool { return r.graph.Drained() && !r.feed.complete.Load() }
-
-// keepsOld reports whether the run must not commit, for the sake of what is there.
-func (r *Run) keepsOld() bool {
-	w, ok := r.writer.(sinks.Replacer)
-	return ok && w.ReplacesComplete() && r.drained()
-}
-
-// nothingLeft is an error where every row failed, and skipping them all would
-// leave an empty output, or one in place of what is there.
-func (r *Run) nothingLeft() error {
-	skipped, dead := r.rejects.counts()
-	meters := r.graph.Meters()
-	if skipped+dead == 0 || meters[len(meters)-1].Read().RowsOut > 0 {
-		return nil
+// buildAll builds the stages of the trunk and of each branch: none where all that
+// is left is to publish.
+func (r *Run) buildAll(branches []branch) (trunk []stages.Stage[frame.Frame, frame.Frame], tails [][]stages.Stage[frame.Frame, frame.Frame], err error) {
+	tails = make([][]stages.Stage[frame.Frame, frame.Frame], len(branches))
+	if r.resumed.Phase == journal.Publishing {
+		return nil, tails, nil
 	}
-	w, ok := r.writer.(sinks.Replacer)
-	if dead > 0 && !(ok && w.ReplacesComplete()) {
-		return nil // the dead letter has them
+	if trunk, err = r.build(r.file.Stages, r.file.Labels, "stages"); err != nil {
+		return nil, nil, err
 	}
-	last := r.rejects.last.Load().(failure)
-	return fmt.Errorf("no row is left to write, since %d failed, so nothing is published; the last error: %w", skipped+dead, last.err)
-}
-
-// Wait waits for the end of the run, commits its output, or removes it where
-// the run failed, and releases everything. The report is never nil. It names
-// the files where they are committed, also if something failed after that.
-func (r *Run) Wait() (*Report, error) {
-	err := r.graph.Wait()
-	r.deadline.Do(func() {}) // from here on a Drain sets none
-	if r.stopDeadline != nil {
-		r.stopDeadline()
-	}
-	elapsed := time.Since(r.started)
-	if err == nil && r.keepsOld() {
-		err = errKept
-	}
-	if err == nil {
-		err = r.nothingLeft()
-	}
-	var parts []sinks.Part
-	committed := false
-	if err == nil {
-		parts, err = r.commit(context.Background()) // the rows are all there: nothing may interrupt it now
-		committed = err == nil || errors.Is(err, sinks.ErrCommitted)
-	}
-	if !committed {
-		parts = nil
-	}
-	report := r.report(parts, elapsed)
-	after := r.release(committed)
-	if committed && after != nil {
-		after = fmt.Errorf("%w; then: %w", sinks.ErrCommitted, after)
-	}
-	if err = errors.Join(err, after); err != nil {
-		report.Error = err.Error()
-	}
-	return report, err
-}
-
-// commit makes the output visible. Each step is taken for the sink and for the
-// dead letter before the next one: their parts are closed and forced to disk
-// before the first is renamed, and renamed before a manifest commits them. Until
-// the last step, the sink's manifest, release can take everything back.
-func (r *Run) commit(ctx context.Context) ([]sinks.Part, error) {
-	complete := !r.env.Limited && !r.drained()
-	var parts []sinks.Part
-	steps := []struct {
-		part string
-		do   func() error
-	}{
-		{"sink", func() (err error) { parts, err = r.writer.Prepare(ctx, 0); return err }},
-		{"dead_letter", func() error { return r.rejects.prepare(ctx) }},
-		{"sink", func() error { return r.writer.Publish(ctx, parts) }},
-		{"dead_letter", func() error { return r.rejects.publish(ctx) }},
-		{"dead_letter", func() error { return r.rejects.finish(ctx, complete) }},
-		{"sink", func() error { return r.writer.Finish(ctx, complete) }},
-	}
-	for _, s := range steps {
-		if err := s.do(); err != nil {
-			return parts, fmt.Errorf("%s: %w", s.part, err)
+	for i, b := range branches {
+		if tails[i], err = r.buildBranch(b); err != nil {
+			return nil, nil, err
 		}
 	}
-	return parts, nil
+	return trunk, tails, nil
 }
 
-// release gives back everything, in the opposite order of open. What was not
-// committed is removed.
-func (r *Run) release(committed bool) error {
-	var errs []error
-	if r.pool != nil {
-		errs = append(errs, r.pool.Close())
-		r.env.Printed.Close()
-	}
-	if r.reader != nil {
-		if err := r.reader.Close(); err != nil && committed {
-			errs = append(errs, err)
+func (r *Run) build(specs []StageSpec, labels []string, path string) ([]stages.Stage[frame.Frame, frame.Frame], error) {
+	built := make([]stages.Stage[frame.Frame, frame.Frame], len(specs))
+	for i, s := range specs {
+		var err error
+		if built[i], err = s.Use.Build(r.env.For(labels[i])); err != nil {
+			return nil, at(r.file, fmt.Sprintf("%s[%d].%s", path, i, Transforms.NameOf(s.Use)), err)
 		}
 	}
-	if r.writer != nil {
-		errs = append(errs, r.writer.Abort()) // of a committed run: nothing is left to remove
+	return built, nil
+}
+
+// buildBranch builds what stands before a sink: its condition first.
+func (r *Run) buildBranch(b branch) ([]stages.Stage[frame.Frame, frame.Frame], error) {
+	built, err := r.build(b.stages, b.labels, b.path+".stages")
+	if err != nil || b.when == "" {
+		return built, err
 	}
-	if r.rejects != nil {
-		errs = append(errs, r.rejects.release(committed))
+	when, err := (&stages.Filter{Where: b.when}).Build(r.env.For(b.label + ".when"))
+	if err != nil {
+		return nil, at(r.file, b.path+".when", err)
 	}
-	if r.env != nil {
-		r.env.Close()
-		errs = append(errs, os.RemoveAll(r.env.Temp))
+	return append([]stages.Stage[frame.Frame, frame.Frame]{when}, built...), nil
+}
+
+// write is the loop of a sink.
+func (r *Run) write(o *output) func(ctx context.Context, in <-chan *stages.Rows) error {
+	w := o.writer.(sinks.Writer)
+	put := func(ctx context.Context, b *stages.Rows) error {
+		r.writing.Lock()
+		defer r.writing.Unlock()
+		if r.mode == modeEach {
+			turned := *b
+			turned.Epoch = r.turn.number
+			r.turn.rows.Add(int64(b.Rows))
+			return w.Write(ctx, &turned)
+		}
+		return w.Write(ctx, b)
 	}
-	return errors.Join(errs...)
+	return func(ctx context.Context, in <-chan *stages.Rows) error {
+		for {
+			b, ok, err := stages.Receive(ctx, in)
+			if !ok || err != nil {
+				return err
+			}
+			if err := put(ctx, b); err != nil {
+				return stages.At(b, err)
+			}
+			stages.Wrote(ctx, b)
+			b.Settle(nil)
+		}
+	}
+}
+
+// reject takes the rows that failed.
+func (r *Run) reject(ctx context.Context, rejected *stages.Rejected) error {
+	if r.mode == modeEach {
+		r.writing.Lock()
+		defer r.writing.Unlock()
+		rejected.Epoch = r.turn.number
+		if rejected.Batch != nil {
+			rejected.Batch.Epoch = r.turn.number
+		}
+		r.turn.rows.Add(1)
+	}
+	return r.rejects.add(ctx, rejected)
 }
 
 // newRunID names a run: its start in UTC and four random bytes, so that names

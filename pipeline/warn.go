@@ -46,7 +46,7 @@ func unordered(before []StageSpec) bool {
 // where their files say so.
 func (f *File) inFlight() int {
 	n := 0
-	for _, s := range f.Stages {
+	for _, s := range f.all() {
 		if m, ok := s.Use.(*stages.Map); ok {
 			n += m.InFlight
 		}

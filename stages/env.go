@@ -30,6 +30,9 @@ type Env struct {
 
 	S3     *store.Client // for paths that begin with s3://; nil where the run has none
 	Resume bool          // the run goes on after an earlier process of the same id
+	// Endless says that the source may have no end: nothing that needs the whole
+	// input would ever come.
+	Endless bool
 
 	// Ended reports whether the source has reached its end; a drain ends a
 	// stage's input earlier. Nil is always.

@@ -22,7 +22,7 @@ import (
 
 func newRun() *cobra.Command {
 	var vars variables
-	var limit int64
+	var o pipeline.Options
 	var progress string
 	var asJSON, verbose bool
 	var head int
@@ -32,8 +32,13 @@ func newRun() *cobra.Command {
 		Long: `Run a pipeline and wait for its end. The output appears when all of it is
 written, and not at all when the run fails.
 
+What a long run has done is put on record every minute (commit: in the file). A
+run that died, failed or was stopped goes on with --resume where the record ends,
+and each row is in the output once; without anything on record --resume starts
+at the beginning.
+
 Ctrl-C (SIGINT, SIGTERM, SIGHUP) stops reading and commits what was read, unless
-that would replace complete output; a second one stops at once and removes it.
+that would replace complete output; a second one stops at once.
 
 Exit status: 0 done; 1 the run failed; 2 the configuration is wrong; 3 the
 environment is (no R, a directory that cannot be written); 4 done, with rows in
@@ -41,11 +46,13 @@ the dead letter; 129, 130 or 143 interrupted.`,
 		Example: examplesText(`
 			rpipe run flights.yaml
 			rpipe run flights.yaml --limit 1000 -v out=try # the first rows, where path is "${out:out}"
+			rpipe run flights.yaml --limit 1000 --dry-run  # writes nothing, prints a few rows
 			rpipe run nightly.yaml -v day=2026-11-01     # fills ${day}
+			rpipe run nightly.yaml --resume              # after a crash, or Ctrl-C
 			rpipe run flights.yaml --progress plain --json > report.json`),
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := load(args[0], vars)
+			f, err := loadFor(c.Context(), args[0], vars, o)
 			if err != nil {
 				return err
 			}
@@ -53,15 +60,25 @@ the dead letter; 129, 130 or 143 interrupted.`,
 			if err != nil {
 				return err
 			}
-			report, err := run(c.Context(), f, pipeline.Options{Limit: limit, Log: p.log}, p, asJSON)
-			if report != nil && head > 0 && !asJSON {
+			o.Log = p.log
+			report, err := run(c.Context(), f, o, p, asJSON)
+			switch {
+			case report == nil || asJSON:
+			case o.Dry:
+				samples(report)
+			case head > 0:
 				firstRows(c.Context(), report, head)
 			}
 			return err
 		},
 	}
 	vars.flag(c)
-	c.Flags().Int64Var(&limit, "limit", 0, "read at most this many rows (0: all)")
+	c.Flags().Int64Var(&o.Limit, "limit", 0, "read at most this many rows (0: all)")
+	c.Flags().BoolVar(&o.Resume, "resume", false, "go on with the run that did not finish, if there is one")
+	c.Flags().BoolVar(&o.Fresh, "fresh", false, "give up the run that did not finish, if there is one")
+	c.Flags().BoolVar(&o.Dry, "dry-run", false, "do everything but write: no output, no dead letter, no state")
+	c.MarkFlagsMutuallyExclusive("resume", "fresh", "dry-run")
+	c.MarkFlagsMutuallyExclusive("resume", "limit")
 	c.Flags().StringVar(&progress, "progress", "auto", "auto, plain (a line every few seconds) or none")
 	c.Flags().IntVar(&head, "head", 0, "print this many rows of the output at the end")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON on stdout")
@@ -75,6 +92,23 @@ func load(path string, vars map[string]string) (*pipeline.File, error) {
 	problems.Format(os.Stderr, colored(os.Stderr))
 	if len(problems.Errors()) > 0 {
 		return nil, exitCode(pipeline.ExitConfig)
+	}
+	return f, nil
+}
+
+// loadFor loads a pipeline file for a new run, or for the one to go on with.
+func loadFor(ctx context.Context, path string, vars map[string]string, o pipeline.Options) (*pipeline.File, error) {
+	if !o.Resume {
+		return load(path, vars)
+	}
+	f, problems, err := pipeline.LoadToResume(ctx, path, vars)
+	problems.Format(os.Stderr, colored(os.Stderr))
+	if len(problems.Errors()) > 0 {
+		return nil, exitCode(pipeline.ExitConfig)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
+		return nil, exitCode(pipeline.ExitCode(nil, err))
 	}
 	return f, nil
 }
@@ -165,6 +199,20 @@ func show(r *pipeline.Report, asJSON bool) error {
 	}
 	view.Report(os.Stderr, r)
 	return nil
+}
+
+// samples prints the rows that a dry run has kept.
+func samples(r *pipeline.Report) {
+	for _, to := range r.Outputs {
+		if to.Sample == nil {
+			fmt.Printf("\nNo row would go to %s.\n", to.Sink)
+			continue
+		}
+		fmt.Printf("\nThe first rows for %s, which was not written:\n\n", to.Sink)
+		if err := sinks.Print(os.Stdout, to.Sample); err != nil {
+			fmt.Fprintf(os.Stderr, "rpipe: %v\n", err)
+		}
+	}
 }
 
 // firstRows prints the beginning of the first Parquet file that was written.

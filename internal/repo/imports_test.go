@@ -26,7 +26,8 @@ var allowed = map[string][]string{
 	"stages":           {"configs", "frame", "frame/ndjson", "rdata", "rpool", "stages/duckdb", "store", "webapi"},
 	"sources":          {"configs", "frame", "frame/ndjson", "frame/partition", "rdata", "stages", "store", "webapi"},
 	"sinks":            {"configs", "frame", "frame/partition", "rdata", "stages", "store"},
-	"pipeline":         {"configs", "frame", "rpool", "sinks", "sources", "stages", "store"},
+	"pipeline/journal": {"sinks", "store"},
+	"pipeline":         {"configs", "frame", "internal/failpoint", "pipeline/journal", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
 	"pipeline/view":    {"pipeline", "stages"},
 	"cmd/rpipe":        {"configs", "configs/examples", "pipeline", "pipeline/view", "rpool", "sinks", "sources", "stages", "store"},
 }

@@ -23,9 +23,15 @@ func Plan(w io.Writer, p *pipeline.Plan) {
 		fmt.Fprintf(w, ", %s on disk", size(p.Size.Bytes))
 	}
 	fmt.Fprintln(w)
-	var before []pipeline.Column
 	for i, n := range p.Nodes {
 		fmt.Fprintf(w, "\n%s\n", nodeTitle(n))
+		var before []pipeline.Column
+		if n.After >= 0 {
+			before = p.Nodes[n.After].Out
+		}
+		if n.After >= 0 && n.After != i-1 {
+			fmt.Fprintf(w, "  ← %s\n", p.Nodes[n.After].Label)
+		}
 		for line := range strings.SplitSeq(strings.TrimRight(n.Settings, "\n"), "\n") {
 			if line != "" {
 				fmt.Fprintf(w, "    %s\n", line)
@@ -42,7 +48,6 @@ func Plan(w io.Writer, p *pipeline.Plan) {
 		default:
 			fmt.Fprintf(w, "  → %s\n", changes(before, n.Out))
 		}
-		before = n.Out
 	}
 }
 
@@ -98,12 +103,15 @@ func Mermaid(w io.Writer, p *pipeline.Plan) {
 		}
 		fmt.Fprintf(w, "    n%d%s\"%s\"%s\n", i, open, mermaidText(nodeTitle(n)), shut)
 	}
-	for i := 1; i < len(p.Nodes); i++ {
+	for i, n := range p.Nodes {
+		if n.After < 0 {
+			continue
+		}
 		label := "columns not known yet"
-		if out := p.Nodes[i-1].Out; out != nil {
+		if out := p.Nodes[n.After].Out; out != nil {
 			label = fmt.Sprintf("%d columns", len(out))
 		}
-		fmt.Fprintf(w, "    n%d -- %s --> n%d\n", i-1, label, i)
+		fmt.Fprintf(w, "    n%d -- %s --> n%d\n", n.After, label, i)
 	}
 }
 

@@ -140,11 +140,11 @@ func TestPlan(t *testing.T) {
 	p := &pipeline.Plan{
 		Name: "flights", Path: "flights.yaml", Workers: 2, Memory: 1 << 30, Size: sources.Size{Rows: 1000, Bytes: 5000},
 		Nodes: []pipeline.Node{
-			{Label: "source", Kind: "source", Component: "csv", Settings: "path: a.csv\n", Out: []pipeline.Column{{Name: "a", Type: "int32"}, {Name: "b", Type: "string"}}},
-			{Label: "derive", Kind: "stage", Component: "derive", Settings: "c: a * 2\n", Out: []pipeline.Column{{Name: "a", Type: "double"}, {Name: "c", Type: "int32"}}},
-			{Label: `say "hi"`, Kind: "stage", Component: "map", Settings: "fun: f\n"},
-			{Label: "batch", Kind: "stage", Component: "batch", Settings: "rows: 10\n"},
-			{Label: "sink", Kind: "sink", Component: "parquet", Settings: "path: out\n"},
+			{Label: "source", After: -1, Kind: "source", Component: "csv", Settings: "path: a.csv\n", Out: []pipeline.Column{{Name: "a", Type: "int32"}, {Name: "b", Type: "string"}}},
+			{Label: "derive", After: 0, Kind: "stage", Component: "derive", Settings: "c: a * 2\n", Out: []pipeline.Column{{Name: "a", Type: "double"}, {Name: "c", Type: "int32"}}},
+			{Label: `say "hi"`, After: 1, Kind: "stage", Component: "map", Settings: "fun: f\n"},
+			{Label: "batch", After: 2, Kind: "stage", Component: "batch", Settings: "rows: 10\n"},
+			{Label: "sink", After: 3, Kind: "sink", Component: "parquet", Settings: "path: out\n"},
 		},
 	}
 	var out bytes.Buffer
