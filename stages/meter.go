@@ -96,13 +96,16 @@ func (m *Meter) finish() {
 }
 
 // Class is the class under which metrics count an error: r_error, died,
-// timeout, start, canceled or other.
+// timeout, start, canceled, or what the error itself says, or other.
 func Class(err error) string {
+	var own interface{ Class() string }
 	var condition *rpool.ConditionError
 	var died *rpool.DiedError
 	var timeout *rpool.TimeoutError
 	var start *rpool.StartError
 	switch {
+	case errors.As(err, &own):
+		return own.Class()
 	case errors.As(err, &condition):
 		return "r_error"
 	case errors.As(err, &died):

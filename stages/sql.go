@@ -29,6 +29,10 @@ type SQLEngine interface {
 	// Query checks a SELECT over inputs, which stream, and the tables. What it
 	// reads more than once of an input is read whole first, and spooled.
 	Query(ctx context.Context, sql string, inputs map[string]*frame.Schema) (SQLQuery, error)
+	// Group checks a grouping of the rows of one input, called input.
+	Group(ctx context.Context, in *frame.Schema, g SQLGrouping) (SQLQuery, error)
+	// ParseGrouping checks its syntax alone.
+	ParseGrouping(g SQLGrouping) error
 }
 
 // SQLColumns computes columns from the rows of a frame, one by one and in their
@@ -52,6 +56,8 @@ type SQLQuery interface {
 	// of up to frame.Rows rows. emit is called from this goroutine. An error of an
 	// input or of emit, and the context's cause, come back as they are.
 	Run(ctx context.Context, inputs map[string]SQLInput, emit func(frame.Frame) error) error
+	// Uses are the columns that the last run read of the input called input.
+	Uses() []string
 	// Close gives back what it holds before the engine closes. Runs that are
 	// under way end by themselves.
 	Close()
@@ -59,11 +65,18 @@ type SQLQuery interface {
 
 // SQLError is what DuckDB says about a query or an expression: its Kind, where
 // in the text (Line and Column, from 1; 0 unknown), and the Name of the
-// expression of several.
+// expression of several: its key in the stage's configuration.
 type SQLError = duckdb.Error
 
 // SQLExpr is an expression and the name of its column.
 type SQLExpr struct{ Name, SQL string }
+
+// SQLGrouping is GROUP BY with its columns and conditions. Empty conditions are
+// none, and an empty Order is that of By.
+type SQLGrouping struct {
+	By, Measures         []SQLExpr
+	Where, Having, Order string
+}
 
 // sqlDatabase is what the engines of a run share: one database, whose memory
 // limit is that of all of them together.

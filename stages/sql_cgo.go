@@ -72,6 +72,20 @@ func (e *duckEngine) Query(ctx context.Context, sql string, inputs map[string]*f
 	return duckQuery{q}, nil
 }
 
+func (e *duckEngine) Group(ctx context.Context, in *frame.Schema, g SQLGrouping) (SQLQuery, error) {
+	q, err := e.db.Group(ctx, in, grouping(g))
+	if err != nil {
+		return nil, err
+	}
+	return duckQuery{q}, nil
+}
+
+func (e *duckEngine) ParseGrouping(g SQLGrouping) error { return e.db.ParseGrouping(grouping(g)) }
+
+func grouping(g SQLGrouping) duckdb.Grouping {
+	return duckdb.Grouping{By: named(g.By), Measures: named(g.Measures), Where: g.Where, Having: g.Having, Order: g.Order}
+}
+
 type duckQuery struct{ *duckdb.Query }
 
 func (q duckQuery) Run(ctx context.Context, inputs map[string]SQLInput, emit func(frame.Frame) error) error {

@@ -59,7 +59,7 @@ func (d *DB) Parse(exprs ...Named) error {
 // takes no aggregate, no window function and no unnest, and says so.
 func (c *checker) rowWise(ctx context.Context, e Named, table sqlText) error {
 	text := sqlText{}.add("SELECT 1 FROM ").append(table).add(" WHERE ").expr(e).add(" IS NULL")
-	q, err := c.prepare(ctx, text)
+	q, err := c.prepare(ctx, text, true)
 	if err == nil {
 		q.Close()
 		return nil
@@ -78,8 +78,9 @@ func (c *checker) rowWise(ctx context.Context, e Named, table sqlText) error {
 	return err
 }
 
-func (c *checker) prepare(ctx context.Context, text sqlText) (*Query, error) {
-	q, err := c.db.prepare(ctx, &Query{sql: text.sql, inputs: map[string]*frame.Schema{inputName: c.in}, numbered: true, once: true})
+// prepare makes a query of the input. Once says that it may not read it twice.
+func (c *checker) prepare(ctx context.Context, text sqlText, once bool) (*Query, error) {
+	q, err := c.db.prepare(ctx, &Query{sql: text.sql, inputs: map[string]*frame.Schema{inputName: c.in}, numbered: true, once: once})
 	text.locate(err)
 	var failed *Error
 	if errors.As(err, &failed) {
@@ -119,7 +120,7 @@ func (c *checker) expressions(ctx context.Context, columns string, table sqlText
 			break
 		}
 	}
-	q, err := c.prepare(ctx, text)
+	q, err := c.prepare(ctx, text, true)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,8 @@
 //	frame                          DuckDB         back from DuckDB
 //	bool                           BOOLEAN        bool
 //	int32                          INTEGER        int32; also TINYINT, SMALLINT, UTINYINT, USMALLINT
-//	int64                          BIGINT         int64; also UINTEGER
-//	double                         DOUBLE         double; also FLOAT, DECIMAL, UBIGINT, HUGEINT, UHUGEINT, BIGNUM
+//	int64                          BIGINT         int64; also UINTEGER, HUGEINT
+//	double                         DOUBLE         double; also FLOAT, DECIMAL, UBIGINT, UHUGEINT, BIGNUM
 //	string, factor, ordered        VARCHAR        string; also ENUM, UUID, BIT
 //	json                           VARCHAR        JSON, STRUCT, MAP, UNION and nested lists are json
 //	date                           DATE           date
@@ -33,9 +33,10 @@
 //	list<T>                        T[]            list<T>; also arrays
 //
 // A literal such as 1.5 is DECIMAL in DuckDB and arrives as double. DECIMAL,
-// UBIGINT and the huge integers lose what a double cannot hold, from 2^53 on;
-// cast to BIGINT in the query to keep it or have an error. sum() of integers is
-// HUGEINT.
+// UBIGINT and the huge unsigned integers lose what a double cannot hold, from 2^53
+// on; cast to BIGINT in the query to keep it or have an error. sum() of integers
+// is HUGEINT, which comes back as int64 or is an error: cast to DOUBLE to have a
+// larger one rounded.
 //
 // NULL is NULL. NaN is a value: it equals itself and is greater than every
 // number, so x > 1 is true for NaN, and x = x too. Functions that read the clock

@@ -40,7 +40,7 @@ func (d *DB) Condition(ctx context.Context, in *frame.Schema, expr string) (*Exp
 	if err := c.rowWise(ctx, e, sqlText{}.add("input")); err != nil {
 		return nil, err
 	}
-	typed, err := c.prepare(ctx, sqlText{}.add("SELECT ").expr(e).add(" FROM input"))
+	typed, err := c.prepare(ctx, sqlText{}.add("SELECT ").expr(e).add(" FROM input"), true)
 	if err != nil {
 		return nil, err
 	}

@@ -26,11 +26,12 @@ type Query struct {
 	sql      string
 	inputs   map[string]*frame.Schema
 	tables   map[string]*Table
-	names    []string // of the inputs, sorted
-	numbered bool     // the inputs have the column rowNumber
-	once     bool     // no input may be read more than once
-	again    []bool   // of the inputs, those that are read more than once; nil for none
-	creates  string   // the table that the input is put into, where that is all
+	names    []string    // of the inputs, sorted
+	numbered bool        // the inputs have the column rowNumber
+	once     bool        // no input may be read more than once
+	again    []bool      // of the inputs, those that are read more than once; nil for none
+	explain  func(error) // puts an error of a run in terms of the query's parts; nil where it has none
+	creates  string      // the table that the input is put into, where that is all
 	schema   *frame.Schema
 	columns  string // the outermost select list, which casts to types of frames
 
@@ -178,14 +179,19 @@ func (q *Query) text(scans []*scan) (text string, from int) {
 // Schema is the schema of the result.
 func (q *Query) Schema() *frame.Schema { return q.schema }
 
+// Uses are the columns that the last run read of the input called input: of a
+// query from DB.Group, before any run, all that it reads.
+func (q *Query) Uses() []string { return q.used(inputName) }
+
 // used are the columns that the last run read of an input.
 func (q *Query) used(input string) []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, r := range q.idle {
-		return r.scans[slices.Index(q.names, input)].columnNames()
+	i := slices.Index(q.names, input)
+	if i < 0 || len(q.idle) == 0 {
+		return nil
 	}
-	return nil
+	return q.idle[0].scans[i].columnNames()
 }
 
 // Close gives back what the query holds. Runs that are under way end by themselves.

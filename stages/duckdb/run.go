@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 
 	b "github.com/duckdb/duckdb-go-bindings"
 
@@ -100,9 +102,30 @@ func (q *Query) run(ctx context.Context, inputs map[string]Input, take func(b.Da
 	case failed != nil && failed.Kind == "INTERRUPT": // and nobody interrupted it
 		failed.Message = "the query failed on one of several threads, and DuckDB lost the reason"
 	case failed != nil:
-		failed.locate(q.sql)
+		q.nameColumn(failed)
+		if q.explain == nil {
+			failed.locate(q.sql)
+		} else {
+			q.explain(failed)
+		}
 	}
 	return err
+}
+
+// ofCast is how DuckDB tells of a value that does not fit the type of a column
+// of the result.
+var ofCast = regexp.MustCompile(`^type (\w+) with value (\S+) can't be cast because .* when casting from source column c(\d+)$`)
+
+// nameColumn says which column of the result has a value that no frame can hold.
+func (q *Query) nameColumn(e *Error) {
+	m := ofCast.FindStringSubmatch(e.Message)
+	if m == nil {
+		return
+	}
+	if i, err := strconv.Atoi(m[3]); err == nil && i < q.schema.NumFields() {
+		f := q.schema.Field(i)
+		e.Message = fmt.Sprintf("%s in column %q is too large for %s: cast it to DOUBLE to have it rounded", m[2], f.Name, frame.TypeName(f))
+	}
 }
 
 // stream executes the statement and takes its result chunk by chunk. It calls

@@ -12,10 +12,12 @@ type sqlText struct {
 	spans []exprSpan
 }
 
-// exprSpan says where the text of an expression begins.
+// exprSpan says where a part of an expression stands: all of it, as a rule.
 type exprSpan struct {
 	Named
-	from int
+	from   int // in the text
+	at     int // of the part, in the expression
+	length int
 }
 
 // add appends our own words.
@@ -26,9 +28,14 @@ func (t sqlText) add(sql string) sqlText {
 
 // expr appends an expression in parentheses. The line feed ends a comment in it.
 func (t sqlText) expr(e Named) sqlText {
-	span := exprSpan{Named: e, from: len(t.sql) + 1}
+	return t.add("(").part(e, 0, len(e.Expr)).add("\n)")
+}
+
+// part appends some of an expression, from one offset to another.
+func (t sqlText) part(e Named, from, to int) sqlText {
+	span := exprSpan{Named: e, from: len(t.sql), at: from, length: to - from}
 	t.spans = append(t.spans[:len(t.spans):len(t.spans)], span)
-	t.sql += "(" + e.Expr + "\n)"
+	t.sql += e.Expr[from:to]
 	return t
 }
 
@@ -56,8 +63,8 @@ func (t sqlText) locate(err error) {
 	}
 	e.Line, e.Column = 0, 0
 	for _, s := range t.spans {
-		if at >= s.from && at <= s.from+len(s.Expr) {
-			e.offset, e.Name = at-s.from, s.Name
+		if at >= s.from && at <= s.from+s.length {
+			e.offset, e.Name = at-s.from+s.at, s.Name
 			e.locate(s.Expr)
 			return
 		}

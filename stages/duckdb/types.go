@@ -56,11 +56,11 @@ func outType(t b.LogicalType) (f arrow.Field, cast string, err error) {
 		f.Type, cast = arrow.PrimitiveTypes.Int32, "INTEGER"
 	case b.TypeBigInt:
 		f.Type = arrow.PrimitiveTypes.Int64
-	case b.TypeUInteger:
+	case b.TypeUInteger, b.TypeHugeInt:
 		f.Type, cast = arrow.PrimitiveTypes.Int64, "BIGINT"
 	case b.TypeDouble:
 		f.Type = arrow.PrimitiveTypes.Float64
-	case b.TypeFloat, b.TypeDecimal, b.TypeUBigInt, b.TypeHugeInt, b.TypeUHugeInt, b.TypeBigNum:
+	case b.TypeFloat, b.TypeDecimal, b.TypeUBigInt, b.TypeUHugeInt, b.TypeBigNum:
 		f.Type, cast = arrow.PrimitiveTypes.Float64, "DOUBLE"
 	case b.TypeVarchar:
 		f.Type = arrow.BinaryTypes.String
