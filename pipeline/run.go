@@ -92,7 +92,7 @@ func Start(ctx context.Context, f *File, o Options) (*Run, error) {
 func (r *Run) open(ctx context.Context, o Options) error {
 	f := r.file
 	root := &stages.Env{
-		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: filepath.Join(os.TempDir(), "rpipe-run-"+r.id),
+		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: scratch(r.id, rand.Text()[:6]),
 		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Limited: o.Limit > 0 || o.Dry, Log: r.log,
 		S3: f.client(), Endless: f.endless(), Resume: o.Resume && f.resumes != nil,
 	}
@@ -329,6 +329,11 @@ func (r *Run) reject(ctx context.Context, rejected *stages.Rejected) error {
 		r.turn.rows.Add(1)
 	}
 	return r.rejects.add(ctx, rejected)
+}
+
+// scratch is where a process of a run may put what it does not need after its end.
+func scratch(run, process string) string {
+	return filepath.Join(os.TempDir(), "rpipe-run-"+run+"-"+process)
 }
 
 // newRunID names a run: its start in UTC and four random bytes, so that names
