@@ -26,10 +26,11 @@ var allowed = map[string][]string{
 	"stages":           {"configs", "frame", "frame/ndjson", "rdata", "rpool", "stages/duckdb", "store", "webapi"},
 	"sources":          {"configs", "frame", "frame/ndjson", "frame/partition", "rdata", "stages", "store", "webapi"},
 	"sinks":            {"configs", "frame", "frame/partition", "rdata", "stages", "store"},
+	"sinks/compact":    {"frame", "frame/partition", "internal/failpoint", "sinks", "sources", "stages", "store"},
 	"pipeline/journal": {"sinks", "store"},
 	"pipeline":         {"configs", "frame", "internal/failpoint", "pipeline/journal", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
-	"pipeline/view":    {"pipeline", "stages"},
-	"cmd/rpipe":        {"configs", "configs/examples", "pipeline", "pipeline/view", "rpool", "sinks", "sources", "stages", "store"},
+	"pipeline/view":    {"pipeline", "sinks/compact", "stages"},
+	"cmd/rpipe":        {"configs", "configs/examples", "pipeline", "pipeline/view", "rpool", "sinks", "sinks/compact", "sources", "stages", "store"},
 }
 
 // TestImports: imports run one way, from cmd down to rdata.

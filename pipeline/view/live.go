@@ -24,8 +24,12 @@ func NewLive(out io.Writer, size func() (width, height int)) *Live {
 
 // Draw replaces what was drawn before.
 func (l *Live) Draw(s pipeline.Snapshot) {
+	l.draw(func(width int) []string { return livePicture(&s, width) })
+}
+
+func (l *Live) draw(picture func(width int) []string) {
 	width, height := l.size()
-	lines := livePicture(&s, width)
+	lines := picture(width)
 	if height > 1 && len(lines) >= height { // what scrolls away cannot be redrawn
 		lines = lines[:height-1]
 	}

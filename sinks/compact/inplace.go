@@ -1,0 +1,69 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// inPlace compacts an output where it is.
+func (j *job) inPlace(ctx context.Context) (err error) {
+	b, err := j.place.manifest(ctx)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		if _, err := j.files(ctx); err != nil { // there is nothing to compact at all
+			return err
+		}
+		return &Error{
+			Err:  errors.New("it has no _manifest.json, so that it is not known whose its files are"),
+			Hint: "write the compacted files to another place: --to " + strings.TrimRight(j.Path, "/") + "-compacted",
+		}
+	}
+	m, err := parseManifest(b)
+	if err != nil {
+		return err
+	}
+	old, isLocal := j.place.(*local)
+	if !isLocal {
+		j.how, j.report.How = Beside, Beside
+	}
+	if j.DryRun {
+		if err := j.look(ctx); err != nil {
+			return err
+		}
+		j.plan()
+		return nil
+	}
+	// The writer takes the lock, and clears away what a run or a compaction that
+	// died has left. It replaces nothing unless Finish is called.
+	holder := j.sink(j.Path, "replace")
+	holder.PartitionBy = m.PartitionBy
+	w, err := holder.Open(ctx, j.env)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Abort()) }()
+	if isLocal {
+		if err := Sweep(old.dir); err != nil {
+			return err
+		}
+	}
+	if err := j.look(ctx); err != nil {
+		return err
+	}
+	if j.manifest == nil || !slices.Equal(j.manifest.PartitionBy, m.PartitionBy) {
+		return &Error{Err: errors.New("another run has just changed it"), Hint: "try again"}
+	}
+	j.plan()
+	if !j.report.Changed() {
+		return nil
+	}
+	if isLocal && canSwap(old.dir, j.env.Run) {
+		return j.exchange(ctx, old)
+	}
+	j.how, j.report.How = Beside, Beside
+	return j.beside(ctx, w)
+}
