@@ -11,17 +11,18 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// checksums reports whether uploads go with CRC32.
-func (c *Client) checksums() bool {
-	return c.config.Checksum != "none" && !c.refused.Load()
+// Checksums reports whether uploads go with CRC32. Where checksum is auto, the
+// first upload finds out.
+func (c *connection) Checksums() bool {
+	return c.settings.Checksum != "none" && !c.refused.Load()
 }
 
 // checked runs a request with checksums and, where checksum is auto and the
 // server refuses those, once more without; it then does without for good.
-func (c *Client) checked(request func(crc bool) error) error {
-	with := c.checksums()
+func (c *connection) checked(request func(crc bool) error) error {
+	with := c.Checksums()
 	err := request(with)
-	if with && c.config.Checksum == "auto" && refusesChecksums(err) {
+	if with && c.settings.Checksum == "auto" && refusesChecksums(err) {
 		c.refused.Store(true)
 		return request(false)
 	}

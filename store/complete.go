@@ -17,20 +17,27 @@ const tokenKey = "rpipe-upload"
 // replace, in place of what is there). It may be repeated: an upload that was
 // completed before, by whoever, counts as done where the object has its size.
 //
-// An object that stands there counts as the upload's own by the token it
-// carries. Where the server keeps none, one that is gone was completed, and one
-// that is still open was not.
+// Whatever the server answers, the object is looked at. There are servers that
+// call an upload complete that they no longer know, since some object is there,
+// or one that another request is still at. An object counts as the upload's own
+// by the token it carries; where the server keeps none, an upload that is gone
+// was completed, and one that is still open was not.
 func (c *Client) Complete(ctx context.Context, l Location, p *Pending, size int64, replace bool) error {
-	err := c.complete(ctx, l, p, Condition{IfNoneMatch: !replace})
-	switch code := codeOf(err); {
-	case err == nil:
-		return nil
-	case code == "NoSuchUpload":
-		err = c.completed(ctx, l, p, size, true)
-	case errors.Is(c.failed("complete", l, err), ErrConflict):
-		err = c.completed(ctx, l, p, size, false)
+	for attempt := 1; ; attempt++ {
+		err := c.complete(ctx, l, p, Condition{IfNoneMatch: !replace})
+		gone := err == nil || codeOf(err) == "NoSuchUpload"
+		if !gone && !errors.Is(c.failed("complete", l, err), ErrConflict) {
+			return c.failed("complete", l, err)
+		}
+		done := err == nil
+		err = c.completed(ctx, l, p, size, gone)
+		if !done || !errors.Is(err, ErrNotExist) || attempt >= c.config.MaxAttempts {
+			return c.failed("complete", l, err)
+		}
+		if err := c.pause(ctx, attempt); err != nil {
+			return c.failed("complete", l, err)
+		}
 	}
-	return c.failed("complete", l, err)
 }
 
 func (c *Client) complete(ctx context.Context, l Location, p *Pending, when Condition) error {

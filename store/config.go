@@ -2,6 +2,7 @@ package store
 
 import (
 	"net/url"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
 )
@@ -16,7 +17,7 @@ type Config struct {
 	SecretAccessKey configs.Secret   `yaml:"secret_access_key" doc:"Belongs to access_key_id."`
 	SessionToken    configs.Secret   `yaml:"session_token" doc:"Belongs to access_key_id, where the credentials are temporary."`
 	Checksum        string           `yaml:"checksum" default:"auto" enum:"auto|crc32|none" doc:"Checksums that go with uploads. auto sends CRC32 and does without where the server refuses them."`
-	PartSize        configs.Size     `yaml:"part_size" default:"8MiB" min:"5242880" doc:"Size of the parts of an upload; it grows for objects of more than 5,000 parts."`
+	PartSize        configs.Size     `yaml:"part_size" default:"8MiB" min:"5242880" doc:"Size of the parts of an upload; it grows for objects of more than 4,500 parts."`
 	Concurrency     int              `yaml:"concurrency" default:"3" min:"1" max:"64" doc:"Parts of one object that are sent at once."`
 	MaxAttempts     int              `yaml:"max_attempts" default:"5" min:"1" doc:"How often a request is tried that fails by the network or on the server's side."`
 	Lease           configs.Duration `yaml:"lease" default:"1m" min:"5s" doc:"After how long without a sign of life a run that writes to S3 counts as dead, so that another may take its place."`
@@ -74,6 +75,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxAttempts == 0 {
 		c.MaxAttempts = 5
+	}
+	if c.Lease == 0 {
+		c.Lease = configs.Duration(time.Minute)
 	}
 	return c
 }

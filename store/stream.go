@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
@@ -76,7 +75,7 @@ func (s *stream) ended(err error) error {
 	if s.broken >= s.c.config.MaxAttempts {
 		return &Error{Op: "read", URL: s.o.String(), Err: fmt.Errorf("the connection broke %d times at byte %d: %w", s.broken, s.next, err)}
 	}
-	return pause(s.ctx, s.broken-1)
+	return s.c.pause(s.ctx, s.broken-1)
 }
 
 // open asks for what is left.
@@ -127,14 +126,12 @@ func (s *stream) Close() error {
 	return err
 }
 
-var backoff = retry.NewExponentialJitterBackoff(retry.DefaultMaxBackoff)
-
 // pause waits before the next attempt; the first follows at once.
-func pause(ctx context.Context, attempt int) error {
+func (c *connection) pause(ctx context.Context, attempt int) error {
 	if attempt < 1 {
 		return nil
 	}
-	delay, err := backoff.BackoffDelay(attempt-1, nil)
+	delay, err := c.backoff.BackoffDelay(attempt-1, nil)
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,11 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// silence is how long a connection with a request on it may carry nothing in
-// either direction. Some servers put an upload's parts together before they
-// answer a Complete, without a byte until then.
-const silence = 2 * time.Minute
-
 // httpClient is the SDK's (with its proxy, certificates and timeouts), less its
-// trust in connections: one that falls silent is given up.
-func httpClient(found aws.HTTPClient) *http.Client {
+// trust in connections: one that carries nothing in either direction for as long
+// as silence is given up. That must be long: some servers put an upload's parts
+// together before the first byte of their answer to a Complete.
+func httpClient(found aws.HTTPClient, silence time.Duration) *http.Client {
 	built, ok := found.(*awshttp.BuildableClient)
 	if !ok {
 		built = awshttp.NewBuildableClient()
@@ -33,7 +30,7 @@ func httpClient(found aws.HTTPClient) *http.Client {
 		if err != nil {
 			return nil, err
 		}
-		return &watched{Conn: conn}, nil
+		return &watched{Conn: conn, silence: silence}, nil
 	}
 	return &http.Client{Transport: transport, CheckRedirect: redirect}
 }
@@ -50,15 +47,18 @@ func redirect(r *http.Request, _ []*http.Request) error {
 
 // watched fails reads and writes after silence. Writing keeps a waiting read
 // alive: the transport always has one, and answers come after the request.
-type watched struct{ net.Conn }
+type watched struct {
+	net.Conn
+	silence time.Duration
+}
 
 func (w *watched) Read(p []byte) (int, error) {
-	w.SetReadDeadline(time.Now().Add(silence))
+	w.SetReadDeadline(time.Now().Add(w.silence))
 	return w.Conn.Read(p)
 }
 
 func (w *watched) Write(p []byte) (int, error) {
-	w.SetDeadline(time.Now().Add(silence))
+	w.SetDeadline(time.Now().Add(w.silence))
 	return w.Conn.Write(p)
 }
 

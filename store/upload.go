@@ -19,13 +19,13 @@ import (
 const (
 	mostParts   = 10_000  // of one object, by S3's rules
 	largestPart = 5 << 30 // likewise
-	evenParts   = 5_000   // parts of PartSize, before they grow
+	evenParts   = 4_500   // parts of PartSize, before they grow
 	growEvery   = 500     // parts after which they double from there on
 )
 
 // partSize is the size of part n: the same for all of an ordinary object, since
 // some servers insist on that, and growing late enough that 10,000 parts hold
-// the 5 TiB that an object may have.
+// 5 TiB and more.
 func partSize(n int32, first int64) int64 {
 	if n <= evenParts {
 		return first
