@@ -29,6 +29,9 @@ type manifest struct {
 	// Replaces are files that a replace has yet to delete. They stand here only
 	// between the commit of the new files and the removal of the old.
 	Replaces []string `json:"replaces,omitempty"`
+	// Retired are files in whose place a compaction has put others, which the
+	// manifest names. They stay for a while: see Retirer.
+	Retired []retiredFile `json:"retired,omitempty"`
 	// Taken stands here while a run writes that took a place on S3 from one that
 	// had files there and may be alive: what that one knew of the manifest is old.
 	Taken string `json:"taken,omitempty"`
@@ -84,7 +87,7 @@ func (o *output) readManifest(ctx context.Context) (*manifest, error) {
 			return nil, &Error{Op: "read", Path: path, Err: fmt.Errorf("it names %q, which is outside of the directory", f.Path)}
 		}
 	}
-	for _, p := range m.Replaces {
+	for _, p := range append(m.retiredPaths(), m.Replaces...) {
 		if !local(p) {
 			return nil, &Error{Op: "read", Path: path, Err: fmt.Errorf("it names %q, which is outside of the directory", p)}
 		}
