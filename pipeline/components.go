@@ -12,6 +12,7 @@ import (
 var Transforms = configs.Table{
 	{Name: "batch", Doc: "Cuts the stream into batches by rows, bytes or time.", New: func() any { return new(stages.Batcher) }},
 	{Name: "map", Doc: "Calls an R function on each batch.", New: func() any { return new(stages.Map) }},
+	{Name: "fetch", Doc: "Makes HTTP requests for each row and adds columns of the answers.", New: func() any { return new(stages.Fetch) }},
 	{Name: "filter", Doc: "Keeps the rows for which a SQL expression is true.", New: func() any { return new(stages.Filter) }},
 	{Name: "derive", Doc: "Adds or replaces columns by SQL expressions.", New: func() any { return new(stages.Derive) }},
 	{Name: "aggregate", Doc: "Makes one row of each group of rows, by SQL aggregate functions.", New: func() any { return new(stages.Aggregate) }},

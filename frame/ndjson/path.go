@@ -74,6 +74,9 @@ func ParsePath(text string) (Path, error) {
 	return p, nil
 }
 
+// Key is the path of one key of the document, whatever characters it has.
+func Key(key string) Path { return Path{text: key, steps: []step{{key: key}}} }
+
 // String is the path as it was written.
 func (p Path) String() string { return p.text }
 
