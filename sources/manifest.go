@@ -24,7 +24,10 @@ type manifest struct {
 		Path string `json:"path"`
 	} `json:"files"`
 	Replaces []string `json:"replaces"` // on their way out
-	text     []byte
+	Retired  []struct {
+		Path string `json:"path"`
+	} `json:"retired"` // compacted: they stay for a while
+	text []byte
 }
 
 // load reads the manifest. A file of that name that is none of ours says nothing.
@@ -84,6 +87,9 @@ func (m *manifest) pick(there []file, want func(rel string) bool) (files []file,
 	leaving := map[string]bool{}
 	for _, path := range m.Replaces {
 		leaving[path] = true
+	}
+	for _, f := range m.Retired {
+		leaving[f.Path] = true
 	}
 	missing := map[string]bool{}
 	for _, f := range m.Files {
