@@ -208,7 +208,7 @@ func TestDeadLetterIsTakenBack(t *testing.T) {
 	if err := w.Publish(t.Context(), must(w.Prepare(t.Context(), 0))(t)); err != nil {
 		t.Fatal(err)
 	}
-	die(w.files)
+	die(t, w.files)
 	env.Run = "run-4"
 	w, err = (&DeadLetter{Path: "dead"}).Open(t.Context(), env)
 	if err != nil {

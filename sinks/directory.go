@@ -34,6 +34,7 @@ func openDirectory(l *layout, o *output, base string) (*directory, error) {
 	if l.single(o.ext) {
 		d.dir, d.file = filepath.Split(d.dir)
 	}
+	o.file = d.file
 	d.dir = filepath.Clean(d.dir)
 	if err := d.makeDir(o.ext); err != nil {
 		d.removeMade()
@@ -76,6 +77,7 @@ func (d *directory) removeMade() {
 func (d *directory) root() string  { return d.dir }
 func (d *directory) remote() bool  { return false }
 func (d *directory) buffer() int64 { return 0 }
+func (d *directory) interrupt()    {}
 
 func (d *directory) abs(rel string) string { return filepath.Join(d.dir, filepath.FromSlash(rel)) }
 

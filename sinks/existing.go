@@ -78,7 +78,7 @@ func (o *output) checkDirectory(ctx context.Context) (uncommitted []string, err 
 	o.strays = nil
 	for _, path := range sortedKeys(o.there) {
 		switch run := runOf(path); {
-		case named[path]:
+		case named[path], o.old.retires(path):
 		case run == "":
 			foreign = append(foreign, path)
 		case run == o.run: // before a restart
@@ -165,7 +165,7 @@ func (o *output) removeUncommitted(ctx context.Context, files []string) error {
 	if len(files) == 0 {
 		return nil
 	}
-	if o.place.remote() {
+	if o.place.remote() && !o.before.Released {
 		if err := o.shutOut(ctx); err != nil {
 			return err
 		}

@@ -31,15 +31,15 @@ func paths(parts ...[]Part) (all []string) {
 }
 
 func TestIfExists(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
+	eachGround(t, func(t *testing.T, g *ground) {
 		begin := func(l Files) (*stages.Env, []Part) {
-			env := testEnv(t, "run-1")
-			return env, commit(t, sink("out", l), env, rows(0, 0, 30))
+			env := g.env(t, "run-1")
+			return env, commit(t, g.sink("out", l), env, rows(0, 0, 30))
 		}
 
 		env, _ := begin(Files{})
 		env.Run = "run-2"
-		_, err := sink("out", Files{}).Open(t.Context(), env)
+		_, err := g.sink("out", Files{}).Open(t.Context(), env)
 		if !errors.Is(err, ErrExists) {
 			t.Fatalf("error: %v", err)
 		}
@@ -50,7 +50,7 @@ func TestIfExists(t *testing.T) {
 		}
 
 		env, first := begin(Files{})
-		second, seen := again(t, env, sink("out", Files{IfExists: "append"}), rows(0, 0, 30))
+		second, seen := again(t, env, g.sink("out", Files{IfExists: "append"}), rows(0, 0, 30))
 		if d := cmp.Diff(paths(first, second), seen); d != "" {
 			t.Errorf("append: %s", d)
 		}
@@ -60,7 +60,7 @@ func TestIfExists(t *testing.T) {
 		}
 
 		env, _ = begin(Files{})
-		second, seen = again(t, env, sink("out", Files{IfExists: "replace"}), rows(0, 0, 10))
+		second, seen = again(t, env, g.sink("out", Files{IfExists: "replace"}), rows(0, 0, 10))
 		if d := cmp.Diff(paths(second), seen); d != "" {
 			t.Errorf("replace: %s", d)
 		}
@@ -71,7 +71,7 @@ func TestIfExists(t *testing.T) {
 		by := []string{"part"}
 		env, first = begin(Files{PartitionBy: by})
 		one := rows(0, 0, 1) // of partition x alone
-		second, seen = again(t, env, sink("out", Files{IfExists: "replace_partitions", PartitionBy: by}), one)
+		second, seen = again(t, env, g.sink("out", Files{IfExists: "replace_partitions", PartitionBy: by}), one)
 		if d := cmp.Diff([]string{second[0].Path, first[1].Path, first[2].Path}, seen); d != "" {
 			t.Errorf("replace_partitions: %s", d)
 		}
@@ -81,7 +81,7 @@ func TestIfExists(t *testing.T) {
 
 		// a partition that is gone leaves no directory
 		env, _ = begin(Files{PartitionBy: by})
-		again(t, env, sink("out", Files{IfExists: "replace", PartitionBy: by}), one)
+		again(t, env, g.sink("out", Files{IfExists: "replace", PartitionBy: by}), one)
 		if _, err := os.Stat(filepath.Join(env.Dir, "out", "part=é")); err == nil {
 			t.Error("replace left an empty directory")
 		}
@@ -176,11 +176,11 @@ func TestReplaceIsFinishedByTheNextRun(t *testing.T) {
 
 // A restart of the same run takes the parts from its journal.
 func TestPublishAfterARestart(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
+	eachGround(t, func(t *testing.T, g *ground) {
 		for published := range 3 {
 			t.Run(fmt.Sprint(published, " were published"), func(t *testing.T) {
-				env := testEnv(t, "run-1")
-				dead := open(t, sink("out", Files{RowsPerFile: 5}), env)
+				env := g.env(t, "run-1")
+				dead := open(t, g.sink("out", Files{RowsPerFile: 5}), env)
 				if err := dead.Write(t.Context(), rows(0, 0, 10)); err != nil {
 					t.Fatal(err)
 				}
@@ -192,9 +192,10 @@ func TestPublishAfterARestart(t *testing.T) {
 					t.Fatal(err)
 				}
 				must(dead.Prepare(t.Context(), 1))(t)
-				onDisk(dead).lock.release(nil)
+				die(t, dead)
+				env = restarted(t, env)
 
-				w := open(t, sink("out", Files{RowsPerFile: 5}), env)
+				w := open(t, g.sink("out", Files{RowsPerFile: 5}), env)
 				if err := w.Publish(t.Context(), journal); err != nil {
 					t.Fatal(err)
 				}

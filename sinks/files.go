@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 // Files are the keys that every file sink has: how rows are divided into files,
@@ -55,6 +56,12 @@ func (l *layout) check(ext string, report func(field, message, hint string)) {
 	}
 	if l.IfExists == existsReplacePartitions && len(l.PartitionBy) == 0 {
 		report("if_exists", "replace_partitions needs partition_by", "use replace, or name the partition columns")
+	}
+	if store.IsURL(l.path) {
+		if _, err := store.Parse(l.path); err != nil {
+			report("path", err.Error(), "")
+			return
+		}
 	}
 	if !l.single(ext) {
 		if other := foreignExtension(l.path, ext); other != "" {

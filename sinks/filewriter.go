@@ -56,6 +56,7 @@ func (w *fileWriter) Write(ctx context.Context, b *stages.Rows) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
+	defer w.interruptible(ctx)()
 	f, err := w.conform(b.Value)
 	if err != nil {
 		return &Error{Op: "write", Path: w.out.shown, Err: err}
@@ -83,6 +84,11 @@ func (w *fileWriter) Write(ctx context.Context, b *stages.Rows) error {
 		}
 	}
 	return nil
+}
+
+// interruptible lets the end of ctx end a write that waits for the place.
+func (w *fileWriter) interruptible(ctx context.Context) (done func() bool) {
+	return context.AfterFunc(ctx, w.out.place.interrupt)
 }
 
 // conform makes the first batch's schema that of the whole output.
@@ -171,6 +177,7 @@ func (w *fileWriter) Prepare(ctx context.Context, epoch uint64) ([]Part, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
+	defer w.interruptible(ctx)()
 	var empty *frame.Schema
 	if epoch == stages.FinalEpoch && w.split == nil {
 		empty = w.schema
@@ -243,6 +250,9 @@ func (w *fileWriter) manifest(partial bool) *manifest {
 	if w.schema == nil && w.out.old != nil {
 		m.Schema = w.out.old.Schema
 	}
+	if w.out.old != nil {
+		m.Retired = w.out.old.Retired
+	}
 	return m
 }
 
@@ -265,8 +275,8 @@ func (w *fileWriter) end() error {
 	ctx, cancel := lastly()
 	defer cancel()
 	w.parts.discard()
-	if err := w.out.place.holds(ctx); errors.Is(err, ErrFenced) {
-		return w.out.place.leave(nil) // what is there is another's
+	if err := w.out.place.holds(ctx); err != nil {
+		return w.out.giveUp(err)
 	}
 	err := w.out.undo(ctx)
 	_, e := w.out.sweepOwn(ctx, nil)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,9 +60,6 @@ func openOutput(ctx context.Context, l *layout, fm format, env *stages.Env) (_ *
 	if o.kind == "" {
 		o.kind = existsError
 	}
-	if l.single(o.ext) {
-		o.file = path.Base(strings.ReplaceAll(l.path, `\`, "/"))
-	}
 	if store.IsURL(l.path) {
 		o.place, err = openBucket(ctx, l, o, env)
 	} else {
@@ -79,6 +75,7 @@ func openOutput(ctx context.Context, l *layout, fm format, env *stages.Env) (_ *
 		}
 	}()
 	o.before, err = o.place.take(ctx, o.me)
+	o.me.Unclean = o.before.runs()
 	if errors.Is(err, errTwice) {
 		return nil, &Error{Op: "open", Path: o.shown, Err: err, Hint: "give each its own path"}
 	}
@@ -89,8 +86,9 @@ func openOutput(ctx context.Context, l *layout, fm format, env *stages.Env) (_ *
 		return nil, failed("write to", o.shown, err)
 	}
 	if o.before.Run != "" {
-		left = &o.before
-		left.Released = true
+		refused := o.before
+		refused.Released = true
+		left = &refused
 	}
 	return o, o.begin(ctx, env.Limited)
 }
@@ -101,6 +99,9 @@ func (o *output) begin(ctx context.Context, limited bool) (err error) {
 		return err
 	}
 	if err := o.finishReplace(ctx); err != nil {
+		return err
+	}
+	if err := o.removeRetired(ctx); err != nil {
 		return err
 	}
 	o.setApart()

@@ -71,7 +71,7 @@ func newPartSet(out *output, fm format, l *layout, memory int64) *partSet {
 		// Half of the memory is for rows that wait, half for what bodies hold.
 		s.memory /= 2
 		bodies := max(int(s.memory/n), 2)
-		seal = min(seal, bodies/2)
+		seal = min(seal, max(bodies/4, 1))
 		s.maxOpen = min(s.maxOpen, bodies-seal)
 	}
 	s.sealing = make(chan struct{}, seal)

@@ -28,6 +28,9 @@ type place interface {
 
 	// buffer is how many bytes of memory an open body may hold; 0 is hardly any.
 	buffer() int64
+	// interrupt ends the writes that wait: nothing that is open can be sealed then.
+	// It may be called by any goroutine.
+	interrupt()
 	// checkDir finds out, before rows are gathered for it, that a partition's
 	// directory cannot be made.
 	checkDir(dir string) error

@@ -169,6 +169,15 @@ func (o *output) undo(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// giveUp leaves a place that is another's, or of which that cannot be told:
+// nothing there may be touched. The next run clears away what is of no use.
+func (o *output) giveUp(err error) error {
+	if errors.Is(err, ErrFenced) {
+		err = nil
+	}
+	return errors.Join(failed("clear", o.shown, err), o.place.leave(nil))
+}
+
 // restore puts back the manifest of the runs before.
 func (o *output) restore(ctx context.Context) error {
 	var err error

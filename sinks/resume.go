@@ -97,8 +97,8 @@ func (w *fileWriter) Suspend() error {
 	ctx, cancel := lastly()
 	defer cancel()
 	w.parts.discard()
-	if err := w.out.place.holds(ctx); errors.Is(err, ErrFenced) {
-		return w.out.place.leave(nil)
+	if err := w.out.place.holds(ctx); err != nil {
+		return w.out.giveUp(err)
 	}
 	_, err := w.out.sweepOwn(ctx, w.out.keep(w.prepared))
 	return errors.Join(failed("suspend", w.out.shown, err), w.out.place.leave(&w.out.me))

@@ -3,7 +3,6 @@ package sinks
 import (
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,15 +15,15 @@ import (
 // goes, and in the end each row is there once.
 func TestResumeAtEveryStep(t *testing.T) {
 	steps := []string{"open", "write", "prepare", "journal", "publish", "announce"}
-	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
+	eachGround(t, func(t *testing.T, g *ground) {
 		for _, end := range []string{"crash", "suspend"} {
 			for last := range steps {
 				t.Run(end+" after "+steps[last], func(t *testing.T) {
-					env := testEnv(t, "run-1")
+					env := g.env(t, "run-1")
 					l := Files{IfExists: existsAppend, PartitionBy: []string{"part"}}
-					commit(t, sink("out", l), env, rows(0, 900, 9))
+					commit(t, g.sink("out", l), env, rows(0, 900, 9))
 					env.Run = "run-2"
-					w := open(t, sink("out", l), env)
+					w := open(t, g.sink("out", l), env)
 					var journal []Part
 					var state []byte
 					for _, step := range steps[1 : last+1] {
@@ -44,13 +43,14 @@ func TestResumeAtEveryStep(t *testing.T) {
 						}
 					}
 					if end == "crash" {
-						die(w)
+						die(t, w)
 					} else {
 						check(t, w.(Resumer).Suspend())
 					}
 
+					env = restarted(t, env)
 					env.Resume = true
-					w = open(t, sink("out", l), env)
+					w = open(t, g.sink("out", l), env)
 					check(t, w.(Resumer).Resume(t.Context(), journal, state))
 					if journal != nil {
 						if w.(*fileWriter).schema == nil || !w.(*fileWriter).schema.Equal(rows(0, 0, 1).Value.Schema()) {
@@ -82,10 +82,8 @@ func TestResumeAtEveryStep(t *testing.T) {
 					if m.Rows != want || m.Partial {
 						t.Errorf("%d rows, %d wanted; manifest %+v", m.Rows, want, m)
 					}
-					for _, path := range tree(t, dir) {
-						if strings.HasPrefix(filepath.Base(path), ".") {
-							t.Errorf("left behind: %s", path)
-						}
+					if left := leftovers(t, dir); len(left) > 0 || uploads(t, env) > 0 {
+						t.Errorf("left behind: %v, %d uploads", left, uploads(t, env))
 					}
 				})
 			}

@@ -29,36 +29,29 @@ func published(t *testing.T, sink Sink, env *stages.Env) []Part {
 		t.Fatal(err)
 	}
 	must(w.Prepare(t.Context(), 1))(t)
-	die(w)
+	die(t, w)
 	return parts
-}
-
-// die lets go of a lock as the kernel does when a process ends.
-func die(w Writer) {
-	l := onDisk(w).lock
-	l.f.Close()
-	l.f = nil
 }
 
 // A run that died after Publish and before Finish left files that no manifest
 // names, and a lock that says whose they are: they are not committed.
 func TestFilesOfARunThatDied(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
+	eachGround(t, func(t *testing.T, g *ground) {
 		by := []string{"part"}
 		for _, kind := range []string{existsError, existsAppend, existsReplace, existsReplacePartitions} {
-			env := testEnv(t, "run-1")
+			env := g.env(t, "run-1")
 			dir := filepath.Join(env.Dir, "out")
 			var first []Part
 			if kind != existsError {
-				first = commit(t, sink("out", Files{PartitionBy: by}), env, rows(0, 3, 1))
+				first = commit(t, g.sink("out", Files{PartitionBy: by}), env, rows(0, 3, 1))
 			}
 			env.Run = "run-2"
-			dead := published(t, sink("out", Files{PartitionBy: by, IfExists: existsAppend}), env)
+			dead := published(t, g.sink("out", Files{PartitionBy: by, IfExists: existsAppend}), env)
 			if n := len(visible(t, dir)); n != len(first)+len(dead) {
 				t.Fatalf("%d files", n)
 			}
 			env.Run = "run-3"
-			third := commit(t, sink("out", Files{PartitionBy: by, IfExists: kind}), env, rows(0, 0, 1))
+			third := commit(t, g.sink("out", Files{PartitionBy: by, IfExists: kind}), env, rows(0, 0, 1))
 			want := paths(third)
 			if kind == existsAppend {
 				want = paths(first, third)
@@ -109,8 +102,8 @@ func TestFilesThatNoManifestNames(t *testing.T) {
 // A run that read a part of its input, by --limit or because it was stopped,
 // replaces nothing but the output of such runs.
 func TestPartialOutput(t *testing.T) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
-		for _, path := range []string{"out", "out" + ext} {
+	eachGround(t, func(t *testing.T, g *ground) {
+		for _, path := range []string{"out", "out" + g.ext} {
 			for _, kind := range []string{existsReplace, existsReplacePartitions} {
 				l := Files{IfExists: kind}
 				if kind == existsReplacePartitions {
@@ -119,8 +112,8 @@ func TestPartialOutput(t *testing.T) {
 					}
 					l.PartitionBy = []string{"part"}
 				}
-				env := testEnv(t, "run-1")
-				s := sink(path, l)
+				env := g.env(t, "run-1")
+				s := g.sink(path, l)
 				limited := *env
 				limited.Limited = true
 				partial := func(want bool) {

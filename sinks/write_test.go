@@ -94,8 +94,7 @@ func tree(t testing.TB, dir string) []string {
 // visible leaves out what readers ignore.
 func visible(t testing.TB, dir string) []string {
 	return slices.DeleteFunc(tree(t, dir), func(path string) bool {
-		name := filepath.Base(path)
-		return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
+		return strings.ContainsAny(path[:1], "._") || strings.Contains(path, "/.") || strings.Contains(path, "/_")
 	})
 }
 
