@@ -5,6 +5,7 @@ import (
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/stages/tables"
 )
 
 // Transforms are the components that may stand under stages. Those under source
@@ -15,6 +16,7 @@ var Transforms = configs.Table{
 	{Name: "fetch", Doc: "Makes HTTP requests for each row and adds columns of the answers.", New: func() any { return new(stages.Fetch) }},
 	{Name: "filter", Doc: "Keeps the rows for which a SQL expression is true.", New: func() any { return new(stages.Filter) }},
 	{Name: "derive", Doc: "Adds or replaces columns by SQL expressions.", New: func() any { return new(stages.Derive) }},
+	{Name: "join", Doc: "Looks up rows of a dataset by keys and adds their columns.", New: func() any { return new(tables.Join) }},
 	{Name: "aggregate", Doc: "Makes one row of each group of rows, by SQL aggregate functions.", New: func() any { return new(stages.Aggregate) }},
 	{Name: "select", Doc: "Keeps some columns.", New: func() any { return new(stages.Select) }},
 	{Name: "rename", Doc: "Gives columns other names.", New: func() any { return new(stages.Rename) }},

@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"stages/duckdb":    {"frame"},
 	"stages":           {"configs", "frame", "frame/ndjson", "rdata", "rpool", "stages/duckdb", "store", "webapi"},
 	"sources":          {"configs", "frame", "frame/ndjson", "frame/partition", "rdata", "stages", "store", "webapi"},
+	"stages/tables":    {"configs", "frame", "sources", "stages", "store"},
 	"sinks":            {"configs", "frame", "frame/partition", "rdata", "stages", "store"},
 	"sinks/compact":    {"frame", "frame/partition", "internal/failpoint", "sinks", "sources", "stages", "store"},
 	"pipeline/journal": {"sinks", "store"},

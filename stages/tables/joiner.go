@@ -1,0 +1,123 @@
+package tables
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// joiner is a join in one run.
+type joiner struct {
+	lookup *lookup
+	from   *opened
+	env    *stages.Env
+	limit  int64
+
+	keys    []arrow.Array // of the table
+	columns frame.Frame   // of the table, those that are added
+
+	mu    sync.Mutex
+	ready *ready // for the schema of the last batch: as a rule there is one only
+
+	sent  atomic.Bool // something went on
+	empty atomic.Pointer[stages.Rows]
+}
+
+// ready is a plan and the index for it.
+type ready struct {
+	plan  *plan
+	index *index
+}
+
+func newJoiner(l *lookup, t *opened, env *stages.Env, limit int64) *joiner {
+	return &joiner{lookup: l, from: t, env: env, limit: limit}
+}
+
+// stage loads the table while the source begins to read, then joins.
+func (j *joiner) stage(ctx context.Context, in <-chan *stages.Rows, out chan<- *stages.Rows) error {
+	if err := j.load(ctx); err != nil {
+		return err
+	}
+	if err := j.join()(ctx, in, out); err != nil {
+		return err
+	}
+	if b := j.empty.Load(); b != nil && !j.sent.Load() {
+		return stages.Send(ctx, out, b) // nothing is left but the schema, which a sink can use
+	}
+	return nil
+}
+
+func (j *joiner) join() stages.Stage[frame.Frame, frame.Frame] {
+	if j.multiplies() {
+		return stages.Chain(0, stages.Parallel(j.env.Parallel, true, j.pair), j.cut)
+	}
+	return stages.Parallel(j.env.Parallel, true, j.batch)
+}
+
+// multiplies reports whether more rows may come out than went in.
+func (j *joiner) multiplies() bool {
+	return j.lookup.config.Duplicates == "all" && j.lookup.config.adds()
+}
+
+func (j *joiner) load(ctx context.Context) error {
+	table, err := j.from.load(ctx, j.env)
+	if err != nil {
+		return err
+	}
+	if n := table.NumRows(); j.limit > 0 {
+		bytes, index := frame.Bytes(table), indexBytes(n, make([]match, 1))
+		if bytes+index > j.limit {
+			return fmt.Errorf("dataset %s does not fit into max_memory, which is %v: its %d rows take %s, and their index %s; raise max_memory, or use sql, which goes to the disk",
+				j.from.name, configs.Size(j.limit), n, size(bytes), size(index))
+		}
+	}
+	for _, f := range j.lookup.keys {
+		a, _, _ := frame.Lookup(table, f.Name)
+		j.keys = append(j.keys, a)
+	}
+	j.columns, err = frame.Select(table, names(j.lookup.added))
+	return err
+}
+
+// prepare is the plan and the index for batches like b.
+func (j *joiner) prepare(b *stages.Rows) (*ready, error) {
+	in := b.Value.Schema()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	old := j.ready
+	if old != nil && (old.plan.in == in || old.plan.in.Equal(in)) {
+		return old, nil
+	}
+	p, err := j.lookup.plan(in)
+	if err != nil {
+		return nil, stages.At(b, err)
+	}
+	r := &ready{plan: p}
+	if old != nil && slices.Equal(old.plan.matches, p.matches) {
+		r.index = old.index
+	} else if r.index, err = j.newIndex(p.matches); err != nil {
+		return nil, err
+	}
+	j.ready = r
+	return r, nil
+}
+
+func (j *joiner) newIndex(matches []match) (*index, error) {
+	rows := int(j.columns.NumRows())
+	x := newIndex(j.keys, matches, rows)
+	if x.shared > 0 && j.lookup.config.Duplicates == "error" && j.lookup.config.adds() {
+		return nil, j.shared(x)
+	}
+	if j.env.Log != nil {
+		j.env.Log.Info("indexed the dataset "+j.from.name, "rows", rows, "keys", len(j.keys), "memory", size(x.bytes()))
+	}
+	return x, nil
+}
