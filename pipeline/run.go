@@ -98,6 +98,7 @@ func (r *Run) open(ctx context.Context, o Options) error {
 	}
 	root.Ended = func() bool { return r.feed.complete.Load() }
 	r.env = root.For("")
+	stages.ClearScratch(scratch("*", "*"))
 	if err := r.openState(ctx, o); err != nil {
 		return err
 	}

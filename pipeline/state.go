@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,12 +73,6 @@ func (r *Run) takeUp(j *journal.Journal) error {
 	}
 	if err := r.state.Lock(); err != nil {
 		return err
-	}
-	left, _ := filepath.Glob(scratch(j.Run, "*")) // of the process that died
-	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
-			return &EnvironmentError{Err: err}
-		}
 	}
 	r.journal, r.resumed = j, *j
 	r.env.Remember(j.Notes)

@@ -3,7 +3,6 @@ package stages
 import (
 	"context"
 	"log/slog"
-	"os"
 	"sync"
 
 	"github.com/rpipe-dev/rpipe/frame"
@@ -93,18 +92,6 @@ func (e *Env) Shared(key any, open func() (any, error)) (any, error) {
 	}
 	e.shared.values[key] = v
 	return v, nil
-}
-
-type tempKey struct{}
-
-// TempDir is the run's scratch directory, made at the first call; "" where the
-// run has none.
-func (e *Env) TempDir() (string, error) {
-	if e.Temp == "" {
-		return "", nil
-	}
-	_, err := e.Shared(tempKey{}, func() (any, error) { return nil, os.Mkdir(e.Temp, 0o700) })
-	return e.Temp, err
 }
 
 // OnClose registers what must be released after the run's last stage has
