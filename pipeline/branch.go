@@ -6,7 +6,6 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/sinks"
-	"github.com/rpipe-dev/rpipe/stages"
 )
 
 // BranchSpec is one entry of sinks: where rows go, which ones, and what happens
@@ -123,7 +122,7 @@ func (f *File) checkBranches(report func(field, message, hint string)) {
 			conditions++
 		}
 		for j, st := range s.Stages {
-			if b, ok := st.Use.(stages.Blocking); ok && b.Blocks() {
+			if f.blocks(st.Use) {
 				report(fmt.Sprintf("%s.stages[%d]", field, j), "needs its whole input, which a branch does not keep",
 					"move it to the pipeline's stages, or write this branch out and aggregate it in a pipeline of its own")
 			}

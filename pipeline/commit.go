@@ -101,6 +101,9 @@ func (f *File) cannotResume(t sources.Traits, o Options, outs []*output) error {
 			return fmt.Errorf("%s is one file, which appears at the end; a directory takes parts on the way", out.label)
 		}
 	}
+	if f.endless() && f.windowed() {
+		return errors.New("windows hold rows from one commit to another")
+	}
 	if f.Commit.Spool == spoolOff && f.blocking() >= 0 {
 		return errors.New("spool is off, and nothing is on record before the aggregate ends")
 	}
@@ -129,9 +132,29 @@ func (f *File) seeded() bool {
 // blocking is the first stage of the trunk that needs its whole input; -1 for none.
 func (f *File) blocking() int {
 	for i, s := range f.Stages {
-		if b, ok := s.Use.(stages.Blocking); ok && b.Blocks() {
+		if f.blocks(s.Use) {
 			return i
 		}
 	}
 	return -1
+}
+
+// blocks reports whether a stage needs its whole input. One with windows does
+// where that has an end.
+func (f *File) blocks(t stages.Transform) bool {
+	if w, ok := t.(stages.Windowed); ok && w.Windowed() {
+		return !f.endless()
+	}
+	b, ok := t.(stages.Blocking)
+	return ok && b.Blocks()
+}
+
+// windowed reports whether a stage holds rows in windows.
+func (f *File) windowed() bool {
+	for _, s := range f.all() {
+		if w, ok := s.Use.(stages.Windowed); ok && w.Windowed() {
+			return true
+		}
+	}
+	return false
 }

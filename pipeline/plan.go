@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -128,6 +129,14 @@ func (p *Plan) add(kind, label, component string, line int, use any, schema *fra
 }
 
 func (p *Plan) problem(f *File, path string, err error) {
+	var sql *stages.SQLError
+	var key interface{ Key() string }
+	switch { // what in the stage it is about
+	case errors.As(err, &key):
+		path += "." + key.Key()
+	case errors.As(err, &sql) && sql.Name != "":
+		path += "." + sql.Name
+	}
 	p.problems = append(p.problems, f.doc.Problem(path, err.Error(), ""))
 }
 

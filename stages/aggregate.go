@@ -53,6 +53,9 @@ func (c *Aggregate) Check(report func(field, message, hint string)) {
 // Blocks implements Blocking.
 func (c *Aggregate) Blocks() bool { return c.Window == nil }
 
+// Windowed implements Windowed.
+func (c *Aggregate) Windowed() bool { return c.Window != nil }
+
 // DeadLetters reports whether rows may go to the dead letter.
 func (c *Aggregate) DeadLetters() bool { return c.Window != nil && c.Window.Late == "dead_letter" }
 

@@ -11,6 +11,13 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
+// Windowed is implemented by configured stages that may have windows: with them
+// they need their whole input only where it has an end.
+type Windowed interface {
+	// Windowed reports whether the stage, as it is configured, has.
+	Windowed() bool
+}
+
 // Window divides time into windows of equal length, one behind the other. A row
 // is in the window that its time is in, from the start, up to and without the end.
 //

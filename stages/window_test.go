@@ -280,7 +280,7 @@ func TestWindowsSpool(t *testing.T) {
 			frames = append(frames, tableOf(t, []string{"at timestamp[UTC]", "who string", "f factor", "x int32"}, rows...))
 		}
 		s.send(frames...)
-	entries, _ := os.ReadDir(s.env.Temp)
+		entries, _ := os.ReadDir(s.env.Temp)
 		spooled := 0
 		for _, e := range entries {
 			if strings.HasPrefix(e.Name(), "windows-") {
