@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -170,9 +171,12 @@ func TestAcceptMakesAnAnswerOfAnError(t *testing.T) {
 func TestWhatMayHaveBeenDoneIsNotDoneTwice(t *testing.T) {
 	f := func(r Request, want int32) {
 		t.Helper()
-		keys := make(chan string, 10)
+		var mu sync.Mutex
+		var keys []string
 		url, count := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {
-			keys <- r.Header.Get("Idempotency-Key")
+			mu.Lock()
+			keys = append(keys, r.Header.Get("Idempotency-Key"))
+			mu.Unlock()
 			if n%2 == 1 {
 				panic(http.ErrAbortHandler)
 			}
@@ -185,8 +189,9 @@ func TestWhatMayHaveBeenDoneIsNotDoneTwice(t *testing.T) {
 		if err == nil || count.Load() != want {
 			t.Errorf("%s was sent %d times, want %d: %v", r.Method, count.Load(), want, err)
 		}
-		close(keys)
-		for k := range keys {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, k := range keys {
 			if k != r.IdempotencyKey {
 				t.Errorf("%s: idempotency key %q, want %q", r.Method, k, r.IdempotencyKey)
 			}

@@ -141,9 +141,7 @@ func Redact(raw string) string {
 		}
 		return before
 	}
-	if u.User != nil {
-		u.User = url.User("***")
-	}
+	u.User = nil
 	if u.RawQuery == "" {
 		return u.String()
 	}
