@@ -35,7 +35,7 @@ a whole, so that who lists it sees the old files or the new ones. Elsewhere writ
 to another place with --to, or see docs/compaction.md for what a lister may see.
 
 PATH is a directory or s3://bucket/prefix. On S3 the files are written to
-PATH-compacted, unless --to or --in-place is given.
+PATH-compacted, unless --to or --publish beside is given.
 
 Ctrl-C leaves everything as it was.
 
@@ -49,6 +49,11 @@ or 143 interrupted.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Path = args[0]
+			switch o.Publish {
+			case "auto", compact.Exchange, compact.Beside:
+			default:
+				return fmt.Errorf("--publish is auto, exchange or beside, not %q", o.Publish)
+			}
 			var limit configs.Size
 			if err := errors.Join(
 				parsed("--target-size", target, configs.ParseSize, &o.TargetSize),
@@ -74,14 +79,14 @@ or 143 interrupted.`,
 	f := c.Flags()
 	f.StringVar(&o.To, "to", "", "write the files to this directory or s3:// prefix, and leave PATH as it is")
 	f.BoolVar(&o.Replace, "replace", false, "replace what --to holds")
-	f.BoolVar(&o.InPlace, "in-place", false, "compact in place on S3, too")
+	f.StringVar(&o.Publish, "publish", "auto", "in place: exchange the directory, or put new files beside the old ones")
 	f.StringVar(&target, "target-size", "256MiB", "size of the files that are made; files of half of it stay as they are")
 	f.IntVar(&o.AfterFiles, "min-files", 2, "leave directories alone that have fewer files to merge")
 	f.StringSliceVar(&o.Sort, "sort", nil, "columns to sort by within a directory, -column for descending")
 	f.StringVar(&o.Compression, "compression", "zstd", "zstd, snappy, gzip, lz4 or none")
 	f.IntVar(&o.Level, "level", 0, "compression level: 1 to 22 for zstd (0: 3), 1 to 9 for gzip (0: 6)")
 	f.Int64Var(&o.RowGroup.Rows, "row-group", 100_000, "rows of a row group, which ends at 64 MiB in any case")
-	f.StringVar(&grace, "grace", "1h", "how long old files stay that could not be exchanged with the new ones at once")
+	f.StringVar(&grace, "grace", "1h", "how long old files stay that new ones stand beside")
 	f.StringVar(&memory, "memory", "512MiB", "memory that sorting may take before it goes to disk")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be done")
 	f.StringVar(&progress, "progress", "auto", "auto, plain (a line every few seconds) or none")

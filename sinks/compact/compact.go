@@ -13,15 +13,15 @@
 //
 // # Three ways to publish
 //
-// To another place: the sink's own commit, with the manifest last. The files
+// To another place, the default on S3: the sink's own commit, with the manifest last. The files
 // that were read stay.
 //
-// In place, on a local file system of Linux: the new directory is built beside
+// Exchange, on a local file system of Linux: the new directory is built beside
 // the old one under a hidden name, with everything else that was in it, forced
 // to disk, and exchanged with it by one system call. Nobody who lists the
 // directory sees a moment between. The old one is removed then.
 //
-// In place elsewhere: new files appear beside the old ones, then the manifest
+// Beside, elsewhere and where it is asked for: new files appear beside the old ones, then the manifest
 // names the new ones alone, and the old ones are removed after Grace. Who reads
 // by the manifest sees every row once at every moment; who lists the directory
 // sees rows twice until the old files are gone.
@@ -33,19 +33,12 @@ package compact
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
-	"path"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/stages"
-	"github.com/rpipe-dev/rpipe/store"
 )
 
 // Options say what to compact and how.
@@ -80,7 +73,7 @@ const (
 func Run(ctx context.Context, o Options) (*Report, error) {
 	j, err := newJob(o)
 	if err != nil {
-		return nil, err
+		return nil, wrap(o.Path, err)
 	}
 	if j.how == ToPlace {
 		err = j.copyTo(ctx)
@@ -92,96 +85,6 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	j.report.Elapsed = time.Since(j.start)
 	return &j.report, nil
-}
-
-// job is one compaction.
-type job struct {
-	Options
-	env    *stages.Env
-	place  place
-	how    string
-	start  time.Time
-	report Report
-
-	manifest *manifest // nil where the output has none
-	inputs   []*input
-	schema   *schema
-	dirs     []*directory
-	seen     Progress
-}
-
-func newJob(o Options) (*job, error) {
-	j := &job{Options: o, env: detached(o.Env, ""), start: time.Now()}
-	if j.env.Run = o.Run; j.env.Run == "" {
-		j.env.Run = newRun(j.start)
-	}
-	if j.env.Log == nil {
-		j.env.Log = slog.New(slog.DiscardHandler)
-	}
-	if j.TargetSize <= 0 {
-		j.TargetSize = sinks.DefaultTargetSize
-	}
-	if j.AfterFiles < 2 {
-		j.AfterFiles = sinks.DefaultAfterFiles
-	}
-	if j.Compression == "" {
-		j.Compression = "zstd"
-	}
-	if err := checkSort(j.Sort); err != nil {
-		return nil, err
-	}
-	var err error
-	if j.place, err = placeOf(j.env, o.Path); err != nil {
-		return nil, wrap(o.Path, err)
-	}
-	switch {
-	case j.To != "":
-		j.how = ToPlace
-	case store.IsURL(j.Path) && !j.InPlace:
-		j.how, j.To = ToPlace, strings.TrimRight(j.Path, "/")+"-compacted"
-	default:
-		j.how = Exchange
-	}
-	if j.how == ToPlace && within(absolute(j.env, j.To), absolute(j.env, j.Path)) {
-		return nil, wrap(o.Path, &Error{Err: fmt.Errorf("%s is the same place, or inside of it", j.To), Hint: "name another one, or leave to out to compact in place"})
-	}
-	j.report = Report{Path: j.Path, To: j.To, How: j.how, DryRun: j.DryRun}
-	return j, nil
-}
-
-// newRun names a compaction as runs are named: its start in UTC and four random
-// bytes. Files are named after it, and so come after those of the runs before.
-func newRun(start time.Time) string {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // it does not fail: see crypto/rand
-	return start.UTC().Format("20060102T150405") + "-" + hex.EncodeToString(b[:])
-}
-
-// absolute is a path as it is compared with others.
-func absolute(env *stages.Env, p string) string {
-	if store.IsURL(p) {
-		return strings.TrimRight(p, "/")
-	}
-	if !filepath.IsAbs(p) {
-		p = filepath.Join(env.Dir, p)
-	}
-	if real, err := filepath.EvalSymlinks(p); err == nil {
-		p = real
-	}
-	return filepath.ToSlash(filepath.Clean(p))
-}
-
-// within reports whether p is dir or below it.
-func within(p, dir string) bool {
-	return p == dir || strings.HasPrefix(p, strings.TrimRight(dir, "/")+"/")
-}
-
-// dirOf is the directory of a slash-separated relative path; "" at the top.
-func dirOf(rel string) string {
-	if d := path.Dir(rel); d != "." {
-		return d
-	}
-	return ""
 }
 
 // Error says what could not be compacted, why, and how to mend it.

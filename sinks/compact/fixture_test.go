@@ -157,8 +157,12 @@ func read(t testing.TB, env *stages.Env, path string) frame.Frame {
 	return byID(t, f)
 }
 
-func readAll(ctx context.Context, env *stages.Env, path string) (_ frame.Frame, err error) {
-	r, err := (&sources.Parquet{Path: sources.Paths{path}}).Open(ctx, env, "")
+func readAll(ctx context.Context, env *stages.Env, path string) (frame.Frame, error) {
+	return readFiles(ctx, env, []string{path})
+}
+
+func readFiles(ctx context.Context, env *stages.Env, paths []string) (_ frame.Frame, err error) {
+	r, err := (&sources.Parquet{Path: paths}).Open(ctx, env, "")
 	if err != nil {
 		return nil, err
 	}
@@ -282,4 +286,50 @@ func join(t testing.TB, dir string, n int) {
 	if err := os.WriteFile(filepath.Join(dir, "_manifest.json"), b, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// manifestRetired are the files that the manifest retires.
+func manifestRetired(t testing.TB, dir string) []any {
+	t.Helper()
+	m := manifestFields(t, dir)
+	retired, _ := m["retired"].([]any)
+	return retired
+}
+
+func manifestFields(t testing.TB, dir string) map[string]any {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "_manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// expire lets the time of retired files come.
+func expire(t testing.TB, dir string, paths []string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "_manifest.json"), expired(t, dir, paths), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expired is the manifest with that.
+func expired(t testing.TB, dir string, paths []string) []byte {
+	t.Helper()
+	m := manifestFields(t, dir)
+	for _, r := range m["retired"].([]any) {
+		f := r.(map[string]any)
+		if slices.Contains(paths, f["path"].(string)) {
+			f["until"] = "2020-01-01T00:00:00Z"
+		}
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -26,10 +26,8 @@ func (j *job) inPlace(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	j.env.Pipeline = m.Pipeline
 	old, isLocal := j.place.(*local)
-	if !isLocal {
-		j.how, j.report.How = Beside, Beside
-	}
 	if j.DryRun {
 		if err := j.look(ctx); err != nil {
 			return err
@@ -61,8 +59,14 @@ func (j *job) inPlace(ctx context.Context) (err error) {
 	if !j.report.Changed() {
 		return nil
 	}
-	if isLocal && canSwap(old.dir, j.env.Run) {
+	if j.how == Beside {
+		return j.beside(ctx, w)
+	}
+	if canSwap(old.dir, j.env.Run) {
 		return j.exchange(ctx, old)
+	}
+	if j.Publish == Exchange {
+		return &Error{Err: errors.New("this directory cannot be exchanged as a whole: that needs Linux, a file system that knows how, and the right to write beside it; a mount point cannot be exchanged"), Hint: "leave publish out, or write to another place with to"}
 	}
 	j.how, j.report.How = Beside, Beside
 	return j.beside(ctx, w)

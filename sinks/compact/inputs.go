@@ -45,11 +45,12 @@ func (j *job) look(ctx context.Context) error {
 	for i, f := range files {
 		g.Go(func() error {
 			in, err := j.inspect(ctx, f)
-			if err != nil {
-				return fmt.Errorf("%s: %w", f.path, err)
+			var told *Error
+			if err != nil && !errors.As(err, &told) {
+				err = fmt.Errorf("%s: %w", f.path, err)
 			}
 			j.inputs[i] = in
-			return nil
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {

@@ -16,6 +16,9 @@ func (j *job) copyTo(ctx context.Context) (err error) {
 	if j.DryRun {
 		return nil
 	}
+	if j.manifest != nil {
+		j.env.Pipeline = j.manifest.Pipeline
+	}
 	ifExists := "error"
 	if j.Replace {
 		ifExists = "replace"
