@@ -75,8 +75,8 @@ func (j *joiner) load(ctx context.Context) error {
 	if n := table.NumRows(); j.limit > 0 {
 		bytes, index := frame.Bytes(table), indexBytes(n, make([]match, 1))
 		if bytes+index > j.limit {
-			return fmt.Errorf("dataset %s does not fit into max_memory, which is %v: its %d rows take %s, and their index %s; raise max_memory, or use sql, which goes to the disk",
-				j.from.name, configs.Size(j.limit), n, size(bytes), size(index))
+			return fmt.Errorf("dataset %s: it does not fit into max_memory, which is %v: its %d rows take %s, and their index %s; %s",
+				j.from.name, configs.Size(j.limit), n, size(bytes), size(index), moreMemory)
 		}
 	}
 	for _, f := range j.lookup.keys {

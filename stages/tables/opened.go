@@ -89,6 +89,30 @@ func (t *opened) close() {
 	}
 }
 
+// take is a reader at the beginning of the dataset, which the caller closes: the
+// one that told the columns, or another where that is read already, or where a
+// Parquet file has columns besides those that are wanted. Those cost nothing
+// then; other sources read them anyhow.
+func (t *opened) take(ctx context.Context, env *stages.Env, columns []string) (sources.Reader, error) {
+	source := t.source
+	if p, ok := source.(*sources.Parquet); ok && len(columns) > 0 && len(columns) < t.schema.NumFields() {
+		narrow := *p
+		narrow.Columns = columns
+		source = &narrow
+	}
+	r := t.reader
+	t.reader = nil
+	switch {
+	case r != nil && source == t.source:
+		return r, nil
+	case r != nil:
+		if err := r.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return source.Open(ctx, env, "")
+}
+
 // ask says what a join needs of the table, before any join loads it. A nil list
 // of columns is all.
 func (t *opened) ask(columns []string, limit int64) {
