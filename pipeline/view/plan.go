@@ -109,7 +109,7 @@ func Mermaid(w io.Writer, p *pipeline.Plan) {
 		}
 		label := "columns not known yet"
 		if out := p.Nodes[n.After].Out; out != nil {
-			label = fmt.Sprintf("%d columns", len(out))
+			label = counted(int64(len(out)), "column")
 		}
 		fmt.Fprintf(w, "    n%d -- %s --> n%d\n", n.After, label, i)
 	}

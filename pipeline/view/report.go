@@ -3,7 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
-	"path"
+	"strings"
 
 	"github.com/rpipe-dev/rpipe/pipeline"
 )
@@ -63,20 +63,33 @@ func rLine(r *pipeline.Report) string {
 
 // files lists what was written, in the order in which the sink made it.
 func files(w io.Writer, r *pipeline.Report) {
+	if r.Error != "" {
+		return
+	}
+	for _, to := range r.Outputs {
+		if to.Path != "" {
+			written(w, to, len(r.Outputs) > 1)
+		}
+	}
+}
+
+// written says what one sink has written, with its name where there are several.
+func written(w io.Writer, to pipeline.Written, several bool) {
 	var rows, bytes int64
-	for _, f := range r.Files {
+	for _, f := range to.Files {
 		rows += f.Rows
 		bytes += f.Bytes
 	}
-	if r.Error != "" || r.Output == "" {
-		return
+	name := ""
+	if several {
+		name = to.Sink + ": "
 	}
-	fmt.Fprintf(w, "  wrote %s, %s, in %s:\n", counted(rows, "row"), size(bytes), counted(int64(len(r.Files)), "file"))
-	for i, f := range r.Files {
+	fmt.Fprintf(w, "  %swrote %s, %s, in %s:\n", name, counted(rows, "row"), size(bytes), counted(int64(len(to.Files)), "file"))
+	for i, f := range to.Files {
 		if i == maxFiles {
-			fmt.Fprintf(w, "    … and %d more\n", len(r.Files)-i)
+			fmt.Fprintf(w, "    … and %d more\n", len(to.Files)-i)
 			break
 		}
-		fmt.Fprintf(w, "    %s  %s, %s\n", path.Join(r.Output, f.Path), counted(f.Rows, "row"), size(f.Bytes))
+		fmt.Fprintf(w, "    %s  %s, %s\n", strings.TrimSuffix(to.Path, "/")+"/"+f.Path, counted(f.Rows, "row"), size(f.Bytes))
 	}
 }

@@ -118,17 +118,17 @@ func TestPlainLine(t *testing.T) {
 func TestReport(t *testing.T) {
 	s := snapshot()
 	r := &pipeline.Report{
-		Snapshot: s, Bottleneck: s.Bottleneck(), DeadLetters: 12, DeadLetterDir: "out/dead", Output: "out/flights",
+		Snapshot: s, Bottleneck: s.Bottleneck(), DeadLetters: 12, DeadLetterDir: "out/dead", Outputs: []pipeline.Written{{Sink: "sink", Path: "out/flights"}},
 	}
 	r.Skipped = 3
 	for i := range 12 {
-		r.Files = append(r.Files, sinks.Part{Path: "carrier=AA/" + string(rune('a'+i)) + ".parquet", Rows: 40_000, Bytes: 5 << 20})
+		r.Outputs[0].Files = append(r.Outputs[0].Files, sinks.Part{Path: "carrier=AA/" + string(rune('a'+i)) + ".parquet", Rows: 40_000, Bytes: 5 << 20})
 	}
 	var out bytes.Buffer
 	Report(&out, r)
 	golden(t, "report.txt", out.String())
 
-	r.Error, r.Files = "disk full", nil
+	r.Error = "disk full"
 	out.Reset()
 	Report(&out, r)
 	if got := out.String(); !strings.Contains(got, "flights failed in 10s") || strings.Contains(got, "wrote") {
