@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/sinks"
 )
 
@@ -21,12 +20,12 @@ func (j *job) beside(ctx context.Context, w sinks.Writer) error {
 	if err != nil {
 		return err
 	}
-	failpoint.Hit("compact-written")
+	passed("compact-written")
 	j.step("publishing")
 	if err := w.Publish(ctx, parts); err != nil {
 		return err
 	}
-	failpoint.Hit("compact-published")
+	passed("compact-published")
 	var retired []string
 	for path := range j.retired() {
 		retired = append(retired, path)
@@ -36,7 +35,7 @@ func (j *job) beside(ctx context.Context, w sinks.Writer) error {
 	if err := j.committed(r.Retire(ctx, retired, until)); err != nil {
 		return err
 	}
-	failpoint.Hit("compact-committed")
+	passed("compact-committed")
 	if j.Grace > 0 {
 		j.report.Until = &until
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/frame/partition"
-	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/sinks"
 )
 
@@ -57,7 +56,7 @@ func (j *job) exchange(ctx context.Context, old *local) (err error) {
 	if err := syncTree(dir); err != nil {
 		return err
 	}
-	failpoint.Hit("compact-built")
+	passed("compact-built")
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -65,10 +64,11 @@ func (j *job) exchange(ctx context.Context, old *local) (err error) {
 		return fmt.Errorf("exchange the directory: %w", err)
 	}
 	done = true
-	failpoint.Hit("compact-exchanged")
+	passed("compact-exchanged")
 	j.wrote(parts)
 	// The new output is there. What goes wrong from here on leaves litter alone.
 	err = errors.Join(syncDir(filepath.Dir(old.dir)), adopt(dir, old.dir, known))
+	passed("compact-adopted")
 	if err == nil {
 		err = os.RemoveAll(dir)
 	}
@@ -88,7 +88,7 @@ func (j *job) build(ctx context.Context, dir string) (parts []sinks.Part, err er
 	if parts, err = j.write(ctx, w); err != nil {
 		return nil, err
 	}
-	failpoint.Hit("compact-written")
+	passed("compact-written")
 	if err := w.Publish(ctx, parts); err != nil {
 		return nil, err
 	}

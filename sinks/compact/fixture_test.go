@@ -15,15 +15,12 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"go.uber.org/goleak"
 
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
 	"github.com/rpipe-dev/rpipe/stages"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // columns makes a schema of "name type" texts.
 func columns(t testing.TB, texts ...string) *frame.Schema {

@@ -12,10 +12,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/stages"
 	"github.com/rpipe-dev/rpipe/store"
 )
+
+// passed is called at the places where a crash is the most interesting: tests
+// die there.
+var passed = failpoint.Hit
 
 // job is one compaction.
 type job struct {

@@ -36,6 +36,7 @@ func (j *job) copyTo(ctx context.Context) (err error) {
 	if err := w.Publish(ctx, parts); err != nil {
 		return err
 	}
+	passed("compact-published")
 	partial := j.manifest != nil && j.manifest.Partial
 	if err := j.committed(w.Finish(ctx, !partial)); err != nil {
 		return err

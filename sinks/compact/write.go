@@ -48,6 +48,7 @@ func (j *job) write(ctx context.Context, w sinks.Writer) ([]sinks.Part, error) {
 			expected[j.schema.files.Field(k).Name] += n
 		}
 		parts = append(parts, p...)
+		passed("compact-directory")
 	}
 	if len(parts) == 0 && j.report.Kept == 0 { // no row at all: a file that has the columns
 		p, err := w.Prepare(ctx, stages.FinalEpoch)
