@@ -182,12 +182,9 @@ func (w *fileWriter) Prepare(ctx context.Context, epoch uint64) ([]Part, error) 
 	if epoch == stages.FinalEpoch && w.split == nil {
 		empty = w.schema
 	}
-	parts, err := w.parts.prepare(epoch, empty)
+	parts, err := w.parts.prepare(ctx, epoch, empty)
 	if err != nil {
 		return nil, err
-	}
-	if err := w.out.place.holds(ctx); err != nil {
-		return nil, failed("write", w.out.shown, err)
 	}
 	w.prepared = append(w.prepared, parts...)
 	return parts, nil

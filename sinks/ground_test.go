@@ -22,16 +22,21 @@ type ground struct {
 	s3   bool
 }
 
-// eachGround runs a test for every file sink on disk, and for some on S3.
+// eachGround runs a test for every file sink on disk, and for some on S3. Grounds
+// wait for disks and a server most of the time, so they do at once.
 func eachGround(t *testing.T, f func(t *testing.T, g *ground)) {
-	eachSink(t, func(t *testing.T, ext string, sink func(string, Files) Sink) {
-		f(t, &ground{ext: ext, sink: sink, env: testEnv})
-	})
 	for _, s := range fileSinks {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, &ground{ext: s.ext, sink: s.make, env: testEnv})
+		})
 		if s.name != "parquet" && s.name != "csv gzip" {
 			continue
 		}
-		t.Run(s.name+" on S3", func(t *testing.T) { f(t, onS3(t, s.ext, s.make)) })
+		t.Run(s.name+" on S3", func(t *testing.T) {
+			t.Parallel()
+			f(t, onS3(t, s.ext, s.make))
+		})
 	}
 }
 

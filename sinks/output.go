@@ -124,6 +124,12 @@ func (o *output) begin(ctx context.Context, limited bool) (err error) {
 // setApart takes this run's own files out of the manifest of the others, where
 // an earlier process of it has announced them.
 func (o *output) setApart() {
+	if o.old != nil && o.old.Taken != "" {
+		o.old.Taken, o.announced = "", true
+		if len(o.old.Files) == 0 {
+			o.old = nil
+		}
+	}
 	o.base = o.old
 	if !o.resume || o.old == nil {
 		return

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -250,7 +251,7 @@ func (s *partSet) largest(size func(*group) int64) (e *epochParts, g *group) {
 
 // prepare ends an epoch. Where there are no parts at all and empty is given, it
 // makes one empty file of that schema.
-func (s *partSet) prepare(number uint64, empty *frame.Schema) ([]Part, error) {
+func (s *partSet) prepare(ctx context.Context, number uint64, empty *frame.Schema) ([]Part, error) {
 	if empty != nil && s.handed == 0 && len(s.epochs) == 0 {
 		if _, err := s.epoch(number); err != nil {
 			return nil, err
@@ -286,6 +287,9 @@ func (s *partSet) prepare(number uint64, empty *frame.Schema) ([]Part, error) {
 	}
 	if err := s.out.place.settle(parts); err != nil {
 		return nil, err
+	}
+	if err := s.out.place.holds(ctx); err != nil {
+		return nil, failed("write", s.out.shown, err)
 	}
 	delete(s.epochs, number)
 	s.handed += len(parts)

@@ -1,8 +1,12 @@
 package sinks
 
 import (
+	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,7 +29,7 @@ func TestResumeAtEveryStep(t *testing.T) {
 					env.Run = "run-2"
 					w := open(t, g.sink("out", l), env)
 					var journal []Part
-					var state []byte
+					var state json.RawMessage
 					for _, step := range steps[1 : last+1] {
 						switch step {
 						case "write":
@@ -103,4 +107,233 @@ func check(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The one file of a run is there once, whenever the process died; what was there
+// before stays until the new one takes its place.
+func TestResumeOfASingleFile(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		for _, kind := range []string{existsError, existsReplace} {
+			for last, step := range []string{"write", "prepare", "publish", "finish"} {
+				t.Run(kind+" after "+step, func(t *testing.T) {
+					env := g.env(t, "run-1")
+					s := g.sink("one"+g.ext, Files{IfExists: kind})
+					if kind == existsReplace {
+						commit(t, s, env, rows(0, 0, 10)) // as many bytes as the new one
+					}
+					env.Run = "run-2"
+					w := open(t, s, env)
+					write(t, w, rows(0, 0, 10))
+					var journal []Part
+					var state json.RawMessage
+					if last >= 1 {
+						journal = must(w.Prepare(t.Context(), 0))(t)
+						state = must(w.(Resumer).State())(t)
+					}
+					if last >= 2 {
+						check(t, w.Publish(t.Context(), journal))
+					}
+					if last >= 3 {
+						check(t, w.(*fileWriter).commit(t.Context(), true))
+					}
+					die(t, w)
+
+					env = restarted(t, env)
+					env.Resume = true
+					w = open(t, s, env)
+					check(t, w.(Resumer).Resume(t.Context(), journal, state))
+					if last == 0 {
+						write(t, w, rows(0, 0, 10))
+						journal = must(w.Prepare(t.Context(), 0))(t)
+					} else if err := w.Write(t.Context(), rows(1, 0, 1)); err == nil || !strings.Contains(err.Error(), "second epoch") {
+						t.Errorf("a second epoch: %v", err)
+					}
+					check(t, w.Publish(t.Context(), journal))
+					check(t, w.Finish(t.Context(), true))
+					if err := same(filepath.Join(env.Dir, "one"+g.ext), journal[0]); err != nil {
+						t.Error(err)
+					}
+					want := []string{".one" + g.ext + ".manifest.json", "one" + g.ext}
+					if d := cmp.Diff(want, tree(t, env.Dir)); d != "" || uploads(t, env) > 0 {
+						t.Errorf("%s%d uploads", d, uploads(t, env))
+					}
+					if m := readManifestFile(t, filepath.Join(env.Dir, want[0])); m.Run != "run-2" || len(m.Files) != 1 {
+						t.Errorf("manifest %+v", m)
+					}
+				})
+			}
+		}
+	})
+}
+
+// A single file that somebody else made meanwhile is not taken for the run's own.
+func TestResumeRefusesTheFileOfAnother(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		env := g.env(t, "run-1")
+		s := g.sink("one"+g.ext, Files{})
+		w := open(t, s, env)
+		write(t, w, rows(0, 0, 10))
+		die(t, w)
+		commitOther := g.sink("one"+g.ext, Files{})
+		env2 := restarted(t, env)
+		env2.Run = "run-2"
+		commit(t, commitOther, env2, rows(0, 0, 3))
+		env = restarted(t, env)
+		env.Resume = true
+		w = open(t, s, env)
+		if err := w.(Resumer).Resume(t.Context(), nil, nil); !errors.Is(err, ErrExists) {
+			t.Error(err)
+		}
+	})
+}
+
+// What another run has cleared away cannot be gone on with, and Resume says so.
+func TestResumeAfterAnotherRun(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		env := g.env(t, "run-1")
+		s := g.sink("out", Files{IfExists: existsReplace})
+		w := open(t, s, env)
+		write(t, w, rows(1, 0, 10))
+		journal := must(w.Prepare(t.Context(), 1))(t)
+		check(t, w.(Resumer).Suspend())
+		env2 := restarted(t, env)
+		env2.Run = "run-2"
+		parts := commit(t, s, env2, rows(0, 0, 3))
+		env = restarted(t, env)
+		env.Resume = true
+		w = open(t, s, env)
+		if err := w.(Resumer).Resume(t.Context(), journal, nil); err == nil || !strings.Contains(err.Error(), "another run") || !strings.Contains(err.Error(), "--fresh") {
+			t.Error(err)
+		}
+		check(t, w.Abort())
+		if d := cmp.Diff(paths(parts), visible(t, filepath.Join(env.Dir, "out"))); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// A run that is refused leaves what a dead run can go on with.
+func TestRefusedRunSparesADeadOne(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		env := g.env(t, "run-1")
+		s := g.sink("out", Files{})
+		w := open(t, s, env)
+		write(t, w, rows(1, 0, 10))
+		journal := must(w.Prepare(t.Context(), 1))(t)
+		check(t, w.Publish(t.Context(), journal))
+		check(t, w.(Resumer).Announce(t.Context()))
+		write(t, w, rows(2, 100, 10))
+		journal = append(journal, must(w.Prepare(t.Context(), 2))(t)...)
+		die(t, w)
+		for range 2 {
+			env2 := restarted(t, env)
+			env2.Run = "run-2"
+			if _, err := s.Open(t.Context(), env2); !errors.Is(err, ErrExists) {
+				t.Fatal(err)
+			}
+		}
+		env = restarted(t, env)
+		env.Resume = true
+		w = open(t, s, env)
+		check(t, w.(Resumer).Resume(t.Context(), journal, nil))
+		check(t, w.Publish(t.Context(), journal))
+		check(t, w.Finish(t.Context(), true))
+		if m := readManifestFile(t, filepath.Join(env.Dir, "out", "_manifest.json")); m.Rows != 20 || m.Partial {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+// Abort of a run that goes on takes back what its earlier processes published
+// and announced.
+func TestAbortAfterResume(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		for _, first := range []bool{true, false} {
+			env := g.env(t, "run-1")
+			s := g.sink("out", Files{IfExists: existsAppend})
+			if !first {
+				commit(t, s, env, rows(0, 0, 5))
+			}
+			before := visible(t, env.Dir)
+			env.Run = "run-2"
+			w := open(t, s, env)
+			write(t, w, rows(1, 0, 10), rows(2, 100, 10))
+			journal := append(must(w.Prepare(t.Context(), 1))(t), must(w.Prepare(t.Context(), 2))(t)...)
+			check(t, w.Publish(t.Context(), journal[:1]))
+			check(t, w.(Resumer).Announce(t.Context()))
+			die(t, w)
+			env = restarted(t, env)
+			env.Resume = true
+			w = open(t, s, env)
+			check(t, w.(Resumer).Resume(t.Context(), journal, nil))
+			check(t, w.Abort())
+			if d := cmp.Diff(before, visible(t, env.Dir)); d != "" || uploads(t, env) > 0 || len(leftovers(t, env.Dir)) > 0 {
+				t.Errorf("%s%v, %d uploads", d, leftovers(t, env.Dir), uploads(t, env))
+			}
+			manifest := filepath.Join(env.Dir, "out", "_manifest.json")
+			if first {
+				if _, err := os.Stat(manifest); err == nil {
+					t.Error("its manifest stays")
+				}
+			} else if m := readManifestFile(t, manifest); m.Run != "run-1" || m.Rows != 5 || m.Partial {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
+}
+
+// Announce names what takes no other file's place; the rest is named by Finish,
+// in one step with what it replaces.
+func TestAnnounce(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		f := func(kind string, announced, finished int64) {
+			t.Helper()
+			env := g.env(t, "run-1")
+			by := []string{"part"}
+			commit(t, g.sink("out", Files{PartitionBy: by}), env, rows(0, 0, 2)) // partitions 0 and 1 of 3
+			env.Run = "run-2"
+			w := open(t, g.sink("out", Files{PartitionBy: by, IfExists: kind}), env)
+			write(t, w, rows(1, 0, 30))
+			check(t, w.Publish(t.Context(), must(w.Prepare(t.Context(), 1))(t)))
+			for range 2 {
+				check(t, w.(Resumer).Announce(t.Context()))
+			}
+			m := readManifestFile(t, filepath.Join(env.Dir, "out", "_manifest.json"))
+			if m.Rows != announced || len(m.Replaces) > 0 || m.Partial != (announced > 2) {
+				t.Errorf("%s: announced %+v", kind, m)
+			}
+			check(t, w.Finish(t.Context(), true))
+			m = readManifestFile(t, filepath.Join(env.Dir, "out", "_manifest.json"))
+			if m.Rows != finished || m.Partial {
+				t.Errorf("%s: finished %+v", kind, m)
+			}
+		}
+		f(existsAppend, 32, 32)
+		f(existsReplace, 2, 30)
+		f(existsReplacePartitions, 12, 30)
+	})
+}
+
+// A backfill of one partition leaves the others as they are, and may be repeated.
+func TestBackfill(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		env := g.env(t, "run-1")
+		by := Files{PartitionBy: []string{"part"}, IfExists: existsReplacePartitions}
+		first := commit(t, g.sink("out", by), env, rows(0, 0, 30))
+		for _, run := range []string{"run-2", "run-3"} {
+			env.Run = run
+			again := commit(t, g.sink("out", by), env, rows(0, 3, 1), rows(0, 6, 1)) // partition x
+			if d := cmp.Diff(append(paths(again), paths(first)[1:]...), visible(t, filepath.Join(env.Dir, "out"))); d != "" {
+				t.Error(d)
+			}
+			for _, p := range first[1:] {
+				if err := same(filepath.Join(env.Dir, "out", p.Path), p); err != nil {
+					t.Error(err)
+				}
+			}
+			if m := readManifestFile(t, filepath.Join(env.Dir, "out", "_manifest.json")); m.Rows != 22 || len(m.Files) != 3 {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
 }
