@@ -34,6 +34,14 @@ func (c *Fetch) Plan(in *frame.Schema) (*frame.Schema, error) {
 
 // Build implements Transform.
 func (c *Fetch) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+	f, err := c.fetcher(env)
+	if err != nil {
+		return nil, err
+	}
+	return f.run, nil
+}
+
+func (c *Fetch) fetcher(env *Env) (*fetcher, error) {
 	requests, err := c.compile()
 	if err != nil {
 		return nil, err
@@ -59,7 +67,7 @@ func (c *Fetch) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	}
 	f.client, f.close = client, client.Close
 	if c.Cache == nil {
-		return f.run, nil
+		return f, nil
 	}
 	cache, err := webapi.NewCache(c.Cache, client, c.Auth, env.Dir, env.Log)
 	if err != nil {
@@ -72,7 +80,7 @@ func (c *Fetch) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 			env.Log.Warn("the cache could not be cleaned up", "error", err)
 		}
 	}
-	return f.run, nil
+	return f, nil
 }
 
 // How much a fetch works on and hands on at once.

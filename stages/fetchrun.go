@@ -244,7 +244,9 @@ func (f *fetcher) absolve(ctx context.Context) error {
 
 // accuse ends a run whose credentials are wrong.
 func (f *fetcher) accuse() error {
-	return fmt.Errorf("no request was accepted and %d refused, so auth is likely wrong; the first: %w", len(f.suspects), f.suspects[0].failure())
+	first := f.suspects[0]
+	first.err = fmt.Errorf("no request was accepted and %d refused, so auth is likely wrong: %w", len(f.suspects), first.err)
+	return first.failure()
 }
 
 // finish sends what is left when the input has ended.
