@@ -159,9 +159,6 @@ func (r *fetchRequest) check(c *Fetch, report func(field, message, hint string))
 	if r.Body != nil && (r.Method == "GET" || r.Method == "HEAD") {
 		report(r.field("body"), "a "+r.Method+" has no body", "say method: POST, or put it into params")
 	}
-	if _, err := webapi.ParseStatuses(r.Accept); err != nil {
-		report(r.field("accept"), err.Error(), "such as [2xx, 404]")
-	}
 	webapi.CheckHeaders(r.headers, func(name, message, hint string) { report(r.field("headers."+name), message, hint) })
 	if r.Response.Each == "" || r.Response.Format == "json" {
 		r.Response.check(func(field, message, hint string) { report(r.field("response"+field), message, hint) })

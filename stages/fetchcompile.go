@@ -124,11 +124,14 @@ func (r *fetchRequest) compile(c *Fetch, before []string) (*compiledRequest, err
 
 // checkURL finds what is wrong with a URL whatever its values are.
 func checkURL(text string, t *webapi.Template) error {
-	if t.Open() {
-		return nil
+	if strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") {
+		return nil // its values begin it
 	}
 	if !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://") {
 		return errors.New("does not begin with http:// or https://")
+	}
+	if t.Open() {
+		return nil
 	}
 	fixed, _, _ := strings.Cut(text, "{")
 	u, err := url.Parse(fixed)
