@@ -18,6 +18,7 @@ var Transforms = configs.Table{
 	{Name: "derive", Doc: "Adds or replaces columns by SQL expressions.", New: func() any { return new(stages.Derive) }},
 	{Name: "join", Doc: "Looks up rows of a dataset by keys and adds their columns.", New: func() any { return new(tables.Join) }},
 	{Name: "aggregate", Doc: "Makes one row of each group of rows, by SQL aggregate functions.", New: func() any { return new(stages.Aggregate) }},
+	{Name: "reduce", Doc: "Calls an R function on each group of rows.", New: func() any { return new(stages.Reduce) }},
 	{Name: "sql", Doc: "Answers a SELECT over the whole stream and datasets.", New: func() any { return new(tables.SQL) }},
 	{Name: "select", Doc: "Keeps some columns.", New: func() any { return new(stages.Select) }},
 	{Name: "rename", Doc: "Gives columns other names.", New: func() any { return new(stages.Rename) }},

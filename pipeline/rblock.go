@@ -66,11 +66,12 @@ type Limits struct {
 // NeedsR reports whether any stage uses the R pool.
 func (f *File) NeedsR() bool { return f.mapped() != "" }
 
-// mapped is the R function of the first map; "" for none.
+// mapped is the R function of the first stage that calls one; "" for none.
 func (f *File) mapped() string {
-	for _, s := range f.Stages {
-		if m, ok := s.Use.(*stages.Map); ok {
-			return m.Fun
+	for _, s := range f.all() {
+		if r, ok := s.Use.(stages.UsesR); ok {
+			fun, _ := r.UsesR()
+			return fun
 		}
 	}
 	return ""

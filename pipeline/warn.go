@@ -29,6 +29,15 @@ func (f *File) Warn(report func(field, message, hint string)) {
 			if !c.Ordered {
 				shaky = fmt.Sprintf("stages[%d] does not keep the order of its batches", i)
 			}
+		case *stages.Reduce:
+			if c.Seed != nil && unordered(f.Stages[:i]) {
+				report(fmt.Sprintf("stages[%d].reduce.seed", i), "numbers may differ from run to run: the rows of a group come in another order each time",
+					"keep the order in all stages before it")
+			}
+			shaky = "" // groups are cut by their values
+			if !c.Ordered {
+				shaky = fmt.Sprintf("stages[%d] does not keep the order of its groups", i)
+			}
 		}
 	}
 }
@@ -42,13 +51,14 @@ func unordered(before []StageSpec) bool {
 	return false
 }
 
-// inFlight is how many requests all maps together hand to the R pool at once,
-// where their files say so.
+// inFlight is how many requests all stages together hand to the R pool at once,
+// where the file says so.
 func (f *File) inFlight() int {
 	n := 0
 	for _, s := range f.all() {
-		if m, ok := s.Use.(*stages.Map); ok {
-			n += m.InFlight
+		if r, ok := s.Use.(stages.UsesR); ok {
+			_, inFlight := r.UsesR()
+			n += inFlight
 		}
 	}
 	return n

@@ -10,8 +10,13 @@ import (
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
-// Build implements Transform: encode, Pool, decode, agree on a schema.
+// Build implements Transform.
 func (c *Map) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
+	return c.build(env, &mapper{})
+}
+
+// build is encode, Pool, decode, agree on a schema.
+func (c *Map) build(env *Env, m *mapper) (Stage[frame.Frame, frame.Frame], error) {
 	if env.Pool == nil || env.R == nil {
 		return nil, errors.New("map needs R, and this pipeline has no pool")
 	}
@@ -27,7 +32,7 @@ func (c *Map) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	if inFlight == 0 {
 		inFlight = env.Pool.Stats().Max + 1
 	}
-	m := &mapper{config: c, env: env, args: args, failures: newFailures(&c.OnError, env)}
+	m.config, m.env, m.args, m.failures = c, env, args, newFailures(&c.OnError, env)
 	pool := Pool[*encoded](env.Pool, PoolOptions{
 		Env: env.R, Priority: rpool.Bulk,
 		InFlight: inFlight, Ordered: c.Ordered,
@@ -47,6 +52,27 @@ type mapper struct {
 	failures *failures
 	warnings warnings
 	buffers  sync.Pool // of *[]byte: requests whose replies have come
+
+	// What a reduce does otherwise; nil is what a map does.
+	named  func(b *Rows) string                                       // what errors call a batch
+	stream func(b *Rows) uint64                                       // the number of its random stream
+	finish func(in frame.Frame, out frame.Frame) (frame.Frame, error) // what is made of an answer
+}
+
+func (m *mapper) name(b *Rows) string {
+	if m.named == nil {
+		return Name(b)
+	}
+	return m.named(b)
+}
+
+// at says which rows err is about.
+func (m *mapper) at(b *Rows, err error) error {
+	var already *BatchError
+	if errors.As(err, &already) {
+		return err
+	}
+	return &BatchError{Batch: m.name(b), Err: err}
 }
 
 // encoded is a frame and the memory of its request.
@@ -92,10 +118,14 @@ func (m *mapper) request(b *Rows, from, to int, buf []byte) (*rpool.Request, err
 	}
 	req := &rpool.Request{
 		Kind: rpool.Map, Fun: m.config.Fun, Data: data, Coded: coded, Args: m.args,
-		Timeout: m.config.timeout(), Isolate: m.config.Isolate, Label: Name(b),
+		Timeout: m.config.timeout(), Isolate: m.config.Isolate, Label: m.name(b),
 	}
 	if m.config.Seed != nil {
-		seed := rpool.SeedAt(*m.config.Seed, b.Seq)
+		number := b.Seq
+		if m.stream != nil {
+			number = m.stream(b)
+		}
+		seed := rpool.SeedAt(*m.config.Seed, number)
 		if to-from < b.Rows {
 			seed = seed.Sub(uint64(from) + 1)
 		}
@@ -120,7 +150,7 @@ func (m *mapper) decode(ctx context.Context, b *Batch[*Done[*encoded]]) (*Rows, 
 			continue
 		}
 		if m.config.stops() {
-			return nil, At(in, err)
+			return nil, m.at(in, err)
 		}
 		if err := m.failures.reject(ctx, in, p.From, p.To, p.Attempts, p.Whole, err); err != nil {
 			return nil, err
@@ -132,7 +162,7 @@ func (m *mapper) decode(ctx context.Context, b *Batch[*Done[*encoded]]) (*Rows, 
 	}
 	f, err := frame.Concat(frames...)
 	if err != nil {
-		return nil, At(in, err)
+		return nil, m.at(in, err)
 	}
 	return WithFrame(in, f), nil
 }
@@ -152,7 +182,11 @@ func (m *mapper) frameOf(in frame.Frame, p Part) (frame.Frame, error) {
 	if m.config.Rows == "same" && f.NumRows() != int64(p.To-p.From) {
 		return nil, fmt.Errorf("%s returned %d rows for %d, and the map says rows: same", m.config.Fun, f.NumRows(), p.To-p.From)
 	}
-	return frame.Restore(f, in.Schema()), nil
+	f = frame.Restore(f, in.Schema())
+	if m.finish != nil {
+		return m.finish(in, f)
+	}
+	return f, nil
 }
 
 // sliceRows is rows [from, to) of f.

@@ -27,13 +27,27 @@ type Map struct {
 	OnError  `yaml:",inline"`
 }
 
+// UsesR is implemented by configured stages that call an R function.
+type UsesR interface {
+	// UsesR tells the function, and how many requests the stage hands to the R
+	// pool at once; 0 is one more than that has workers.
+	UsesR() (fun string, inFlight int)
+}
+
+// UsesR implements UsesR.
+func (c *Map) UsesR() (fun string, inFlight int) { return c.Fun, c.InFlight }
+
 // Check implements configs.Checker.
 func (c *Map) Check(report func(field, message, hint string)) {
-	if strings.ContainsAny(c.Fun, "()\n;") {
-		report("fun", "is not the name of a function", "define a function in a file of r.source, and name it here")
-	}
+	checkFun(c.Fun, report)
 	if _, err := c.returns(); err != nil {
 		report("returns", err.Error(), "")
+	}
+}
+
+func checkFun(fun string, report func(field, message, hint string)) {
+	if strings.ContainsAny(fun, "()\n;") {
+		report("fun", "is not the name of a function", "define a function in a file of r.source, and name it here")
 	}
 }
 

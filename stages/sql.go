@@ -33,6 +33,9 @@ type SQLEngine interface {
 	Group(ctx context.Context, in *frame.Schema, g SQLGrouping) (SQLQuery, error)
 	// ParseGrouping checks its syntax alone.
 	ParseGrouping(g SQLGrouping) error
+	// Sort gives the rows of one input, called input, by columns, and where these
+	// are equal in the order of the input.
+	Sort(ctx context.Context, in *frame.Schema, by []string) (SQLQuery, error)
 }
 
 // SQLColumns computes columns from the rows of a frame, one by one and in their

@@ -82,6 +82,14 @@ func (e *duckEngine) Group(ctx context.Context, in *frame.Schema, g SQLGrouping)
 
 func (e *duckEngine) ParseGrouping(g SQLGrouping) error { return e.db.ParseGrouping(grouping(g)) }
 
+func (e *duckEngine) Sort(ctx context.Context, in *frame.Schema, by []string) (SQLQuery, error) {
+	q, err := e.db.Sort(ctx, in, by)
+	if err != nil {
+		return nil, err
+	}
+	return duckQuery{q}, nil
+}
+
 func grouping(g SQLGrouping) duckdb.Grouping {
 	return duckdb.Grouping{By: named(g.By), Measures: named(g.Measures), Where: g.Where, Having: g.Having, Order: g.Order}
 }
