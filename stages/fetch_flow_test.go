@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,7 +129,8 @@ func TestEveryRowLeavesOnceInItsEpoch(t *testing.T) {
 			if declared {
 				yaml += "response: {columns: {v: {type: double}}}"
 			}
-			left := map[int64]int{}
+			var mu sync.Mutex
+			left := map[int64]int{} // guarded by mu, as most is
 			epochOf := func(id int64) uint64 {
 				e, at := uint64(1), int64(0)
 				for i, n := range reads {
@@ -143,6 +144,8 @@ func TestEveryRowLeavesOnceInItsEpoch(t *testing.T) {
 				return e
 			}
 			leave := func(f frame.Frame, epoch uint64) {
+				mu.Lock()
+				defer mu.Unlock()
 				for _, line := range lines(f) {
 					var id int64
 					fmt.Sscanf(line, "{id:%d", &id)
@@ -152,10 +155,16 @@ func TestEveryRowLeavesOnceInItsEpoch(t *testing.T) {
 					}
 				}
 			}
-			var under, most atomic.Int32
+			under, most := 0, 0
+			count := func(by int) {
+				mu.Lock()
+				defer mu.Unlock()
+				under += by
+				most = max(most, under)
+			}
 			a := api(func(ctx context.Context, id int) (string, error) {
-				most.Store(max(most.Load(), under.Add(1)))
-				defer under.Add(-1)
+				count(1)
+				defer count(-1)
 				if err := after(ctx, fates[id].wait); err != nil {
 					return "", err
 				}
@@ -208,11 +217,13 @@ func TestEveryRowLeavesOnceInItsEpoch(t *testing.T) {
 				for {
 					select {
 					case e := <-l.Settled():
+						mu.Lock()
 						for id := range int64(total) {
 							if epochOf(id) <= e.Number && left[id] != 1 {
 								t.Errorf("epoch %d was settled when row %d had left %d times", e.Number, id, left[id])
 							}
 						}
+						mu.Unlock()
 						l.Committed()
 					case <-run.ctx.Done():
 						return
@@ -254,8 +265,8 @@ func TestEveryRowLeavesOnceInItsEpoch(t *testing.T) {
 			if _, open := l.Frontier(); open != 0 {
 				t.Errorf("%d reads are not settled", open)
 			}
-			if int(most.Load()) > inFlight {
-				t.Errorf("%d requests were under way, in_flight is %d", most.Load(), inFlight)
+			if most > inFlight {
+				t.Errorf("%d requests were under way, in_flight is %d", most, inFlight)
 			}
 		})
 	})
