@@ -112,6 +112,9 @@ func (r *Run) Wait() (*Report, error) {
 	if committed && after != nil {
 		after = fmt.Errorf("%w; then: %w", sinks.ErrCommitted, after)
 	}
+	if committed && after == nil && !r.env.Limited && !r.drained() {
+		report.Compacted, after = r.compacted(context.Background())
+	}
 	if err != nil && !committed && r.journal != nil {
 		err = &resumableError{err}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/sinks"
+	"github.com/rpipe-dev/rpipe/sinks/compact"
 	"github.com/rpipe-dev/rpipe/sources"
 	"github.com/rpipe-dev/rpipe/stages"
 )
@@ -57,13 +58,14 @@ func workforce(s rpool.Stats) *Workforce {
 // Report is what a run did.
 type Report struct {
 	Snapshot
-	Bottleneck    string       `json:"bottleneck"` // the stage that worked the longest
-	DeadLetters   int64        `json:"dead_letters"`
-	DeadLetterDir string       `json:"dead_letter_path,omitempty"`
-	Output        string       `json:"output"`  // where the files of the first sink are
-	Files         []sinks.Part `json:"files"`   // of it that are committed
-	Outputs       []Written    `json:"outputs"` // of all sinks
-	Error         string       `json:"error,omitempty"`
+	Bottleneck    string            `json:"bottleneck"` // the stage that worked the longest
+	DeadLetters   int64             `json:"dead_letters"`
+	DeadLetterDir string            `json:"dead_letter_path,omitempty"`
+	Output        string            `json:"output"`  // where the files of the first sink are
+	Files         []sinks.Part      `json:"files"`   // of it that are committed
+	Outputs       []Written         `json:"outputs"` // of all sinks
+	Compacted     []*compact.Report `json:"compacted,omitempty"`
+	Error         string            `json:"error,omitempty"`
 }
 
 // Written is what one sink has committed.

@@ -27,6 +27,8 @@ type Parquet struct {
 	Level       int      `yaml:"level" min:"0" doc:"Compression level: 1 to 22 for zstd (default 3), 1 to 9 for gzip (default 6); the others have none."`
 	RowGroup    RowGroup `yaml:"row_group" doc:"Limits of one row group, which is also what is held in memory for an open file."`
 
+	Compact *Compaction `yaml:"compact" doc:"Makes few large files of many small ones, once the run is committed. A run that was stopped compacts nothing."`
+
 	Files `yaml:",inline"`
 }
 

@@ -71,6 +71,9 @@ func files(w io.Writer, r *pipeline.Report) {
 			written(w, to, len(r.Outputs) > 1)
 		}
 	}
+	for _, c := range r.Compacted {
+		Compaction(w, c)
+	}
 }
 
 // written says what one sink has written, with its name where there are several.
