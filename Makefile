@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The SQL engine is C++ that is linked in: without cgo, filter and derive are missing.
 export CGO_ENABLED := 1
 
-.PHONY: help demo build setup test-servers test test-long race lint vet bench docs fuzz clean
+.PHONY: help demo build setup servers test test-long race lint vet bench docs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,18 +24,18 @@ build: setup ## build bin/rpipe
 setup: ## install R and a C++ compiler where they are missing (apt or brew)
 	@tools/setup.sh
 
-test-servers: ## build the S3 server of the tests into the user's cache, once (a minute of two cores)
+servers: ## build the S3 server of the tests into the user's cache, once (a minute of two cores)
 	@echo "building the S3 server of the tests, unless it is there"
 	@$(GO) run ./internal/s3test/server
 
-test: build test-servers ## all tests, with the real R; under 15 minutes
+test: build servers ## all tests, with the real R; under 15 minutes
 	$(GO) test -timeout 15m ./...
 
-test-long: build test-servers ## the long tests as well: many crashes, large inputs
+test-long: build servers ## the long tests as well: many crashes, large inputs
 	@$(GO) run ./internal/s3test/server rclone
 	$(GO) test -timeout 60m -tags long ./...
 
-race: setup test-servers ## all tests under the race detector
+race: setup servers ## all tests under the race detector
 	$(GO) test -race -timeout 30m ./...
 
 vet: ## go vet, also for the other systems

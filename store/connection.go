@@ -71,9 +71,6 @@ func (c *connection) connect(ctx context.Context) (*s3.Client, error) {
 		// trailers, which many servers refuse.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
-		if c.settings.Checksum == "none" {
-			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		}
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
 	return c.api, nil

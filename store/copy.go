@@ -47,7 +47,7 @@ func (c *Client) copyParts(ctx context.Context, from Object, to Location, when C
 	if err != nil {
 		return err
 	}
-	pending, err := c.begin(ctx, to)
+	pending, err := c.begin(ctx, to, "") // the server has the bytes
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (c *Client) copyParts(ctx context.Context, from Object, to Location, when C
 			}
 			out, err := api.UploadPartCopy(parts, in)
 			if err == nil {
-				pending.Parts[i] = PendingPart{Number: n, ETag: aws.ToString(out.CopyPartResult.ETag), CRC32: aws.ToString(out.CopyPartResult.ChecksumCRC32)}
+				pending.Parts[i] = PendingPart{Number: n, ETag: aws.ToString(out.CopyPartResult.ETag)}
 			}
 			return err
 		})

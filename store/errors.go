@@ -95,13 +95,13 @@ func (c *Client) answered(op string, l Location, api smithy.APIError, err error)
 	switch {
 	case code == "NoSuchBucket":
 		return "there is no bucket " + l.Bucket, ErrNotExist, "make it, or mend its name" + c.atEndpoint()
-	case code == "NoSuchKey" || code == "NotFound" || status == http.StatusNotFound && code != "NoSuchUpload":
+	case code == "NoSuchKey" || code == "NotFound": // the latter where an answer has no body
 		return ErrNotExist.Error(), ErrNotExist, ""
 	case status == http.StatusPreconditionFailed || code == "PreconditionFailed" || code == "ConditionalRequestConflict":
 		return ErrConflict.Error(), ErrConflict, ""
 	case code == "PermanentRedirect" || code == "AuthorizationHeaderMalformed" || status == http.StatusMovedPermanently:
 		return c.elsewhere(l, text, err)
-	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "InvalidToken" || code == "ExpiredToken" || code == "InvalidSecurity":
+	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "InvalidToken" || code == "ExpiredToken" || code == "InvalidSecurity" || code == "XAdminUserNotFound":
 		return text, nil, "the keys are wrong or too old: look at access_key_id and secret_access_key of the s3 block, or at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_PROFILE" + c.atEndpoint()
 	case code == "RequestTimeTooSkewed":
 		return text, nil, "set the clock of this machine"

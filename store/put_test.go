@@ -56,7 +56,7 @@ func TestOfTwentyPutsOfANewObjectOneWins(t *testing.T) {
 		t.Fatalf("%d of 20 won: %v", len(winners), winners)
 	}
 	c := s.Client(t)
-	data, o, err := c.Get(t.Context(), l, 100)
+	data, o, err := c.Get(t.Context(), l, 1000)
 	if err != nil || string(data) != winners[0] {
 		t.Fatalf("the object is %q, the winner %q, %v", data, winners[0], err)
 	}
@@ -77,7 +77,7 @@ func race(t *testing.T, s *s3test.Server, l store.Location, when store.Condition
 	for i := range 20 {
 		c := s.Client(t)
 		go func() {
-			data := fmt.Sprint("writer ", i)
+			data := fmt.Sprint("writer ", i, " where ", when) // the same content has the same tag
 			<-ready
 			_, err := c.Put(t.Context(), l, []byte(data), when)
 			results <- result{data, err}

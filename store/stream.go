@@ -94,7 +94,15 @@ func (s *stream) open() error {
 	case s.next > 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", s.next))
 	}
-	out, err := api.GetObject(s.ctx, in)
+	var out *s3.GetObjectOutput
+	err = s.c.checked(func(crc bool) error {
+		out, err = api.GetObject(s.ctx, in, func(o *s3.Options) {
+			if !crc {
+				o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+			}
+		})
+		return err
+	})
 	if err != nil {
 		err = s.c.failed("read", s.o.Location, err)
 		if in.IfMatch != nil && errors.Is(err, ErrConflict) {

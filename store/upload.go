@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -58,7 +59,7 @@ var errUploadClosed = errors.New("the upload is closed")
 // is sent, so that it can be put on record; its error ends the upload. ctx is
 // that of the whole upload.
 func (c *Client) Upload(ctx context.Context, l Location, started func(id string) error) (*Upload, error) {
-	pending, err := c.begin(ctx, l)
+	pending, err := c.begin(ctx, l, types.ChecksumAlgorithmCrc32)
 	if err != nil {
 		return nil, c.failed("write", l, err)
 	}
@@ -74,8 +75,10 @@ func (c *Client) Upload(ctx context.Context, l Location, started func(id string)
 	return u, nil
 }
 
-// begin opens an upload that carries a token of its own.
-func (c *Client) begin(ctx context.Context, l Location) (Pending, error) {
+// begin opens an upload that carries a token of its own. parts names the
+// checksum that its parts will come with: some servers refuse to complete what
+// has checksums that were not announced.
+func (c *Client) begin(ctx context.Context, l Location, parts types.ChecksumAlgorithm) (Pending, error) {
 	p := Pending{Token: rand.Text()}
 	api, err := c.connect(ctx)
 	if err != nil {
@@ -83,8 +86,8 @@ func (c *Client) begin(ctx context.Context, l Location) (Pending, error) {
 	}
 	err = c.checked(func(crc bool) error {
 		in := &s3.CreateMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, Metadata: map[string]string{tokenKey: p.Token}}
-		if crc { // said here, or some servers refuse to complete what has them
-			in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
+		if crc {
+			in.ChecksumAlgorithm = parts
 		}
 		out, err := api.CreateMultipartUpload(ctx, in)
 		if err == nil {
@@ -145,7 +148,9 @@ func (u *Upload) send() error {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.done = append(u.done, part)
-		u.free = append(u.free, data[:0])
+		if u.c.config.Concurrency > 1 { // one of many uploads keeps only what it needs
+			u.free = append(u.free, data[:0])
+		}
 		return nil
 	})
 	u.mu.Lock()
@@ -206,13 +211,32 @@ func (u *Upload) Close() (*Pending, error) {
 	return &u.pending, nil
 }
 
+// patience is how long Abort waits for parts that are under way.
+const patience = 5 * time.Second
+
 // Abort gives the upload up and removes its parts. It may follow any call.
+//
+// A part that is cut off on its way may still arrive, after the upload was
+// removed, and stay. So parts under way are waited for, and where that takes too
+// long, or the upload's context cut them off, the server is asked afterwards.
 func (u *Upload) Abort(ctx context.Context) error {
 	u.closed = true
+	impatient := time.AfterFunc(patience, u.cancel)
+	cut := errors.Is(u.parts.Wait(), context.Canceled)
+	impatient.Stop()
 	u.cancel()
-	u.parts.Wait() // a part that arrived later would stay
 	u.buf, u.free = nil, nil
-	return u.c.AbortUpload(ctx, u.l, u.pending.ID)
+	for attempt := 1; ; attempt++ {
+		if err := u.c.AbortUpload(ctx, u.l, u.pending.ID); err != nil || !cut || attempt == 3 {
+			return err
+		}
+		if err := u.c.pause(ctx, attempt); err != nil {
+			return u.c.failed("abort", u.l, err)
+		}
+		if open, err := u.c.open(ctx, u.l, u.pending.ID); err != nil || !open {
+			return nil // or nobody can tell
+		}
+	}
 }
 
 // AbortUpload removes what an upload of an earlier process has left; one that

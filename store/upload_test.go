@@ -102,8 +102,8 @@ func TestAnAbortedUploadLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		before(u)
-		if n := s.OpenUploads(t, bucket); n != 1 {
-			t.Fatalf("%d uploads are open before Abort, want 1", n)
+		if s.OpenUploads(t, bucket) == 0 { // more, while parts arrive: the server counts their files
+			t.Fatal("no upload is open before Abort")
 		}
 		for range 2 {
 			if err := u.Abort(t.Context()); err != nil {
@@ -142,7 +142,7 @@ func TestAnUploadEndsWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	send(t, u, noise(5<<20))
+	send(t, u, noise(20<<20))
 	cancel()
 	if _, err := u.Close(); !errors.Is(err, context.Canceled) {
 		t.Errorf("Close returns %v", err)

@@ -10,6 +10,12 @@ import (
 	"runtime"
 )
 
+// Tests may point HOME elsewhere: the caches are where they were before.
+var (
+	environment        = os.Environ()
+	userCache, noCache = os.UserCacheDir()
+)
+
 // Build makes the server of that name, versitygw or rclone, unless the cache has
 // it, and returns its path. The cache is $XDG_CACHE_HOME/rpipe or its like on
 // other systems; go's own makes a second build a matter of seconds.
@@ -22,8 +28,8 @@ func Build(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
+	cache := userCache
+	if noCache != nil {
 		cache = os.TempDir()
 	}
 	dir := filepath.Join(cache, "rpipe", "s3test")
@@ -50,7 +56,7 @@ func Build(name string) (string, error) {
 	defer os.Remove(half)
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", half, ".")
 	build.Dir = source
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	build.Env = append(environment, "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build it in tools/s3server/%s: %w\n%s(go needs its module proxy the first time: look at go env GOPROXY)", name, err, out)
 	}
