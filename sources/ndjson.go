@@ -46,19 +46,7 @@ func (s *NDJSON) Endless() bool { return slices.Contains(s.Path, "-") && !s.Boun
 
 // Check reports settings that do not go together.
 func (s *NDJSON) Check(report func(field, message, hint string)) {
-	if len(s.Schema) > 0 && len(s.Types) > 0 {
-		report("types", "types are for columns that are inferred, and schema names all", "put them into schema")
-	}
-	for _, p := range s.Schema {
-		if _, err := namedType(p.Name, p.Value); err != nil {
-			report("schema", err.Error(), "")
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Types)) {
-		if _, err := namedType(name, s.Types[name]); err != nil {
-			report("types", err.Error(), "")
-		}
-	}
+	checkTypes(s.Schema, s.Types, report)
 	checkDistinct(s.Columns, "columns", report)
 	if s.Bounded && !slices.Contains(s.Path, "-") {
 		report("bounded", "files have an end anyway", "bounded is for path: \"-\"")
@@ -274,15 +262,20 @@ func (f *ndjsonFormat) explain(k *chunk, r record, err error) error {
 	if syntax, ok := errors.AsType[*ndjson.SyntaxError](err); ok {
 		return fmt.Errorf("%s:%d:%d: %w", k.name, line, syntax.Offset+1, err)
 	}
+	return fmt.Errorf("%s:%d: %w", k.name, line, mended(err))
+}
+
+// mended says how a record that does not fit can be read nevertheless.
+func mended(err error) error {
 	conflict, ok := errors.AsType[*frame.ConflictError](err)
 	switch {
 	case !ok:
-		return fmt.Errorf("%s:%d: %w", k.name, line, err)
+		return err
 	case conflict.Want == "":
-		return fmt.Errorf("%s:%d: key %q is in no record before (unknown_keys: ignore drops it, schema or a larger infer_rows make it a column)", k.name, line, conflict.Column)
+		return fmt.Errorf("key %q is in no record before (unknown_keys: ignore drops it, schema or a larger infer_rows make it a column)", conflict.Column)
 	}
-	return fmt.Errorf("%s:%d: column %q: %s is not %s (types: {%s: %s} reads it; on_error: skip or dead_letter leaves the record out)",
-		k.name, line, conflict.Column, conflict.Value, article(conflict.Want), conflict.Column, conflict.Have)
+	return fmt.Errorf("column %q: %s is not %s (types: {%s: %s} reads it; on_error: skip or dead_letter leaves the record out)",
+		conflict.Column, conflict.Value, article(conflict.Want), conflict.Column, conflict.Have)
 }
 
 // objectCutter takes each line that is not blank as a record.

@@ -8,6 +8,7 @@ var Table = configs.Table{
 	{Name: "ndjson", Doc: "Reads files with a JSON object a line.", New: func() any { return new(NDJSON) }},
 	{Name: "parquet", Doc: "Reads Parquet files, row groups in parallel.", New: func() any { return new(Parquet) }},
 	{Name: "rds", Doc: "Reads data frames that R saved with saveRDS.", New: func() any { return new(RDS) }},
+	{Name: "http", Doc: "Reads the records of a web API, page by page.", New: func() any { return new(HTTP) }},
 	{Name: "range", Doc: "Makes a column of whole numbers.", New: func() any { return new(Range) }},
 	{Name: "rows", Doc: "Takes rows that are written in the pipeline file.", New: func() any { return new(Rows) }},
 }

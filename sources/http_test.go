@@ -1,0 +1,425 @@
+package sources
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/stages"
+)
+
+// httpOf decodes the settings of a source, so that it has the defaults.
+func httpOf(t *testing.T, yaml string) *HTTP {
+	t.Helper()
+	var s spec
+	if _, problems := configs.Load("p.yaml", []byte(yaml), configs.Variables{}, &s); len(problems) > 0 {
+		t.Fatalf("%s: %v", yaml, problems)
+	}
+	return s.Use.(*HTTP)
+}
+
+// api is a server that remembers what it was asked.
+type api struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []string
+}
+
+func serve(t *testing.T, answer func(a *api, w http.ResponseWriter, r *http.Request)) *api {
+	t.Helper()
+	a := &api{}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		a.mu.Lock()
+		a.asked = append(a.asked, strings.TrimSpace(r.URL.RequestURI()+" "+string(body)))
+		a.mu.Unlock()
+		answer(a, w, r)
+	}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+// took gives what was asked since the last call.
+func (a *api) took() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	asked := a.asked
+	a.asked = nil
+	return asked
+}
+
+func intOf(r *http.Request, name string, otherwise int) int {
+	if n, err := strconv.Atoi(r.URL.Query().Get(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// list writes records from to to-1 as a JSON array.
+func list(from, to int) string {
+	var b strings.Builder
+	for i := from; i < to; i++ {
+		fmt.Fprintf(&b, `,{"id":%d,"name":"n%d"}`, i, i)
+	}
+	return "[" + strings.TrimPrefix(b.String(), ",") + "]"
+}
+
+// open opens a source on a fresh environment.
+func openHTTP(t *testing.T, h *HTTP, from string) Reader {
+	t.Helper()
+	env := (&stages.Env{Parallel: 2}).For("source")
+	r, err := h.Open(t.Context(), env, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+const apiRecordCount = 47
+
+// paginated are servers of the same records, in pages of 10, by each kind of
+// pagination; settings stand for the rest of the source's.
+var paginated = []struct {
+	name     string
+	settings string
+	requests int
+	answer   func(a *api, w http.ResponseWriter, r *http.Request)
+}{
+	{"none", "records: data.items", 1, func(_ *api, w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"data": {"items": %s}}`, list(0, apiRecordCount))
+	}},
+	{"json_link", "records: items, paginate: {type: json_link, next: links.next}", 5, func(a *api, w http.ResponseWriter, r *http.Request) {
+		from := intOf(r, "at", 0)
+		next := "null"
+		if from+10 < apiRecordCount {
+			next = fmt.Sprintf(`"/items?at=%d"`, from+10) // relative
+			if from == 20 {
+				next = fmt.Sprintf(`"%s/items?at=%d"`, a.URL, from+10)
+			}
+		}
+		fmt.Fprintf(w, `{"links": {"next": %s}, "items": %s}`, next, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"header_link", "paginate: header_link", 5, func(a *api, w http.ResponseWriter, r *http.Request) {
+		from := intOf(r, "at", 0)
+		w.Header().Add("Link", fmt.Sprintf(`<%s/items?at=0>; rel="first prev"`, a.URL))
+		if from+10 < apiRecordCount {
+			w.Header().Add("Link", fmt.Sprintf(`<%s/items?at=%d&x=0,1>; title="a, \"b\"; rel=next"; REL=Next`, a.URL, from+10))
+		}
+		io.WriteString(w, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"cursor", "records: items, paginate: {type: cursor, cursor_path: meta.after, cursor_param: after}", 5, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		from := intOf(r, "after", 0)
+		after := strconv.Itoa(from + 10)
+		if from+10 >= apiRecordCount {
+			after = `""`
+		}
+		fmt.Fprintf(w, `{"meta": {"after": %s}, "items": %s}`, after, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"page_number", "paginate: {type: page_number, limit: 10, limit_param: size}", 6, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		from := (intOf(r, "page", -1) - 1) * intOf(r, "size", 0)
+		io.WriteString(w, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"page_number total", "records: items, paginate: {type: page_number, start: 0, page_param: p, total_path: pages}", 5, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		from := intOf(r, "p", -1) * 10
+		fmt.Fprintf(w, `{"pages": 5, "items": %s}`, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"offset", "paginate: {type: offset, limit: 1000}", 6, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		from := intOf(r, "offset", -1) // and never more than 10, whatever is asked for
+		io.WriteString(w, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"offset total", "records: items, paginate: {type: offset, total_path: n}", 5, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		from := intOf(r, "offset", -1)
+		fmt.Fprintf(w, `{"n": "47", "items": %s}`, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"has more", "records: items, paginate: {type: page_number, has_more_path: more}", 5, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		from := (intOf(r, "page", -1) - 1) * 10
+		fmt.Fprintf(w, `{"more": %t, "items": %s}`, from+10 < apiRecordCount, list(from, min(from+10, apiRecordCount)))
+	}},
+	{"body", "method: POST, body: {query: all}, records: items, paginate: {type: cursor, cursor_path: after, cursor_param: variables.after, in: body}", 5, func(a *api, w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		_, body, _ := strings.Cut(a.asked[len(a.asked)-1], " ")
+		a.mu.Unlock()
+		from := 0
+		if _, after, ok := strings.Cut(body, `"variables":{"after":"`); ok {
+			from, _ = strconv.Atoi(after[:strings.IndexByte(after, '"')])
+		}
+		after := fmt.Sprintf(`"%d"`, from+10)
+		if from+10 >= apiRecordCount {
+			after = "null"
+		}
+		fmt.Fprintf(w, `{"after": %s, "items": %s}`, after, list(from, min(from+10, apiRecordCount)))
+	}},
+}
+
+// Each kind of pagination gives all records once, and goes on after any read
+// where another process has stopped.
+func TestPagination(t *testing.T) {
+	for _, c := range paginated {
+		t.Run(c.name, func(t *testing.T) {
+			a := serve(t, c.answer)
+			for _, more := range []string{"infer_rows: 15", "infer_rows: 1000", "schema: {id: int64, name: string}"} {
+				source := func() *HTTP {
+					return httpOf(t, fmt.Sprintf("http: {url: %s/items, replayable: true, %s, %s}", a.URL, more, c.settings))
+				}
+				a.took()
+				r := openHTTP(t, source(), "")
+				if asked := a.took(); len(asked) > 0 {
+					t.Fatalf("opening asks for %q", asked)
+				}
+				want := readAll(t, r)
+				if asked := a.took(); len(asked) != c.requests {
+					t.Errorf("%s: %d requests, want %d: %q", more, len(asked), c.requests, asked)
+				}
+				row := 0
+				for _, read := range want {
+					for i := range int(read.Frame.NumRows()) {
+						if got := first(t, read.Frame, i); got != row {
+							t.Fatalf("%s: row %d is record %d", more, row, got)
+						}
+						row++
+					}
+				}
+				if row != apiRecordCount {
+					t.Errorf("%s: %d rows", more, row)
+				}
+				for i, read := range want {
+					same(t, "after "+read.Pos, readAll(t, openHTTP(t, source(), read.Pos)), want[i+1:])
+				}
+			}
+		})
+	}
+}
+
+// A page with more records than a read has, and a position within it.
+func TestPageOfManyReads(t *testing.T) {
+	a := serve(t, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		if intOf(r, "page", 0) > 2 {
+			io.WriteString(w, "[]")
+			return
+		}
+		io.WriteString(w, list(0, 25_000))
+	})
+	source := httpOf(t, "http: {url: "+a.URL+", replayable: true, max_pages: 2, paginate: page_number}")
+	want := readAll(t, openHTTP(t, source, ""))
+	if len(want) != 6 {
+		t.Fatalf("%d reads, want 3 of each page", len(want))
+	}
+	for i, read := range want {
+		same(t, "after "+read.Pos, readAll(t, openHTTP(t, source, read.Pos)), want[i+1:])
+	}
+}
+
+func TestRecordsPath(t *testing.T) {
+	f := func(records, body string, want int, problem string) {
+		t.Helper()
+		a := serve(t, func(_ *api, w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		n, err := rowsOf(t, httpOf(t, fmt.Sprintf("http: {url: %s/x, records: '%s'}", a.URL, records)), (&stages.Env{}).For("source"))
+		if problem == "" && (err != nil || int(n) != want) || problem != "" && (err == nil || !strings.Contains(err.Error(), problem)) {
+			t.Errorf("%s in %s: %d rows, %v; want %d, %s", records, body, n, err, want, problem)
+		}
+	}
+	f("", `[{"a":1},{"a":2}]`, 2, "")
+	f("", `{"a":1}`, 1, "")
+	f("", ``, 0, "")
+	f("", `[]`, 0, "")
+	f("data.items", `{"data":{"items":[{"a":1}]}}`, 1, "")
+	f("data.items", `{"data":{"items":null}}`, 0, "")
+	f("[1].items", `[7, {"items":[{"a":1}]}]`, 1, "")
+	f("items", `{"data":[], "count": 3}`, 0, "/x: page 1: there is nothing at records, items; the answer has data, count")
+	f("count", `{"data":[], "count": 3}`, 0, `records must lead to an array or an object, and at "count" is the number 3; the answer has data, count`)
+	f("", `{"a":1`, 0, "the answer is not JSON (200, text/plain)")
+	f("", "<!DOCTYPE html>\n<title>Log in</title>", 0, `/x: page 1: the answer is not JSON (200, text/html): it begins with "<!DOCTYPE html>\n<title>Log in</title>": JSON, byte 1:`)
+	f("", `[1]`, 0, `/x: page 1, record 1: JSON, byte 1: '1' where a record ({…}) was expected`)
+	f("", `[{}]`, 0, "the records are empty objects")
+}
+
+// What nests stays JSON, and types are those of ndjson.
+func TestRecordsTypes(t *testing.T) {
+	a := serve(t, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, []string{`[{"id":1,"at":"2026-01-01T00:00:00Z","who":{"name":"é"}}]`, `[{"id":1.5,"tags":[1]}]`, `[]`}[intOf(r, "page", 1)-1])
+	})
+	got := flatten(t, httpOf(t, "http: {url: "+a.URL+", paginate: page_number, types: {at: 'timestamp[UTC]'}}"), (&stages.Env{}).For("source"))
+	want := "id double, at timestamp[UTC], who json, tags json\n1|2026-01-01T00:00:00Z|{\"name\":\"é\"}|<NA>\n1.5|<NA>|<NA>|[1]\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Bad records are told apart, in their order, across a resume as well.
+func TestBadRecords(t *testing.T) {
+	pages := []string{`[{"id":1},7,{"id":2}]`, `[{"id":"x"},{"no":1}]`, `[{"id":3},null]`, `[]`}
+	a := serve(t, func(_ *api, w http.ResponseWriter, r *http.Request) { io.WriteString(w, pages[intOf(r, "page", 1)-1]) })
+	source := func(policy string) *HTTP {
+		return httpOf(t, "http: {url: "+a.URL+"/r, replayable: true, schema: {id: int64}, paginate: page_number, on_error: "+policy+"}")
+	}
+	want := readAll(t, openHTTP(t, source("dead_letter"), ""))
+	var bad []string
+	for _, read := range want {
+		bad = append(bad, told(read.Rejected)...)
+	}
+	for i, prefix := range []string{"1 7: GET " + a.URL, `3 {"id":"x"}: GET `, `4 {"no":1}: GET `, "6 null: GET "} {
+		if i >= len(bad) || !strings.HasPrefix(bad[i], prefix) {
+			t.Errorf("rejected %q, want %s", bad, prefix)
+		}
+	}
+	if !strings.Contains(strings.Join(bad, "\n"), `page=2: page 2, record 1: column "id": "x" is not an int64`) {
+		t.Errorf("rejected %q", bad)
+	}
+	for i, read := range want {
+		same(t, "after "+read.Pos, readAll(t, openHTTP(t, source("dead_letter"), read.Pos)), want[i+1:])
+	}
+	if _, err := rowsOf(t, source("stop"), (&stages.Env{}).For("source")); err == nil || !strings.Contains(err.Error(), "page 1, record 2:") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Pages that go in a circle would be read for ever.
+func TestCircles(t *testing.T) {
+	f := func(settings, want string, answer func(a *api, w http.ResponseWriter, r *http.Request)) {
+		t.Helper()
+		a := serve(t, answer)
+		_, err := rowsOf(t, httpOf(t, fmt.Sprintf("http: {url: %s/items, %s}", a.URL, settings)), (&stages.Env{}).For("source"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", settings, err, want)
+		}
+	}
+	f("paginate: json_link, records: r", "/items?at=1: page 4: it was read before: the pages go in a circle", func(_ *api, w http.ResponseWriter, r *http.Request) {
+		at := intOf(r, "at", 0)
+		fmt.Fprintf(w, `{"next": "?at=%d", "r": [{"id": 1}]}`, []int{1, 2, 1}[at])
+	})
+	f("paginate: json_link, records: r", "/items: page 2: it was read before", func(_ *api, w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"next": "/items", "r": [{"id": 1}]}`)
+	})
+	f("paginate: {type: cursor, cursor_path: next}, records: r", "page 3: it was read before", func(_ *api, w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"next": "x", "r": [{"id": 1}]}`)
+	})
+	f("paginate: page_number", "page 2: it is the same as the page before: does the server know the parameter page?", func(_ *api, w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `[{"id": 1}]`)
+	})
+}
+
+// Credentials stay with the host that they are for, and out of positions.
+func TestCredentials(t *testing.T) {
+	a := serve(t, func(a *api, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("key") != "s3cret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next := fmt.Sprintf("%s/items?key=s3cret&at=1", a.URL) // servers do repeat it
+		if intOf(r, "at", 0) == 1 {
+			next = "http://other.example/items"
+		}
+		fmt.Fprintf(w, `{"next": %q, "r": [{"id": 1}]}`, next)
+	})
+	r := openHTTP(t, httpOf(t, "http: {url: "+a.URL+"/items, records: r, infer_rows: 1, paginate: json_link, auth: {api_key: {name: key, in: query, value: s3cret}}}"), "")
+	read, err := r.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(read.Pos, "s3cret") || !strings.Contains(read.Pos, "at=1") {
+		t.Errorf("position %s", read.Pos)
+	}
+	_, err = r.Next(t.Context())
+	if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "page 2: the next page is at other.example, and the credentials are for 127.0.0.1") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A server that is busy is asked again; one that refuses ends the run.
+func TestBusyServer(t *testing.T) {
+	n := 0
+	a := serve(t, func(a *api, w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		n++
+		busy := n%3 != 0
+		a.mu.Unlock()
+		if busy {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		from := intOf(r, "offset", 0)
+		io.WriteString(w, list(from, min(from+10, apiRecordCount)))
+	})
+	retry := "retry: {initial: 1ms, max: 1ms}"
+	source := httpOf(t, "http: {url: "+a.URL+", method: POST, paginate: offset, "+retry+"}")
+	if n, err := rowsOf(t, source, (&stages.Env{}).For("source")); n != apiRecordCount || err != nil {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if asked := a.took(); len(asked) != 18 {
+		t.Errorf("%d requests, want 3 for each of 6 pages", len(asked))
+	}
+	gone := serve(t, func(_ *api, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, "no such thing")
+	})
+	if _, err := rowsOf(t, httpOf(t, "http: {url: "+gone.URL+"/x}"), (&stages.Env{}).For("source")); err == nil || !strings.Contains(err.Error(), "http: GET "+gone.URL+"/x: 404 Not Found: no such thing") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestHeaderLink(t *testing.T) {
+	f := func(want string, headers ...string) {
+		t.Helper()
+		if got := headerLink(headers, "next"); got != want {
+			t.Errorf("%q: %q, want %q", headers, got, want)
+		}
+	}
+	f("")
+	f("", "")
+	f("u", `<u>; rel=next`)
+	f("u", `<u>;rel="next"`)
+	f("u", `<u>; rel="prev next"`)
+	f("u", `<a>; rel=prev, <u>; rel=next`)
+	f("u", `<a>; rel=prev`, `<u>; rel=next`)
+	f("u", `<a>; title="x, <b>; rel=next"; rel=prev, <u>; anchor; rel = "next"`)
+	f("", `<a>; rel=prev; rel=next`) // the second does not count
+	f("", `<a; rel=next`)
+	f("", `<a>; rel=nextly`)
+	f("a", `<a>; rel="next`)
+}
+
+func FuzzHeaderLink(f *testing.F) {
+	f.Add(`<a>; rel=prev, <u>; rel="next"; title="\"`)
+	f.Fuzz(func(t *testing.T, header string) {
+		if got := headerLink([]string{header}, "next"); got != "" && !strings.Contains(header, "<") {
+			t.Errorf("%q has the link %q", header, got)
+		}
+	})
+}
+
+func TestCheckHTTP(t *testing.T) {
+	f := func(yaml string, want ...string) {
+		t.Helper()
+		var got spec
+		_, problems := configs.Load("p.yaml", []byte("http: "+yaml), configs.Variables{}, &got)
+		var messages []string
+		for _, p := range problems {
+			messages = append(messages, strings.TrimPrefix(p.Path, "http")+": "+p.Message)
+		}
+		if !slices.Equal(messages, want) {
+			t.Errorf("%s:\n%q\nwant\n%q", yaml, messages, want)
+		}
+	}
+	f("{url: https://x/y}")
+	f("{url: x/y}", ".url: does not begin with http:// or https://")
+	f("{url: 'https://{cursor}/y'}", ".url: the host must be written out")
+	f("{url: 'https://u:p@x/y'}", ".url: has credentials in it; say auth: {basic: {user: …, password: …}}")
+	f("{url: https://x, body: {a: 1}}", ".body: a GET has none")
+	f("{url: https://x, records: 'a..b'}", `.records: "a..b" is no path into JSON: a key is empty`)
+	f("{url: https://x, paginate: page_number, params: {page: '1'}}", ".params.page: paginate sets it")
+	f("{url: 'https://x/{cursor}'}", ".incremental: {cursor} has no value without it")
+	f("{url: 'https://x/{id}'}", ": {id} has no value here: a source has only {cursor}")
+	f("{url: https://x, incremental: {cursor: at}}", ".incremental.param: nothing tells the server from where to go on")
+	f("{url: 'https://x/{cursor}', incremental: {cursor: at}}", ".incremental.initial: is needed, since {cursor} must have a value in the first run")
+	f("{url: 'https://x/', params: {since: '{cursor?}'}, incremental: {cursor: at}}")
+	f("{url: https://x, incremental: {cursor: at, param: since, initial: '5', lag: 1h}}", `.incremental.lag: initial, "5", is no time, and only times have a lag`)
+	f("{url: https://x, poll: 1m}", ".poll: without incremental every round reads all records again")
+}
