@@ -14,6 +14,7 @@ import (
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 // finding is one line of the doctor's.
@@ -34,8 +35,9 @@ func newDoctor() *cobra.Command {
 		Short: "Look whether this machine has what pipelines need",
 		Long: `Look whether R is here, which version and packages, whether workers can be
 forked, whether there is room for temporary files, and whether S3 can be
-reached. Each finding says how to mend it. With FILE, the packages and the R of
-that pipeline are looked at.
+read and written. Each finding says how to mend it. With FILE, the packages, the
+R and the s3 block of that pipeline are looked at. --s3 writes small objects
+below the address, and removes them.
 
 Exit status: 0 all is well; 3 something is missing.`,
 		Example: examplesText(`
@@ -45,6 +47,7 @@ Exit status: 0 all is well; 3 something is missing.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			env := &rpool.Environment{Packages: packages}
+			var config store.Config
 			if len(args) == 1 {
 				f, err := load(args[0], vars)
 				if err != nil {
@@ -52,22 +55,22 @@ Exit status: 0 all is well; 3 something is missing.`,
 				}
 				fromFile := f.Environment()
 				fromFile.Packages = append(fromFile.Packages, packages...)
-				env = fromFile
+				env, config = fromFile, f.S3
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), 2*time.Minute)
 			defer cancel()
-			findings := examine(ctx, env, s3)
+			findings := examine(ctx, env, s3, config)
 			return diagnose(findings, asJSON)
 		},
 	}
 	vars.flag(c)
 	c.Flags().StringArrayVar(&packages, "package", nil, "an R package that must be installed; may be repeated")
-	c.Flags().StringVar(&s3, "s3", "", "a bucket to reach, such as s3://bucket/prefix")
+	c.Flags().StringVar(&s3, "s3", "", "a place to read and write, such as s3://bucket/prefix")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return c
 }
 
-func examine(ctx context.Context, env *rpool.Environment, s3 string) []finding {
+func examine(ctx context.Context, env *rpool.Environment, s3 string, config store.Config) []finding {
 	findings := examineR(ctx, env)
 	findings = append(findings, examineTemp())
 	engine := finding{What: "SQL engine", Found: stages.SQLVersion(), Status: "ok"}
@@ -78,7 +81,7 @@ func examine(ctx context.Context, env *rpool.Environment, s3 string) []finding {
 	if s3 == "" {
 		return append(findings, finding{What: "S3", Found: "not looked at", Status: "note", Mend: "rpipe doctor --s3 s3://bucket"})
 	}
-	return append(findings, examineS3(ctx, s3))
+	return append(findings, examineS3(ctx, s3, config)...)
 }
 
 // examineR looks for R, its version and packages, and tries a fork.
