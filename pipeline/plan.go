@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
@@ -23,6 +24,7 @@ type Plan struct {
 	Size     sources.Size `json:"input"`
 	Workers  int          `json:"workers,omitempty"` // R workers at most; 0 where no stage uses R
 	Memory   configs.Size `json:"memory"`
+	Commit   string       `json:"commit"` // how its runs commit, in words; "" where the source cannot be opened
 	problems configs.Problems
 	from     int // index of the node that the next one follows; -1 for none
 }
@@ -111,6 +113,9 @@ func (p *Plan) planSource(ctx context.Context, f *File) *frame.Schema {
 		p.problem(f, "source", err)
 	} else {
 		schema, p.Size = r.Schema(), r.Size()
+		if p.Commit, err = f.planCommit(r.Traits()); err != nil {
+			p.problem(f, "commit", err)
+		}
 		if err := r.Close(); err != nil {
 			p.problem(f, "source", err)
 		}
@@ -131,13 +136,18 @@ func (p *Plan) add(kind, label, component string, line int, use any, schema *fra
 func (p *Plan) problem(f *File, path string, err error) {
 	var sql *stages.SQLError
 	var key interface{ Key() string }
-	switch { // what in the stage it is about
+	message := err.Error()
+	within := "" // the key in the stage that it is about
+	switch {
 	case errors.As(err, &key):
-		path += "." + key.Key()
-	case errors.As(err, &sql) && sql.Name != "":
-		path += "." + sql.Name
+		within = key.Key()
+	case errors.As(err, &sql):
+		within = sql.Name
 	}
-	p.problems = append(p.problems, f.doc.Problem(path, err.Error(), ""))
+	if rest, ok := strings.CutPrefix(message, within+": "); ok && within != "" {
+		path, message = path+"."+within, rest
+	}
+	p.problems = append(p.problems, f.doc.Problem(path, message, ""))
 }
 
 // planStage gives a stage what it needs to see the columns of datasets.
