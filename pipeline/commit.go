@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
 	"github.com/rpipe-dev/rpipe/stages"
 )
@@ -62,8 +63,8 @@ func (f *File) checkCommit(report func(field, message, hint string)) {
 
 // mode decides what auto means once the source and the sinks are known. An
 // explicit exactly_once that cannot be had is an error.
-func (f *File) mode(t sources.Traits, endless bool, o Options, outs []*output) (string, error) {
-	cannot := f.cannotResume(t, o, outs)
+func (f *File) mode(t sources.Traits, o Options) (string, error) {
+	cannot := f.cannotResume(t, o)
 	if o.Dry {
 		return modeNone, nil
 	}
@@ -79,26 +80,26 @@ func (f *File) mode(t sources.Traits, endless bool, o Options, outs []*output) (
 	switch {
 	case cannot == nil:
 		return modeExactlyOnce, nil
-	case endless:
+	case f.endless():
 		return modeEach, nil
 	}
 	return modeNone, nil
 }
 
 // cannotResume says why a run could not go on after a crash; nil where it can.
-func (f *File) cannotResume(t sources.Traits, o Options, outs []*output) error {
+func (f *File) cannotResume(t sources.Traits, o Options) error {
 	if o.Limit > 0 {
 		return errors.New("the run has a --limit")
 	}
 	if !t.Ordered || !t.Replayable {
 		return errors.New("the source cannot be read again from where it was")
 	}
-	for _, out := range outs {
-		if _, ok := out.resumer(); !ok {
-			return fmt.Errorf("%s is no file", out.label)
-		}
-		if s, ok := out.writer.(interface{ OneEpoch() bool }); ok && s.OneEpoch() {
-			return fmt.Errorf("%s is one file, which appears at the end; a directory takes parts on the way", out.label)
+	for _, b := range f.branches() {
+		switch single, ok := b.use.(sinks.Single); {
+		case !ok:
+			return fmt.Errorf("%s is no file", b.label)
+		case single.OneEpoch():
+			return fmt.Errorf("%s is one file, which appears at the end; a directory takes parts on the way", b.label)
 		}
 	}
 	if f.endless() && f.windowed() {
@@ -157,4 +158,34 @@ func (f *File) windowed() bool {
 		}
 	}
 	return false
+}
+
+// planCommit says in words how a run of the file would commit.
+func (f *File) planCommit(t sources.Traits) (string, error) {
+	mode, err := f.mode(t, Options{})
+	every, rows := f.cadence()
+	turns := fmt.Sprintf("every %v", every)
+	switch {
+	case rows > 0 && every > 0:
+		turns += fmt.Sprintf(" or %d rows", rows)
+	case rows > 0:
+		turns = fmt.Sprintf("every %d rows", rows)
+	}
+	switch mode {
+	case modeExactlyOnce:
+		text := "exactly once, on record " + turns + " in " + f.StateDir
+		if i := f.blocking(); i >= 0 {
+			text += ", with a spool before " + f.Labels[i]
+		}
+		return text, err
+	case modeEach:
+		return "at least once, visible " + turns, err
+	case modeNone:
+		why := ""
+		if cannot := f.cannotResume(t, Options{}); cannot != nil {
+			why = ": " + cannot.Error()
+		}
+		return "all at the end, nothing on record" + why, err
+	}
+	return "", err
 }

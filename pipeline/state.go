@@ -94,7 +94,7 @@ func (r *Run) giveUp(ctx context.Context, j *journal.Journal) error {
 func (r *Run) settleMode(ctx context.Context, o Options) error {
 	f := r.file
 	var err error
-	if r.mode, err = f.mode(r.reader.Traits(), f.endless(), o, r.outs); err != nil {
+	if r.mode, err = f.mode(r.reader.Traits(), o); err != nil {
 		return &ConfigError{File: f.Path, At: f.doc.Place("commit"), Path: "commit", Err: err}
 	}
 	if r.mode == modeExactlyOnce {

@@ -23,6 +23,9 @@ func Plan(w io.Writer, p *pipeline.Plan) {
 		fmt.Fprintf(w, ", %s on disk", size(p.Size.Bytes))
 	}
 	fmt.Fprintln(w)
+	if p.Commit != "" {
+		fmt.Fprintf(w, "commits %s\n", p.Commit)
+	}
 	for i, n := range p.Nodes {
 		fmt.Fprintf(w, "\n%s\n", nodeTitle(n))
 		var before []pipeline.Column
