@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -56,12 +57,11 @@ type cursors struct {
 	path   ndjson.Path
 	keys   []ndjson.Path
 
-	from    string              // what was asked for; "" is everything
-	largest string              // "" is none
-	seen    map[string][]string // the records at the end, by cursor
-	count   int                 // of seen
-	full    bool                // more than can be remembered
-	saved   string              // largest and seen as text; "" where it is to be made
+	from    string            // what was asked for; "" is everything
+	largest string            // "" is none
+	seen    map[string]string // the cursors of the records at the end, by a hash of their keys
+	full    bool              // more than can be remembered
+	saved   string            // largest and seen as text; "" where it is to be made
 }
 
 const maxSeen = 10_000
@@ -71,7 +71,7 @@ func newCursors(c *Since, saved string) (*cursors, error) {
 	if c == nil {
 		return nil, nil
 	}
-	s := &cursors{config: *c, seen: map[string][]string{}}
+	s := &cursors{config: *c, seen: map[string]string{}}
 	var err error
 	if s.path, err = ndjson.ParsePath(c.Cursor); err != nil {
 		return nil, fmt.Errorf("incremental.cursor: %w", err)
@@ -93,7 +93,7 @@ func newCursors(c *Since, saved string) (*cursors, error) {
 // alone.
 type state struct {
 	Cursor string              `json:"cursor"`
-	Seen   map[string][]string `json:"seen"`
+	Seen   map[string][]string `json:"seen"` // hashes by cursor
 }
 
 func (s *cursors) load(saved string) error {
@@ -103,9 +103,11 @@ func (s *cursors) load(saved string) error {
 		if err := json.Unmarshal([]byte(saved), &st); err != nil {
 			return fmt.Errorf("incremental: the saved cursor %q is damaged: %w; rpipe state set or clear mends it", saved, err)
 		}
-		s.largest, s.seen = st.Cursor, st.Seen
-		for _, of := range s.seen {
-			s.count += len(of)
+		s.largest = st.Cursor
+		for at, ids := range st.Seen {
+			for _, id := range ids {
+				s.seen[id] = at
+			}
 		}
 	}
 	return s.turn()
@@ -167,47 +169,31 @@ func (s *cursors) remember(at string, record []byte) bool {
 		fmt.Fprintf(h, "%d %s ", len(value), value)
 	}
 	id := base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:9])
-	if slices.Contains(s.seen[at], id) {
+	if s.seen[id] == at {
 		return false
 	}
 	s.saved = ""
-	s.seen[at] = append(s.seen[at], id)
-	if s.count++; s.count > maxSeen {
+	s.seen[id] = at
+	if len(s.seen) > maxSeen {
 		s.forget()
 	}
 	return true
 }
 
 // forget drops what cannot come again, since nobody asks for it; and, where
-// there is still too much, all but the last.
+// there is still too much, the older half.
 func (s *cursors) forget() {
 	from, err := s.lagged(s.largest)
-	for at, of := range s.seen {
-		if err == nil && compareCursors(at, from) < 0 {
-			s.count -= len(of)
-			delete(s.seen, at)
-		}
-	}
-	if s.count <= maxSeen {
+	maps.DeleteFunc(s.seen, func(_, at string) bool { return err == nil && compareCursors(at, from) < 0 })
+	if len(s.seen) <= maxSeen {
 		return
 	}
 	s.full = true
-	values := make([]string, 0, len(s.seen))
-	for at := range s.seen {
-		values = append(values, at)
-	}
-	slices.SortFunc(values, compareCursors)
-	for _, at := range values {
-		if s.count <= maxSeen/2 {
-			return
-		}
-		of := s.seen[at]
-		drop := min(len(of), s.count-maxSeen/2)
-		if s.count -= drop; drop == len(of) {
-			delete(s.seen, at)
-		} else {
-			s.seen[at] = of[drop:]
-		}
+	ids := slices.SortedFunc(maps.Keys(s.seen), func(a, b string) int {
+		return cmp.Or(compareCursors(s.seen[a], s.seen[b]), strings.Compare(a, b))
+	})
+	for _, id := range ids[:len(ids)-maxSeen/2] {
+		delete(s.seen, id)
 	}
 }
 
@@ -222,7 +208,11 @@ func (s *cursors) String() string {
 		s.saved = s.largest
 	default:
 		s.forget()
-		b, err := json.Marshal(state{s.largest, s.seen})
+		st := state{s.largest, map[string][]string{}}
+		for _, id := range slices.Sorted(maps.Keys(s.seen)) {
+			st.Seen[s.seen[id]] = append(st.Seen[s.seen[id]], id)
+		}
+		b, err := json.Marshal(st)
 		if err != nil { // texts always encode
 			panic(err)
 		}

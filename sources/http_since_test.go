@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/stages"
 	"github.com/rpipe-dev/rpipe/webapi"
 )
@@ -146,24 +147,27 @@ func TestSeenIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	record := func(i int) []byte {
+		return fmt.Appendf(nil, `{"id":%d,"at":"2026-01-01T00:00:%02dZ"}`, i, i*60/(3*maxSeen))
+	}
+	s.config.Lag = configs.Duration(time.Hour)
 	for i := range 3 * maxSeen {
-		record := fmt.Appendf(nil, `{"id":%d,"at":"2026-01-01"}`, i)
-		if isNew, err := s.take(record); !isNew || err != nil {
+		if isNew, err := s.take(record(i)); !isNew || err != nil {
 			t.Fatalf("record %d: %t, %v", i, isNew, err)
 		}
 	}
-	if s.count > maxSeen || !s.full {
-		t.Errorf("%d are remembered", s.count)
+	if len(s.seen) > maxSeen || !s.full {
+		t.Errorf("%d are remembered", len(s.seen))
 	}
-	if isNew, _ := s.take(fmt.Appendf(nil, `{"id":%d,"at":"2026-01-01"}`, 3*maxSeen-1)); isNew {
+	if isNew, _ := s.take(record(3*maxSeen - 1)); isNew {
 		t.Error("the last record is forgotten")
 	}
-	if isNew, err := s.take([]byte(`{"id":1,"at":"2026-01-02"}`)); !isNew || err != nil {
+	if isNew, err := s.take([]byte(`{"id":1,"at":"2026-01-03"}`)); !isNew || err != nil {
 		t.Error(err)
 	}
 	again, err := newCursors(&Since{Cursor: "at", UniqueKey: []string{"id"}}, s.String())
-	if err != nil || again.count != 1 || again.from != "2026-01-02" {
-		t.Errorf("saved as %s, %v", s, err)
+	if err != nil || len(again.seen) != 1 || again.from != "2026-01-03" {
+		t.Errorf("%d are saved, from %s on: %v", len(again.seen), again.from, err)
 	}
 }
 
