@@ -48,7 +48,11 @@ func openBucket(ctx context.Context, l *layout, o *output, env *stages.Env) (pla
 		return nil, &Error{Op: "open", Path: l.path, Err: errNoS3}
 	}
 	b := &bucket{shown: l.path, client: env.S3, at: at, run: o.run, log: o.log, etags: map[string]string{}}
-	if len(l.PartitionBy) > 0 || l.anyDir {
+	memory := env.Memory
+	if memory <= 0 {
+		memory = defaultMemory
+	}
+	if len(l.PartitionBy) > 0 || l.anyDir || memory/8 < b.buffer() {
 		b.client = env.S3.Narrow(narrowPart, 1)
 	}
 	b.at.Key = strings.TrimRight(b.at.Key, "/")

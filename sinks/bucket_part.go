@@ -73,6 +73,8 @@ func (o *object) seal(p *Part) error {
 	return err
 }
 
+func (o *object) held() int64 { return o.Held() }
+
 func (o *object) discard() {
 	ctx, cancel := lastly()
 	defer cancel()

@@ -43,6 +43,8 @@ func (t *tempFile) seal(*Part) error {
 	return err
 }
 
+func (t *tempFile) held() int64 { return 0 }
+
 func (t *tempFile) discard() {
 	if t.open {
 		t.Close()

@@ -167,7 +167,9 @@ func TestLeases(t *testing.T) {
 	other.Host, other.Machine, other.Pid = "far", "another boot", 7
 	check(t, b.lock.write(t.Context(), other, store.Condition{}))
 	refused("run-1", true, "run run-1, pid 7 on far")
-	// A process of this machine that is gone.
+	if machine() == "" {
+		return // this system does not tell of processes that are gone
+	}
 	other.Machine, other.Pid = machine(), deadPid(t)
 	check(t, b.lock.write(t.Context(), other, store.Condition{}))
 	e := restarted(t, env)

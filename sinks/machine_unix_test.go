@@ -2,18 +2,7 @@
 
 package sinks
 
-import (
-	"os/exec"
-	"testing"
-)
-
-// deadPid is the pid of a process that has ended.
-func deadPid(t testing.TB) int {
-	t.Helper()
-	cmd := exec.Command("true")
-	check(t, cmd.Run())
-	return cmd.Process.Pid
-}
+import "testing"
 
 func TestDeadOwner(t *testing.T) {
 	f := func(name string, o owner, want bool) {

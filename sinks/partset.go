@@ -26,7 +26,7 @@ type partSet struct {
 	epochs  map[uint64]*epochParts
 	waiting int64         // bytes
 	open    int           // files
-	maxOpen int           // of them
+	buffers int64         // bytes that open files may hold beside; 0 for those that hold hardly any
 	handed  int           // parts that prepare returned, and those of earlier processes
 	sealing chan struct{} // has a place for each file that is forced to stable storage
 }
@@ -66,14 +66,14 @@ func newPartSet(out *output, fm format, l *layout, memory int64) *partSet {
 	if memory <= 0 {
 		memory = defaultMemory
 	}
-	s := &partSet{out: out, format: fm, layout: l, memory: memory, maxOpen: l.MaxOpen, epochs: map[uint64]*epochParts{}}
+	s := &partSet{out: out, format: fm, layout: l, memory: memory, epochs: map[uint64]*epochParts{}}
 	seal := sealers
 	if n := out.place.buffer(); n > 0 {
-		// Half of the memory is for rows that wait, half for what bodies hold.
-		s.memory /= 2
-		bodies := max(int(s.memory/n), 2)
-		seal = min(seal, max(bodies/4, 1))
-		s.maxOpen = min(s.maxOpen, bodies-seal)
+		// Half of the memory is for rows that wait, three eighths for what open files
+		// hold, and the rest for those that are being sealed.
+		s.buffers = memory * 3 / 8
+		seal = int(max(min(memory/8/n, sealers), 1))
+		s.memory = memory / 2
 	}
 	s.sealing = make(chan struct{}, seal)
 	s.chunkRows, s.chunkBytes = fm.chunk()
@@ -183,6 +183,12 @@ func (s *partSet) encode(e *epochParts, g *group) error {
 	if err != nil {
 		return err
 	}
+	if err := s.fit(); err != nil {
+		return err
+	}
+	if g.file == nil {
+		return nil
+	}
 	if full || s.layout.BytesPerFile > 0 && g.file.enc.size() >= int64(s.layout.BytesPerFile) {
 		return s.close(e, g)
 	}
@@ -195,7 +201,7 @@ func (s *partSet) openFile(e *epochParts, g *group) error {
 	if g.file != nil {
 		return nil
 	}
-	for s.open >= s.maxOpen {
+	for s.open >= s.layout.MaxOpen {
 		e, g := s.largest(func(g *group) int64 {
 			if g.file == nil {
 				return -1
@@ -214,6 +220,35 @@ func (s *partSet) openFile(e *epochParts, g *group) error {
 	e.next++
 	s.open++
 	g.file = f
+	return nil
+}
+
+// fit closes files until the others fit into the memory for their buffers: of
+// those that hold much the largest. One may always be open.
+func (s *partSet) fit() error {
+	for s.buffers > 0 && s.open > 1 {
+		held := int64(0)
+		for _, e := range s.epochs {
+			for _, g := range e.groups {
+				if g.file != nil {
+					held += g.file.body.held()
+				}
+			}
+		}
+		if held <= s.buffers {
+			return nil
+		}
+		much := held / int64(s.open)
+		e, g := s.largest(func(g *group) int64 {
+			if g.file == nil || g.file.body.held() < much {
+				return -1
+			}
+			return g.file.enc.size()
+		})
+		if err := s.close(e, g); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

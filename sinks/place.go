@@ -27,6 +27,7 @@ type place interface {
 	leave(left *owner) error
 
 	// buffer is how many bytes of memory an open body may hold; 0 is hardly any.
+	// How many it does hold says held.
 	buffer() int64
 	// interrupt ends the writes that wait: nothing that is open can be sealed then.
 	// It may be called by any goroutine.
@@ -66,6 +67,8 @@ type body interface {
 	// seal forces what was written to stable storage, and puts into p what
 	// Publish needs. Bodies may be sealed at once by several goroutines.
 	seal(p *Part) error
+	// held is how many bytes of memory it holds.
+	held() int64
 	// discard removes it. It may follow any call, and be repeated.
 	discard()
 }

@@ -22,7 +22,7 @@ type Retirer interface {
 
 // retiredFile is a file that the manifest names no more.
 type retiredFile struct {
-	Path  string    `json:"path"` // by which they are sorted
+	Path  string    `json:"path"`  // by which they are sorted
 	Until time.Time `json:"until"` // it may be removed then
 }
 
