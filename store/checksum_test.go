@@ -67,29 +67,30 @@ func everything(t *testing.T, c *store.Client, bucket string) error {
 }
 
 func TestChecksumsGoAsHeadersAndOnlyWhereTold(t *testing.T) {
-	s := s3test.Start(t)
-	f := func(mode string, with, without bool) {
-		t.Helper()
-		var seen sent
-		config := s.Front(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			seen.see(r)
-			next.ServeHTTP(w, r)
-		})
-		config.Checksum = mode
-		c := hurried(t, config)
-		if err := everything(t, c, s.Bucket(t)); err != nil {
-			t.Errorf("%s: %v", mode, err)
+	for _, s := range servers(t) {
+		f := func(mode string, with, without bool) {
+			t.Helper()
+			var seen sent
+			config := s.Front(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				seen.see(r)
+				next.ServeHTTP(w, r)
+			})
+			config.Checksum = mode
+			c := hurried(t, config)
+			if err := everything(t, c, s.Bucket(t)); err != nil {
+				t.Errorf("%s: %v", mode, err)
+			}
+			if seen.with > 0 != with || seen.without > 0 != without || seen.trailers > 0 {
+				t.Errorf("%s: %d writes with a checksum, %d without, %d trailers", mode, seen.with, seen.without, seen.trailers)
+			}
+			if c.Checksums() != with {
+				t.Errorf("%s: Checksums says %v", mode, c.Checksums())
+			}
 		}
-		if seen.with > 0 != with || seen.without > 0 != without || seen.trailers > 0 {
-			t.Errorf("%s: %d writes with a checksum, %d without, %d trailers", mode, seen.with, seen.without, seen.trailers)
-		}
-		if c.Checksums() != with {
-			t.Errorf("%s: Checksums says %v", mode, c.Checksums())
-		}
+		f("auto", true, false)
+		f("crc32", true, false)
+		f("none", false, true)
 	}
-	f("auto", true, false)
-	f("crc32", true, false)
-	f("none", false, true)
 }
 
 func TestAutoDoesWithoutChecksumsWhereTheServerRefusesThem(t *testing.T) {

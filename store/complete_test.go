@@ -12,88 +12,92 @@ import (
 )
 
 func TestAnUploadMayBeCompletedTwiceAndByAnotherProcess(t *testing.T) {
-	s := s3test.Start(t)
-	for _, replace := range []bool{false, true} {
-		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
-		data := noise(9 << 20)
-		p := upload(t, s.Client(t), l, data)
-		for range 3 {
-			if err := s.Client(t).Complete(t.Context(), l, journalled(t, p), int64(len(data)), replace); err != nil {
-				t.Fatalf("replace %v: %v", replace, err)
+	for _, s := range servers(t) {
+		for _, replace := range []bool{false, true} {
+			l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+			data := noise(9 << 20)
+			p := upload(t, s.Client(t), l, data)
+			for range 3 {
+				if err := s.Client(t).Complete(t.Context(), l, journalled(t, p), int64(len(data)), replace); err != nil {
+					t.Fatalf("replace %v: %v", replace, err)
+				}
 			}
 		}
 	}
 }
 
 func TestCompleteReplacesOnlyWhereTold(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	l := store.Location{Bucket: s.Bucket(t), Key: "k"}
-	put(t, c, l, []byte("theirs"))
-	p := upload(t, c, l, []byte("ours!!")) // of the same size
-	if err := c.Complete(t.Context(), l, p, 6, false); !errors.Is(err, store.ErrConflict) {
-		t.Fatalf("error %v, want a conflict", err)
-	}
-	if got := string(get(t, c, l)); got != "theirs" {
-		t.Fatalf("the object is %q", got)
-	}
-	if err := c.Complete(t.Context(), l, p, 6, true); err != nil {
-		t.Fatal(err)
-	}
-	if got := string(get(t, c, l)); got != "ours!!" {
-		t.Errorf("the object is %q", got)
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+		put(t, c, l, []byte("theirs"))
+		p := upload(t, c, l, []byte("ours!!")) // of the same size
+		if err := c.Complete(t.Context(), l, p, 6, false); !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("error %v, want a conflict", err)
+		}
+		if got := string(get(t, c, l)); got != "theirs" {
+			t.Fatalf("the object is %q", got)
+		}
+		if err := c.Complete(t.Context(), l, p, 6, true); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(get(t, c, l)); got != "ours!!" {
+			t.Errorf("the object is %q", got)
+		}
 	}
 }
 
 func TestAnUploadThatIsGoneIsNotTakenForDone(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	l := store.Location{Bucket: s.Bucket(t), Key: "k"}
-	p := upload(t, c, l, []byte("ours"))
-	if err := c.AbortUpload(t.Context(), l, p.ID); err != nil {
-		t.Fatal(err)
-	}
-	for _, replace := range []bool{false, true} {
-		err := c.Complete(t.Context(), l, p, 4, replace)
-		if !errors.Is(err, store.ErrNotExist) || !strings.Contains(err.Error(), "the upload is gone") {
-			t.Errorf("replace %v: %v", replace, err)
-		}
-	}
-	// Another upload's object, of another size or of the same.
-	for _, theirs := range []string{"longer", "same"} {
-		q := upload(t, c, l, []byte(theirs))
-		if err := c.Complete(t.Context(), l, q, int64(len(theirs)), true); err != nil {
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+		p := upload(t, c, l, []byte("ours"))
+		if err := c.AbortUpload(t.Context(), l, p.ID); err != nil {
 			t.Fatal(err)
 		}
 		for _, replace := range []bool{false, true} {
-			if err := c.Complete(t.Context(), l, p, 4, replace); !errors.Is(err, store.ErrConflict) {
-				t.Errorf("replace %v, where %q is: %v", replace, theirs, err)
+			err := c.Complete(t.Context(), l, p, 4, replace)
+			if !errors.Is(err, store.ErrNotExist) || !strings.Contains(err.Error(), "the upload is gone") {
+				t.Errorf("replace %v: %v", replace, err)
+			}
+		}
+		// Another upload's object, of another size or of the same.
+		for _, theirs := range []string{"longer", "same"} {
+			q := upload(t, c, l, []byte(theirs))
+			if err := c.Complete(t.Context(), l, q, int64(len(theirs)), true); err != nil {
+				t.Fatal(err)
+			}
+			for _, replace := range []bool{false, true} {
+				if err := c.Complete(t.Context(), l, p, 4, replace); !errors.Is(err, store.ErrConflict) {
+					t.Errorf("replace %v, where %q is: %v", replace, theirs, err)
+				}
 			}
 		}
 	}
 }
 
 func TestOfUploadsToOneObjectOneWins(t *testing.T) {
-	s := s3test.Start(t)
-	l := store.Location{Bucket: s.Bucket(t), Key: "k"}
-	const writers = 8
-	results := make(chan error, writers)
-	for range writers {
-		c := s.Client(t)
-		p := upload(t, c, l, []byte("a part"))
-		go func() { results <- c.Complete(t.Context(), l, p, 6, false) }()
-	}
-	won := 0
-	for range writers {
-		switch err := <-results; {
-		case err == nil:
-			won++
-		case !errors.Is(err, store.ErrConflict):
-			t.Error(err)
+	for _, s := range servers(t) {
+		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+		const writers = 8
+		results := make(chan error, writers)
+		for range writers {
+			c := s.Client(t)
+			p := upload(t, c, l, []byte("a part"))
+			go func() { results <- c.Complete(t.Context(), l, p, 6, false) }()
 		}
-	}
-	if won != 1 {
-		t.Errorf("%d of %d uploads were completed", won, writers)
+		won := 0
+		for range writers {
+			switch err := <-results; {
+			case err == nil:
+				won++
+			case !errors.Is(err, store.ErrConflict):
+				t.Error(err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d of %d uploads were completed", won, writers)
+		}
 	}
 }
 
@@ -111,15 +115,16 @@ func losing(s *s3test.Server, t *testing.T, matches func(r *http.Request) bool) 
 }
 
 func TestALostAnswerToACompleteIsNoConflict(t *testing.T) {
-	s := s3test.Start(t)
-	for _, replace := range []bool{false, true} {
-		c := hurried(t, losing(s, t, func(r *http.Request) bool {
-			return r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
-		}))
-		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
-		p := upload(t, c, l, []byte("data"))
-		if err := c.Complete(t.Context(), l, p, 4, replace); err != nil {
-			t.Errorf("replace %v: %v", replace, err)
+	for _, s := range servers(t) {
+		for _, replace := range []bool{false, true} {
+			c := hurried(t, losing(s, t, func(r *http.Request) bool {
+				return r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+			}))
+			l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+			p := upload(t, c, l, []byte("data"))
+			if err := c.Complete(t.Context(), l, p, 4, replace); err != nil {
+				t.Errorf("replace %v: %v", replace, err)
+			}
 		}
 	}
 }

@@ -11,57 +11,59 @@ import (
 )
 
 func TestPutHoldsItsCondition(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	l := store.Location{Bucket: s.Bucket(t), Key: "lock.json"}
-	f := func(data string, when store.Condition) (string, error) {
-		return c.Put(t.Context(), l, []byte(data), when)
-	}
-	if _, err := f("0", store.Condition{IfMatch: `"0123456789abcdef0123456789abcdef"`}); !errors.Is(err, store.ErrConflict) || !errors.Is(err, store.ErrNotExist) {
-		t.Errorf("if match, of what is not there: %v", err)
-	}
-	first, err := f("1", store.Condition{IfNoneMatch: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f("2", store.Condition{IfNoneMatch: true}); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("if none match, where something is: %v", err)
-	}
-	second, err := f("3", store.Condition{IfMatch: first})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f("4", store.Condition{IfMatch: first}); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("if match, with an old tag: %v", err)
-	}
-	data, o, err := c.Get(t.Context(), l, 100)
-	if err != nil || string(data) != "3" || o.ETag != second || o.Size != 1 {
-		t.Errorf("%q %+v %v, want tag %s", data, o, err, second)
-	}
-	if found, err := c.Stat(t.Context(), l); err != nil || found != o {
-		t.Errorf("Stat says %+v, Get %+v, %v", found, o, err)
-	}
-	for found, err := range c.List(t.Context(), l) {
-		if err != nil || found.ETag != o.ETag || found.Size != o.Size {
-			t.Errorf("List says %+v, Get %+v, %v", found, o, err)
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		l := store.Location{Bucket: s.Bucket(t), Key: "lock.json"}
+		f := func(data string, when store.Condition) (string, error) {
+			return c.Put(t.Context(), l, []byte(data), when)
+		}
+		if _, err := f("0", store.Condition{IfMatch: `"0123456789abcdef0123456789abcdef"`}); !errors.Is(err, store.ErrConflict) || !errors.Is(err, store.ErrNotExist) {
+			t.Errorf("if match, of what is not there: %v", err)
+		}
+		first, err := f("1", store.Condition{IfNoneMatch: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f("2", store.Condition{IfNoneMatch: true}); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("if none match, where something is: %v", err)
+		}
+		second, err := f("3", store.Condition{IfMatch: first})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f("4", store.Condition{IfMatch: first}); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("if match, with an old tag: %v", err)
+		}
+		data, o, err := c.Get(t.Context(), l, 100)
+		if err != nil || string(data) != "3" || o.ETag != second || o.Size != 1 {
+			t.Errorf("%q %+v %v, want tag %s", data, o, err, second)
+		}
+		if found, err := c.Stat(t.Context(), l); err != nil || found != o {
+			t.Errorf("Stat says %+v, Get %+v, %v", found, o, err)
+		}
+		for found, err := range c.List(t.Context(), l) {
+			if err != nil || found.ETag != o.ETag || found.Size != o.Size {
+				t.Errorf("List says %+v, Get %+v, %v", found, o, err)
+			}
 		}
 	}
 }
 
 func TestOfTwentyPutsOfANewObjectOneWins(t *testing.T) {
-	s := s3test.Start(t)
-	l := store.Location{Bucket: s.Bucket(t), Key: "lock.json"}
-	winners := race(t, s, l, store.Condition{IfNoneMatch: true})
-	if len(winners) != 1 {
-		t.Fatalf("%d of 20 won: %v", len(winners), winners)
-	}
-	c := s.Client(t)
-	data, o, err := c.Get(t.Context(), l, 1000)
-	if err != nil || string(data) != winners[0] {
-		t.Fatalf("the object is %q, the winner %q, %v", data, winners[0], err)
-	}
-	if winners := race(t, s, l, store.Condition{IfMatch: o.ETag}); len(winners) != 1 {
-		t.Fatalf("%d of 20 replaced it: %v", len(winners), winners)
+	for _, s := range servers(t) {
+		l := store.Location{Bucket: s.Bucket(t), Key: "lock.json"}
+		winners := race(t, s, l, store.Condition{IfNoneMatch: true})
+		if len(winners) != 1 {
+			t.Fatalf("%d of 20 won: %v", len(winners), winners)
+		}
+		c := s.Client(t)
+		data, o, err := c.Get(t.Context(), l, 1000)
+		if err != nil || string(data) != winners[0] {
+			t.Fatalf("the object is %q, the winner %q, %v", data, winners[0], err)
+		}
+		if winners := race(t, s, l, store.Condition{IfMatch: o.ETag}); len(winners) != 1 {
+			t.Fatalf("%d of 20 replaced it: %v", len(winners), winners)
+		}
 	}
 }
 
@@ -96,24 +98,25 @@ func race(t *testing.T, s *s3test.Server, l store.Location, when store.Condition
 }
 
 func TestALostAnswerToAPutIsNoConflict(t *testing.T) {
-	s := s3test.Start(t)
-	l := store.Location{Bucket: s.Bucket(t), Key: "k"}
-	isPut := func(r *http.Request) bool { return r.Method == http.MethodPut }
-	first, err := hurried(t, losing(s, t, isPut)).Put(t.Context(), l, []byte("a"), store.Condition{IfNoneMatch: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := hurried(t, losing(s, t, isPut)).Put(t.Context(), l, []byte("b"), store.Condition{IfMatch: first})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The old tag, though: the attempt that was lost had been refused.
-	if _, err := hurried(t, losing(s, t, isPut)).Put(t.Context(), l, []byte("c"), store.Condition{IfMatch: first}); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("with an old tag: %v", err)
-	}
-	o, err := s.Client(t).Stat(t.Context(), l)
-	if err != nil || o.ETag != second {
-		t.Errorf("%+v, want tag %s, %v", o, second, err)
+	for _, s := range servers(t) {
+		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+		isPut := func(r *http.Request) bool { return r.Method == http.MethodPut }
+		first, err := hurried(t, losing(s, t, isPut)).Put(t.Context(), l, []byte("a"), store.Condition{IfNoneMatch: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := hurried(t, losing(s, t, isPut)).Put(t.Context(), l, []byte("b"), store.Condition{IfMatch: first})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The old tag, though: the attempt that was lost had been refused.
+		if _, err := hurried(t, losing(s, t, isPut)).Put(t.Context(), l, []byte("c"), store.Condition{IfMatch: first}); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("with an old tag: %v", err)
+		}
+		o, err := s.Client(t).Stat(t.Context(), l)
+		if err != nil || o.ETag != second {
+			t.Errorf("%+v, want tag %s, %v", o, second, err)
+		}
 	}
 }
 

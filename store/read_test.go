@@ -15,57 +15,59 @@ import (
 )
 
 func TestOpenStreamsFromAnyOffset(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	data := noise(300_000)
-	o := put(t, c, store.Location{Bucket: s.Bucket(t), Key: "k"}, data)
-	for _, offset := range []int64{0, 1, 65_536, 299_999, 300_000} {
-		r, err := c.Open(t.Context(), o, offset)
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		data := noise(300_000)
+		o := put(t, c, store.Location{Bucket: s.Bucket(t), Key: "k"}, data)
+		for _, offset := range []int64{0, 1, 65_536, 299_999, 300_000} {
+			r, err := c.Open(t.Context(), o, offset)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := iotest.TestReader(r, data[offset:]); err != nil {
+				t.Errorf("from %d: %v", offset, err)
+			}
+			r.Close()
+		}
+		if _, err := c.Open(t.Context(), o, 300_001); err == nil {
+			t.Error("an offset beyond the end is taken")
+		}
+		r, err := c.Open(t.Context(), store.Object{Location: o.Location}, 100) // as it is found
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := iotest.TestReader(r, data[offset:]); err != nil {
-			t.Errorf("from %d: %v", offset, err)
+		defer r.Close()
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data[100:]) {
+			t.Errorf("%d bytes, %v", len(got), err)
 		}
-		r.Close()
-	}
-	if _, err := c.Open(t.Context(), o, 300_001); err == nil {
-		t.Error("an offset beyond the end is taken")
-	}
-	r, err := c.Open(t.Context(), store.Object{Location: o.Location}, 100) // as it is found
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data[100:]) {
-		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 
 func TestReaderAtReadsRanges(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	data := noise(100_000)
-	r := c.ReaderAt(t.Context(), put(t, c, store.Location{Bucket: s.Bucket(t), Key: "k"}, data))
-	f := func(offset int64, n, want int, wantErr error) {
-		t.Helper()
-		p := make([]byte, n)
-		got, err := r.ReadAt(p, offset)
-		if got != want || err != wantErr || !bytes.Equal(p[:got], data[min(offset, 100_000):][:got]) {
-			t.Errorf("%d bytes at %d: %d, %v", n, offset, got, err)
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		data := noise(100_000)
+		r := c.ReaderAt(t.Context(), put(t, c, store.Location{Bucket: s.Bucket(t), Key: "k"}, data))
+		f := func(offset int64, n, want int, wantErr error) {
+			t.Helper()
+			p := make([]byte, n)
+			got, err := r.ReadAt(p, offset)
+			if got != want || err != wantErr || !bytes.Equal(p[:got], data[min(offset, 100_000):][:got]) {
+				t.Errorf("%d bytes at %d: %d, %v", n, offset, got, err)
+			}
 		}
-	}
-	f(0, 4, 4, nil)
-	f(99_996, 4, 4, nil)
-	f(99_996, 5, 4, io.EOF)
-	f(100_000, 1, 0, io.EOF)
-	f(100_000, 0, 0, nil)
-	f(0, 100_000, 100_000, nil)
-	if _, err := io.ReadAll(io.NewSectionReader(r, 0, 100_000)); err != nil {
-		t.Error(err)
-	}
-	if _, err := r.ReadAt(make([]byte, 1), -1); err == nil {
-		t.Error("a negative offset is taken")
+		f(0, 4, 4, nil)
+		f(99_996, 4, 4, nil)
+		f(99_996, 5, 4, io.EOF)
+		f(100_000, 1, 0, io.EOF)
+		f(100_000, 0, 0, nil)
+		f(0, 100_000, 100_000, nil)
+		if _, err := io.ReadAll(io.NewSectionReader(r, 0, 100_000)); err != nil {
+			t.Error(err)
+		}
+		if _, err := r.ReadAt(make([]byte, 1), -1); err == nil {
+			t.Error("a negative offset is taken")
+		}
 	}
 }
 
@@ -96,28 +98,29 @@ func (s *scissors) Write(p []byte) (int, error) {
 }
 
 func TestAReadGoesOnWhereTheConnectionBroke(t *testing.T) {
-	s := s3test.Start(t)
-	data := noise(1 << 20)
-	o := put(t, s.Client(t), store.Location{Bucket: s.Bucket(t), Key: "k"}, data)
-	var requests atomic.Int32
-	c := hurried(t, cutting(s, t, 100_000, &requests))
-	r, err := c.Open(t.Context(), o, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("%d bytes of %d, %v", len(got), len(data), err)
-	}
-	if n := requests.Load(); n != 11 {
-		t.Errorf("%d requests for a MiB in pieces of 100,000", n)
-	}
-	p := make([]byte, 250_000)
-	if n, err := c.ReaderAt(t.Context(), o).ReadAt(p, 123_456); err != nil || !bytes.Equal(p, data[123_456:][:n]) {
-		t.Errorf("%d bytes by ReaderAt, %v", n, err)
-	}
-	if got := get(t, c, o.Location); !bytes.Equal(got, data) {
-		t.Errorf("%d bytes by Get", len(got))
+	for _, s := range servers(t) {
+		data := noise(1 << 20)
+		o := put(t, s.Client(t), store.Location{Bucket: s.Bucket(t), Key: "k"}, data)
+		var requests atomic.Int32
+		c := hurried(t, cutting(s, t, 100_000, &requests))
+		r, err := c.Open(t.Context(), o, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d bytes of %d, %v", len(got), len(data), err)
+		}
+		if n := requests.Load(); n != 11 {
+			t.Errorf("%d requests for a MiB in pieces of 100,000", n)
+		}
+		p := make([]byte, 250_000)
+		if n, err := c.ReaderAt(t.Context(), o).ReadAt(p, 123_456); err != nil || !bytes.Equal(p, data[123_456:][:n]) {
+			t.Errorf("%d bytes by ReaderAt, %v", n, err)
+		}
+		if got := get(t, c, o.Location); !bytes.Equal(got, data) {
+			t.Errorf("%d bytes by Get", len(got))
+		}
 	}
 }
 
@@ -141,22 +144,23 @@ func TestAReadWithoutProgressGivesUp(t *testing.T) {
 }
 
 func TestAnObjectThatIsReplacedIsNotReadOn(t *testing.T) {
-	s := s3test.Start(t)
-	l := store.Location{Bucket: s.Bucket(t), Key: "k"}
-	o := put(t, s.Client(t), l, noise(1<<20))
-	var requests atomic.Int32
-	c := hurried(t, cutting(s, t, 100_000, &requests))
-	r, err := c.Open(t.Context(), o, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	put(t, s.Client(t), l, bytes.Repeat([]byte("other"), 1<<18))
-	if _, err := io.ReadAll(r); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("a stream: %v", err)
-	}
-	if _, err := c.ReaderAt(t.Context(), o).ReadAt(make([]byte, 10), 5); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("a range: %v", err)
+	for _, s := range servers(t) {
+		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+		o := put(t, s.Client(t), l, noise(1<<20))
+		var requests atomic.Int32
+		c := hurried(t, cutting(s, t, 100_000, &requests))
+		r, err := c.Open(t.Context(), o, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		put(t, s.Client(t), l, bytes.Repeat([]byte("other"), 1<<18))
+		if _, err := io.ReadAll(r); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("a stream: %v", err)
+		}
+		if _, err := c.ReaderAt(t.Context(), o).ReadAt(make([]byte, 10), 5); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("a range: %v", err)
+		}
 	}
 }
 

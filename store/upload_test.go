@@ -16,40 +16,41 @@ import (
 )
 
 func TestAnUploadIsInvisibleUntilItIsCompleted(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	f := func(size int) {
-		t.Helper()
-		l := store.Location{Bucket: s.Bucket(t), Key: "out/part.parquet"}
-		data := noise(size)
-		p := upload(t, c, l, data)
-		if _, err := c.Stat(t.Context(), l); !errors.Is(err, store.ErrNotExist) {
-			t.Fatalf("it is there before Complete: %v", err)
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		f := func(size int) {
+			t.Helper()
+			l := store.Location{Bucket: s.Bucket(t), Key: "out/part.parquet"}
+			data := noise(size)
+			p := upload(t, c, l, data)
+			if _, err := c.Stat(t.Context(), l); !errors.Is(err, store.ErrNotExist) {
+				t.Fatalf("it is there before Complete: %v", err)
+			}
+			if err := c.Complete(t.Context(), l, p, int64(size), false); err != nil {
+				t.Fatal(err)
+			}
+			o, err := c.Stat(t.Context(), l)
+			if err != nil || o.Size != int64(size) || o.Modified.IsZero() {
+				t.Fatalf("%+v %v", o, err)
+			}
+			r, err := c.Open(t.Context(), o, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
+				t.Fatalf("%d bytes of %d, %v", len(got), size, err)
+			}
+			if got, err := os.ReadFile(s.Path(l)); err != nil || !bytes.Equal(got, data) {
+				t.Fatal(err)
+			}
 		}
-		if err := c.Complete(t.Context(), l, p, int64(size), false); err != nil {
-			t.Fatal(err)
-		}
-		o, err := c.Stat(t.Context(), l)
-		if err != nil || o.Size != int64(size) || o.Modified.IsZero() {
-			t.Fatalf("%+v %v", o, err)
-		}
-		r, err := c.Open(t.Context(), o, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
-			t.Fatalf("%d bytes of %d, %v", len(got), size, err)
-		}
-		if got, err := os.ReadFile(s.Path(l)); err != nil || !bytes.Equal(got, data) {
-			t.Fatal(err)
-		}
+		f(0)
+		f(1)
+		f(8 << 20)
+		f(8<<20 + 1)
+		f(37 << 20)
 	}
-	f(0)
-	f(1)
-	f(8 << 20)
-	f(8<<20 + 1)
-	f(37 << 20)
 }
 
 func TestAnUploadIsOnRecordBeforeItsFirstPart(t *testing.T) {
@@ -91,45 +92,46 @@ func TestAnUploadIsOnRecordBeforeItsFirstPart(t *testing.T) {
 }
 
 func TestAnAbortedUploadLeavesNothing(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	bucket := s.Bucket(t)
-	l := store.Location{Bucket: bucket, Key: "k"}
-	f := func(before func(u *store.Upload)) {
-		t.Helper()
-		u, err := c.Upload(t.Context(), l, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before(u)
-		if s.OpenUploads(t, bucket) == 0 { // more, while parts arrive: the server counts their files
-			t.Fatal("no upload is open before Abort")
-		}
-		for range 2 {
-			if err := u.Abort(t.Context()); err != nil {
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		bucket := s.Bucket(t)
+		l := store.Location{Bucket: bucket, Key: "k"}
+		f := func(before func(u *store.Upload)) {
+			t.Helper()
+			u, err := c.Upload(t.Context(), l, nil)
+			if err != nil {
 				t.Fatal(err)
 			}
+			before(u)
+			if s.OpenUploads(t, bucket) == 0 { // more, while parts arrive: the server counts their files
+				t.Fatal("no upload is open before Abort")
+			}
+			for range 2 {
+				if err := u.Abort(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := s.OpenUploads(t, bucket); n != 0 {
+				t.Errorf("%d uploads stay open", n)
+			}
+			if _, err := u.Write([]byte("x")); err == nil {
+				t.Error("a write after Abort succeeds")
+			}
+			if _, err := u.Close(); err == nil {
+				t.Error("Close after Abort succeeds")
+			}
 		}
-		if n := s.OpenUploads(t, bucket); n != 0 {
-			t.Errorf("%d uploads stay open", n)
+		f(func(*store.Upload) {})
+		f(func(u *store.Upload) { send(t, u, noise(20<<20)) })
+		f(func(u *store.Upload) {
+			send(t, u, noise(9<<20))
+			if _, err := u.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if err := c.AbortUpload(t.Context(), l, "nosuchupload"); err != nil {
+			t.Errorf("an upload that is gone: %v", err)
 		}
-		if _, err := u.Write([]byte("x")); err == nil {
-			t.Error("a write after Abort succeeds")
-		}
-		if _, err := u.Close(); err == nil {
-			t.Error("Close after Abort succeeds")
-		}
-	}
-	f(func(*store.Upload) {})
-	f(func(u *store.Upload) { send(t, u, noise(20<<20)) })
-	f(func(u *store.Upload) {
-		send(t, u, noise(9<<20))
-		if _, err := u.Close(); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if err := c.AbortUpload(t.Context(), l, "nosuchupload"); err != nil {
-		t.Errorf("an upload that is gone: %v", err)
 	}
 }
 
@@ -238,29 +240,30 @@ func TestPartsGrowSoThatTenThousandHoldFiveTebibytes(t *testing.T) {
 }
 
 func TestUploadsOfSeveralObjectsGoOnAtOnce(t *testing.T) {
-	s := s3test.Start(t)
-	c := s.Client(t)
-	bucket := s.Bucket(t)
-	data := noise(6 << 20)
-	var wg sync.WaitGroup
-	for _, key := range []string{"a", "b/c", "b/d", "e"} {
-		wg.Go(func() {
-			l := store.Location{Bucket: bucket, Key: key}
-			p := upload(t, c, l, data)
-			if err := c.Complete(t.Context(), l, p, int64(len(data)), false); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	n := 0
-	for o, err := range c.List(t.Context(), store.Location{Bucket: bucket}) {
-		if err != nil || o.Size != int64(len(data)) {
-			t.Fatalf("%+v %v", o, err)
+	for _, s := range servers(t) {
+		c := s.Client(t)
+		bucket := s.Bucket(t)
+		data := noise(6 << 20)
+		var wg sync.WaitGroup
+		for _, key := range []string{"a", "b/c", "b/d", "e"} {
+			wg.Go(func() {
+				l := store.Location{Bucket: bucket, Key: key}
+				p := upload(t, c, l, data)
+				if err := c.Complete(t.Context(), l, p, int64(len(data)), false); err != nil {
+					t.Error(err)
+				}
+			})
 		}
-		n++
-	}
-	if n != 4 {
-		t.Errorf("%d objects", n)
+		wg.Wait()
+		n := 0
+		for o, err := range c.List(t.Context(), store.Location{Bucket: bucket}) {
+			if err != nil || o.Size != int64(len(data)) {
+				t.Fatalf("%+v %v", o, err)
+			}
+			n++
+		}
+		if n != 4 {
+			t.Errorf("%d objects", n)
+		}
 	}
 }

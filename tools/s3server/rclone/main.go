@@ -32,7 +32,7 @@ func main() {
 	}
 	started, err := rc.Calls.Get("serve/start").Fn(context.Background(), rc.Params{
 		"type": "s3", "fs": buckets, "addr": "127.0.0.1:0",
-		"auth_key": os.Args[2] + "," + os.Args[3],
+		"auth_key": `"` + os.Args[2] + "," + os.Args[3] + `"`, // a list, as CSV, of pairs with a comma
 	})
 	if err != nil {
 		log.Fatal(err)
