@@ -127,7 +127,7 @@ func passed(t testing.TB, env *stages.Env, tr stages.Transform, frames ...frame.
 	err = run.Wait()
 	close(done)
 	<-committed
-	if at, open := ledger.Frontier(); err == nil && (open != 0 || at != fmt.Sprint(len(frames))) {
+	if at, open := ledger.Frontier(); err == nil && len(frames) > 0 && (open != 0 || at != fmt.Sprint(len(frames))) {
 		t.Errorf("%d reads are open, the frontier is %q", open, at)
 	}
 	return got, err

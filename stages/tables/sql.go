@@ -154,7 +154,7 @@ func (c *SQL) Build(env *stages.Env) (stages.Stage[frame.Frame, frame.Frame], er
 	return stages.Whole(env, func(ctx context.Context, next func(context.Context) (frame.Frame, error), emit func(frame.Frame) error) error {
 		for _, name := range c.names() {
 			if err := tables[name].store(ctx, env, engine, name); err != nil {
-				return fmt.Errorf("dataset %s: %w", name, err)
+				return fmt.Errorf("dataset %s: %w", name, outOfMemory(err))
 			}
 		}
 		return c.run(ctx, engine, tables, next, emit)
@@ -196,5 +196,20 @@ func (c *SQL) run(ctx context.Context, e stages.SQLEngine, tables map[string]*op
 	if err == nil && !sent {
 		err = emit(frame.Empty(out))
 	}
-	return err
+	for err == nil { // a query may know its answer before the last row
+		_, err = next(ctx)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return outOfMemory(err)
+}
+
+// outOfMemory says what can be done about it.
+func outOfMemory(err error) error {
+	var e *stages.SQLError
+	if !errors.As(err, &e) || e.Kind != "Out of Memory" {
+		return err
+	}
+	return fmt.Errorf("%w: raise memory, of which all SQL stages together have a quarter; what list, string_agg, median and quantiles hold does not go to the disk", err)
 }
