@@ -2,6 +2,10 @@ package configs
 
 import "strings"
 
+// DidYouMean is a hint at the nearest of some words, or at all of them where they
+// are few, for rules that compare a text with names.
+func DidYouMean(word string, among []string) string { return didYouMean(word, among, "", "") }
+
 // didYouMean is a hint at the nearest of some words, or at all of them where
 // they are few.
 func didYouMean(word string, among []string, before, after string) string {

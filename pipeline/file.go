@@ -31,6 +31,7 @@ type File struct {
 	Commit     Commit            `yaml:"commit" doc:"When what was done is put on record, and when it becomes visible."`
 	StateDir   string            `yaml:"state" default:".rpipe" doc:"Where the record of unfinished runs and the cursors of incremental sources are kept: a directory, or s3://bucket/prefix. It holds rows where an aggregate, sql or reduce stage has a spool."`
 	DeadLetter *sinks.DeadLetter `yaml:"dead_letter" doc:"Where rows go that fail in a stage or source with on_error: dead_letter."`
+	Tests      []Test            `yaml:"tests" doc:"Unit tests of the stages, which rpipe test runs. A run does not look at them."`
 
 	Path      string   `yaml:"-"` // as the user gave it
 	RunID     string   `yaml:"-"` // of the run that it was loaded for
@@ -64,6 +65,7 @@ func (f *File) Check(report func(field, message, hint string)) {
 	f.checkNames(report)
 	f.checkBranches(report)
 	f.checkCommit(report)
+	f.checkTests(report)
 	if f.NeedsR() && len(f.R.Source)+len(f.R.Packages) == 0 && f.R.Setup == "" && !strings.Contains(f.mapped(), "::") {
 		report("r", "no file or package; a map stage calls "+f.mapped()+", which nothing here could define",
 			"add r: {source: [model.R]}")
