@@ -19,6 +19,9 @@ type Side struct {
 	Bar  string // what rpipe must reach beside it, for the table; "" for none
 	// Run takes one measurement: a rate, a time or a size, the same for all sides.
 	Run func() (float64, error)
+	// Then are measured right after each Run, such as the memory of the process
+	// whose time it took.
+	Then []*Side
 
 	samples []float64
 }
@@ -58,12 +61,14 @@ func Compare(s Setting, sides ...*Side) error {
 	for round := -1; round < s.Rounds; round++ {
 		for i := range sides {
 			side := sides[(i+round+len(sides))%len(sides)]
-			v, err := side.Run()
-			if err != nil {
-				return fmt.Errorf("%s: %w", side.Name, err)
-			}
-			if round >= 0 {
-				side.samples = append(side.samples, v)
+			for _, side := range append([]*Side{side}, side.Then...) {
+				v, err := side.Run()
+				if err != nil {
+					return fmt.Errorf("%s: %w", side.Name, err)
+				}
+				if round >= 0 {
+					side.samples = append(side.samples, v)
+				}
 			}
 		}
 	}

@@ -15,6 +15,7 @@ type Unit struct {
 var (
 	PerSecond = Unit{"a second", func(v float64) string { return grouped(v) }}
 	Rows      = Unit{"million rows/s", func(v float64) string { return fmt.Sprintf("%.2f", v/1e6) }}
+	Seconds   = Unit{"seconds", func(v float64) string { return fmt.Sprintf("%.2f", v) }}
 	Millis    = Unit{"ms", func(v float64) string { return fmt.Sprintf("%.1f", v*1e3) }}
 	Megabytes = Unit{"MB", func(v float64) string { return fmt.Sprintf("%.1f", v/1e6) }}
 )

@@ -67,13 +67,13 @@ func compare(s bench.Setting, dir string, tools []tool, format string, rows int)
 		peak := 0.0
 		speed = append(speed, &bench.Side{Name: t.name, Run: func() (float64, error) {
 			p, err := t.run(dir, format, inputs[rows])
-			peak = p.peak
-			return float64(rows) / p.took.Seconds(), err
+			peak = p.Peak
+			return float64(rows) / p.Took.Seconds(), err
 		}})
 		large = append(large, &bench.Side{Name: t.name, Run: func() (float64, error) { return peak, nil }})
 		small = append(small, &bench.Side{Name: t.name, Run: func() (float64, error) {
 			p, err := t.run(dir, format, inputs[rows/10])
-			return p.peak, err
+			return p.Peak, err
 		}})
 	}
 	if err := bench.Compare(s, slices.Concat(speed, large, small)...); err != nil {
@@ -103,7 +103,7 @@ func printMemory(dir string, tools []tool, format, input string, rows int, small
 	for i, t := range tools {
 		more := " | |"
 		if i == 0 {
-			more = fmt.Sprintf(" %.0f | %.2f times |", huge.peak/1e6, huge.peak/large[i].Median())
+			more = fmt.Sprintf(" %.0f | %.2f times |", huge.Peak/1e6, huge.Peak/large[i].Median())
 		}
 		fmt.Printf("| %s | %.0f | %.0f | %.2f times |%s\n", t.name, small[i].Median()/1e6, large[i].Median()/1e6, large[i].Over(small[i]), more)
 	}
@@ -142,18 +142,18 @@ func tools(dir, rpipe string) ([]tool, error) {
 }
 
 // run filters input once, and removes the output.
-func (t *tool) run(dir, format, input string) (process, error) {
+func (t *tool) run(dir, format, input string) (bench.Process, error) {
 	output := filepath.Join(dir, "out.parquet")
 	args, err := t.args(format, input, output)
 	if err != nil {
-		return process{}, err
+		return bench.Process{}, err
 	}
-	p, err := execute(t.program, args...)
+	p, err := bench.Execute(t.program, args...)
 	if err != nil {
-		return process{}, err
+		return bench.Process{}, err
 	}
 	if info, err := os.Stat(output); err != nil || info.Size() == 0 {
-		return process{}, errors.Join(errors.New("nothing was written"), err)
+		return bench.Process{}, errors.Join(errors.New("nothing was written"), err)
 	}
 	return p, os.RemoveAll(output)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/rpipe-dev/rpipe/bench"
 )
 
 // condition keeps 45 % of the rows. It means the same in DuckDB and in filter.
@@ -32,7 +34,7 @@ sink:
 	if err := os.WriteFile(path, []byte(yaml), 0o644); err != nil {
 		return "", err
 	}
-	_, err := execute(rpipe, "run", "--progress", "none", path)
+	_, err := bench.Execute(rpipe, "run", "--progress", "none", path)
 	return file, err
 }
 
