@@ -10,9 +10,10 @@ import (
 	"runtime"
 )
 
-// Tests may point HOME elsewhere: the caches are where they were before.
+// Tests may point HOME and TMPDIR elsewhere: here they are as they were before.
 var (
 	environment        = os.Environ()
+	temporary          = os.TempDir()
 	userCache, noCache = os.UserCacheDir()
 )
 
@@ -30,7 +31,7 @@ func Build(name string) (string, error) {
 	}
 	cache := userCache
 	if noCache != nil {
-		cache = os.TempDir()
+		cache = temporary
 	}
 	dir := filepath.Join(cache, "rpipe", "s3test")
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -22,7 +22,7 @@ func launch(name string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "rpipe-s3-")
+	dir, err := os.MkdirTemp(temporary, "rpipe-s3-")
 	if err != nil {
 		return nil, err
 	}
