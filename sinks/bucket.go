@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/stages"
 	"github.com/rpipe-dev/rpipe/store"
 )
@@ -247,6 +248,7 @@ func (b *bucket) publish(ctx context.Context, parts []Part, replace bool, shown 
 			if err := b.complete(inner, p, replace); err != nil {
 				return err
 			}
+			failpoint.Hit("part")
 			mu.Lock()
 			defer mu.Unlock()
 			shown(p.Path)

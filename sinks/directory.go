@@ -170,14 +170,18 @@ func (d *directory) size(_ context.Context, path string) (int64, error) {
 	return st.Size(), nil
 }
 
+// remove forces what it did to disk: after a power cut a file that came back
+// would be one that no manifest knows.
 func (d *directory) remove(_ context.Context, paths []string) error {
+	dirs := map[string]bool{}
 	for _, path := range paths {
 		if err := os.Remove(d.abs(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		d.prune(dirOf(path))
+		d.around(dirs, path)
 	}
-	return nil
+	return syncDirs(dirs)
 }
 
 func (d *directory) load(_ context.Context, name string) ([]byte, error) {

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/rpipe-dev/rpipe/internal/failpoint"
 )
 
 // publish renames parts to their names and forces the names to stable storage.
@@ -25,12 +27,7 @@ func (d *directory) publish(_ context.Context, parts []Part, replace bool, shown
 		dirs[filepath.Dir(made)] = true // a new directory is a name in its parent
 	}
 	for _, p := range parts {
-		for at := dirOf(p.Path); ; at = dirOf(at) {
-			dirs[d.abs(at)] = true
-			if at == "" {
-				break
-			}
-		}
+		d.around(dirs, p.Path)
 		ours, err := d.show(p, replace)
 		if err != nil {
 			return err
@@ -38,17 +35,30 @@ func (d *directory) publish(_ context.Context, parts []Part, replace bool, shown
 		if ours {
 			shown(p.Path)
 		}
+		failpoint.Hit("part")
 	}
 	return syncDirs(dirs)
 }
 
+// syncDirs forces the names in directories to stable storage. One that is gone
+// was empty, and its name was in another of them.
 func syncDirs(dirs map[string]bool) error {
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
+		if err := syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// around adds the directories whose names change when a file comes or goes.
+func (d *directory) around(dirs map[string]bool, path string) {
+	for at := dirOf(path); ; at = dirOf(at) {
+		dirs[d.abs(at)] = true
+		if at == "" {
+			return
+		}
+	}
 }
 
 // show makes one part visible, or finds that it is. ours says that this run did
@@ -117,6 +127,7 @@ func (d *directory) replaceFile(from, to string) error {
 
 func (d *directory) takeBack(_ context.Context, paths []string) error {
 	var errs []error
+	dirs := map[string]bool{}
 	for _, path := range paths {
 		err := error(nil)
 		if d.file != "" {
@@ -133,9 +144,10 @@ func (d *directory) takeBack(_ context.Context, paths []string) error {
 			errs = append(errs, err)
 		}
 		d.prune(dirOf(path))
+		d.around(dirs, path)
 	}
 	if len(errs) == 0 {
-		errs = append(errs, syncDir(d.dir))
+		errs = append(errs, syncDirs(dirs))
 	}
 	return errors.Join(errs...)
 }

@@ -197,23 +197,16 @@ func (w *fileWriter) Publish(ctx context.Context, parts []Part) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	if err := w.out.publish(ctx, parts); err != nil {
-		return err
-	}
-	w.addPublished(parts)
-	return nil
-}
-
-func (w *fileWriter) addPublished(parts []Part) {
 	known := map[string]bool{}
 	for _, p := range w.published {
 		known[p.Path] = true
 	}
-	for _, p := range parts {
-		if !known[p.Path] {
-			w.published = append(w.published, p)
-		}
+	parts = slices.DeleteFunc(slices.Clone(parts), func(p Part) bool { return known[p.Path] })
+	if err := w.out.publish(ctx, parts); err != nil {
+		return err
 	}
+	w.published = append(w.published, parts...)
+	return nil
 }
 
 func (w *fileWriter) Finish(ctx context.Context, complete bool) error {

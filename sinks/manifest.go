@@ -11,6 +11,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/frame/partition"
+	"github.com/rpipe-dev/rpipe/internal/failpoint"
 )
 
 // manifest is _manifest.json: the files of the runs that finished.
@@ -106,6 +107,7 @@ func (o *output) writeManifest(ctx context.Context, m *manifest) (replaced bool,
 		return false, fmt.Errorf("sink: encode the manifest: %w", err)
 	}
 	replaced, err = o.place.save(ctx, o.manifestFile(), append(b, '\n'))
+	failpoint.Hit("manifest")
 	return replaced, failed("write the manifest of", o.shown, err)
 }
 

@@ -20,6 +20,9 @@ func (o *output) publish(ctx context.Context, parts []Part) error {
 	if err := o.place.holds(ctx); err != nil {
 		return failed("publish to", o.shown, err)
 	}
+	if len(parts) == 0 {
+		return nil
+	}
 	if _, replaced := o.there[o.file]; replaced && o.kind == existsReplace && o.file != "" && o.place.remote() {
 		o.deferred = parts // it could not be put back
 		return nil

@@ -47,7 +47,7 @@ func (w *fileWriter) Resume(ctx context.Context, parts []Part, state json.RawMes
 	}
 	w.prepared = append(w.prepared, parts...)
 	w.parts.handed += len(parts)
-	w.addPublished(published)
+	w.published = append(w.published, published...)
 	return nil
 }
 

@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"stages":           {"configs", "frame", "frame/ndjson", "rdata", "rpool", "stages/duckdb", "store", "webapi"},
 	"sources":          {"configs", "frame", "frame/ndjson", "frame/partition", "rdata", "stages", "store", "webapi"},
 	"stages/tables":    {"configs", "frame", "sources", "stages", "store"},
-	"sinks":            {"configs", "frame", "frame/partition", "rdata", "stages", "store"},
+	"sinks":            {"configs", "frame", "frame/partition", "internal/failpoint", "rdata", "stages", "store"},
 	"sinks/compact":    {"frame", "frame/partition", "internal/failpoint", "sinks", "sources", "stages", "store"},
 	"pipeline/journal": {"sinks", "store"},
 	"pipeline":         {"configs", "frame", "internal/failpoint", "pipeline/journal", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
