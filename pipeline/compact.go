@@ -19,12 +19,16 @@ func (r *Run) compacted(ctx context.Context) (reports []*compact.Report, err err
 		if !ok || p.Compact == nil {
 			continue
 		}
+		how := *p.Compact
+		if how.Level == 0 {
+			how.Level = p.Level
+		}
 		report, err := compact.Run(ctx, compact.Options{
 			Env: &stages.Env{
 				Pipeline: r.file.Name, Dir: r.file.Dir(), Parallel: runtime.GOMAXPROCS(0), Memory: int64(r.file.Memory) / 4,
 				Log: r.log, S3: r.file.client(),
 			},
-			Path: p.Path, Compaction: *p.Compact, Compression: p.Compression, RowGroup: p.RowGroup, Replace: true,
+			Path: p.Path, Compaction: how, Compression: p.Compression, RowGroup: p.RowGroup, Replace: true,
 		})
 		if err != nil {
 			return reports, fmt.Errorf("%w; then: %s: %w", sinks.ErrCommitted, b.label, err)

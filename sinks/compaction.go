@@ -1,6 +1,11 @@
 package sinks
 
-import "github.com/rpipe-dev/rpipe/configs"
+import (
+	"strings"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/store"
+)
 
 // Compaction is how many small Parquet files become few large ones: the compact
 // block of the Parquet sink, and the flags of rpipe compact. Package compact
@@ -20,3 +25,29 @@ const (
 	DefaultTargetSize = 256 << 20
 	DefaultAfterFiles = 2
 )
+
+// check reports what a compact block cannot do with its sink.
+func (c *Compaction) check(p *Parquet, report func(field, message, hint string)) {
+	l := p.layout(p.Path)
+	if l.single(".parquet") {
+		report("compact", "is for directories of files, and path names one file", "leave compact out, or name a directory")
+	}
+	checkLevel(p.Compression, c.Level, func(field, message, hint string) { report("compact."+field, message, hint) })
+	seen := map[string]bool{}
+	for _, column := range c.Sort {
+		name := strings.TrimPrefix(column, "-")
+		if name == "" || seen[name] {
+			report("compact.sort", "names a column twice, or none", "")
+		}
+		seen[name] = true
+	}
+	inPlace := c.Publish == "exchange" || c.Publish == "beside"
+	switch {
+	case c.To != "" && inPlace:
+		report("compact.to", "names another place, and publish: "+c.Publish+" is for compacting in place", "leave one of them out")
+	case c.To != "" && strings.TrimRight(c.To, "/") == strings.TrimRight(p.Path, "/"):
+		report("compact.to", "is the sink's own path", "name another place, or leave it out to compact in place")
+	case c.Publish == "exchange" && store.IsURL(p.Path):
+		report("compact.publish", "cannot be exchange on S3", "use beside, or write to another prefix with to")
+	}
+}

@@ -59,6 +59,9 @@ func (p *Parquet) Check(report func(field, message, hint string)) {
 	l := p.layout(p.Path)
 	l.check(".parquet", report)
 	checkLevel(p.Compression, p.Level, report)
+	if p.Compact != nil {
+		p.Compact.check(p, report)
+	}
 }
 
 // checkLevel reports a level that the compression does not have.
