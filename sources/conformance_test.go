@@ -194,7 +194,8 @@ func readAll(t *testing.T, r Reader) (reads []*Read) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := read.Frame.NumRows(); n < 1 && len(read.Rejected) == 0 || n > frame.Rows {
+		_, moves := r.(Cursor)
+		if n := read.Frame.NumRows(); n < 1 && len(read.Rejected) == 0 && !moves || n > frame.Rows {
 			t.Fatalf("a read of %d rows", n)
 		}
 		if !read.Frame.Schema().Equal(r.Schema()) {

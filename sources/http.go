@@ -33,7 +33,7 @@ type HTTP struct {
 	UnknownKeys   string            `yaml:"unknown_keys" default:"error" enum:"error|ignore" doc:"What a key is that the schema does not have: error makes the record a bad one, ignore drops the key."`
 	OnError       string            `yaml:"on_error" default:"stop" enum:"stop|skip|dead_letter" doc:"What to do with a bad record (not an object, a value that is not of its column's type, an unknown key, no cursor): stop ends the run, skip drops and counts it, dead_letter writes its text and the error to the pipeline's dead_letter. A request that fails for good ends the run in any case."`
 	Paginate      *Paginate         `yaml:"paginate" doc:"How to get from one page to the next. Without it there is one page."`
-	MaxPages      int64             `yaml:"max_pages" default:"0" min:"0" doc:"How many pages are read at most, in each round of poll. 0 is all."`
+	MaxPages      int64             `yaml:"max_pages" default:"0" min:"0" doc:"How many pages are read at most, in each round of poll; 0 is all. With incremental it needs ordered: true there, or the next run would miss what was left."`
 	Since         *Since            `yaml:"incremental" doc:"Reads only what is new since the last run. The largest cursor is saved in the pipeline's state once everything that was read is committed; rpipe state shows it."`
 	Poll          configs.Duration  `yaml:"poll" default:"0s" doc:"Asks again that long after the last page, from the cursor, until the run is stopped: the source has no end. 0 reads all pages once."`
 	Replayable    bool              `yaml:"replayable" default:"false" doc:"Says that the API gives the same records for the same request for as long as a run takes, in the same order: a run may then commit on its way, and a resumed one asks from the page where the crash was. An API whose pages move as records come and go must not have it."`
@@ -106,6 +106,8 @@ func (h *HTTP) checkCursor(r *apiRequest, report func(field, message, hint strin
 	case s == nil && asked:
 		report("incremental", "{cursor} has no value without it", "such as incremental: {cursor: updated_at, initial: \"2026-01-01\"}")
 	case s == nil:
+	case h.MaxPages > 0 && !s.Ordered:
+		report("max_pages", "leaves records behind, which the next run misses if their cursor is less than one that was read", "say ordered: true in incremental if the records come in the order of the cursor")
 	case s.Param == "" && !asked:
 		report("incremental.param", "nothing tells the server from where to go on", "name the parameter of the query that takes the cursor, or write {cursor} where it stands")
 	case s.Initial == "" && needed != "":

@@ -37,7 +37,7 @@ type httpReader struct {
 	warned  bool
 }
 
-// httpRead is a read, and the cursor after it.
+// httpRead is a read, and the cursor to save after it.
 type httpRead struct {
 	*Read
 	cursor string
@@ -51,7 +51,8 @@ type httpPosition struct {
 	Index  int         `json:"index,omitempty"`  // records of it that were read
 	Total  int64       `json:"total"`            // records that were read
 	Ended  bool        `json:"ended,omitempty"`  // the round has no more pages
-	Cursor string      `json:"cursor,omitempty"` // the state of cursors
+	Began  string      `json:"began,omitempty"`  // the state of cursors when this round began
+	Cursor string      `json:"cursor,omitempty"` // and after what was read
 	Schema [][2]string `json:"schema,omitempty"`
 }
 
@@ -80,9 +81,9 @@ func (r *httpReader) resume(from string) (err error) {
 	case from != "":
 		since.from = r.at.From
 	default:
-		r.at.From = since.from
+		r.at.From, r.at.Began, r.at.Cursor = since.from, since.String(), since.String()
 	}
-	r.records.since, r.cursor = since, since.String()
+	r.records.since, r.cursor = since, r.save()
 	if r.at.Schema != nil && r.records.schema == nil {
 		s, err := schemaOf(r.at.Schema)
 		if err != nil {
@@ -105,12 +106,22 @@ func (r *httpReader) Schema() *frame.Schema { return r.schema.Load() }
 // Size is not known.
 func (r *httpReader) Size() Size { return Size{} }
 
+// save is the cursor that a later run may begin with. In the middle of a round
+// that is the one of before, where records may be to come that are older than
+// those that came.
+func (r *httpReader) save() string {
+	if r.at.Ended || r.config.Since != nil && r.config.Since.Ordered {
+		return r.at.Cursor
+	}
+	return r.at.Began
+}
+
 // Traits are what the settings say of the API.
 func (r *httpReader) Traits() Traits {
 	return Traits{Ordered: r.config.Replayable, Replayable: r.config.Replayable}
 }
 
-// Cursor is the state after the last read that was taken.
+// Cursor is what to save after the last read that was taken.
 func (r *httpReader) Cursor() string { return r.cursor }
 
 // Next starts to ask at its first call.
@@ -173,7 +184,7 @@ func (r *httpReader) rounds(ctx context.Context, emit func(*httpRead) bool) erro
 			if err := since.turn(); err != nil {
 				return err
 			}
-			r.at.From = since.from
+			r.at.From, r.at.Began = since.from, r.at.Cursor
 		}
 	}
 }
@@ -210,8 +221,7 @@ func (r *httpReader) round(ctx context.Context, emit func(*httpRead) bool) error
 			kept = kept[:0]
 		}
 		if a.last {
-			r.at.Ended = true
-			return nil
+			return r.end(emit)
 		}
 		at = a.next
 	}
@@ -287,25 +297,45 @@ func (r *httpReader) give(a *answer, emit func(*httpRead) bool) error {
 		r.at.Page, r.at.Index = a.page, index
 		read := &Read{Frame: f, Rejected: bad}
 		if index == len(a.records) {
-			r.at.Page, r.at.Index, r.at.Ended = a.next, 0, a.last
+			r.at.Page, r.at.Index = a.next, 0
 			read.Bytes = a.bytes
 		}
 		if f.NumRows() == 0 && len(bad) == 0 {
 			continue
 		}
-		r.at.Schema, r.at.Cursor = r.columns, r.records.since.String()
-		r.warnFull()
-		pos, err := json.Marshal(r.at)
-		if err != nil {
+		r.at.Ended = a.last && index == len(a.records)
+		if err := r.send(read, emit); err != nil {
 			return err
-		}
-		read.Pos = string(pos)
-		if !emit(&httpRead{read, r.at.Cursor}) {
-			return errStopped
 		}
 	}
 	r.at.Page, r.at.Index = a.next, 0
 	return nil
+}
+
+// send emits a read that ends at r.at.
+func (r *httpReader) send(read *Read, emit func(*httpRead) bool) error {
+	r.at.Schema, r.at.Cursor = r.columns, r.records.since.String()
+	r.warnFull()
+	pos, err := json.Marshal(r.at)
+	if err != nil {
+		return err
+	}
+	read.Pos = string(pos)
+	if !emit(&httpRead{read, r.save()}) {
+		return errStopped
+	}
+	return nil
+}
+
+// end closes a round. Where its last page had no rows, nobody knows yet that the
+// cursor may be saved.
+func (r *httpReader) end(emit func(*httpRead) bool) error {
+	if r.at.Ended || r.records.since == nil || r.at.Cursor == r.at.Began {
+		r.at.Ended = true
+		return nil
+	}
+	r.at.Ended = true
+	return r.send(&Read{Frame: frame.Empty(r.records.schema)}, emit)
 }
 
 // warnFull says once that unique_key cannot hold what it promises.

@@ -28,6 +28,7 @@ type Since struct {
 	Initial   string           `yaml:"initial" doc:"The cursor of the first run. Without it the first run asks for everything." example:"2026-01-01"`
 	Lag       configs.Duration `yaml:"lag" default:"0s" doc:"Asks from that long before the cursor, for records that the server lets be seen late. They come again, unless unique_key is set. It needs a cursor that is a time, and does not go back behind initial."`
 	Start     string           `yaml:"start" default:"inclusive" enum:"inclusive|exclusive" doc:"Whether records with just the value that was asked for are wanted. inclusive misses none; exclusive is for values that no two records share, such as ids."`
+	Ordered   bool             `yaml:"ordered" default:"false" doc:"Says that the records of all pages come in the order of the cursor, the oldest first. The cursor is then saved up to where a run has come. Without it that waits for the last page: a run that ends before asks for all of them again."`
 	UniqueKey []string         `yaml:"unique_key" scalar:"true" doc:"Paths of the values that tell one record from another. Records from lag before the cursor on are then remembered with their cursor, up to 10,000, and left out where they come again unchanged." example:"[id]"`
 }
 

@@ -95,20 +95,48 @@ func TestIncrementalResume(t *testing.T) {
 	}
 }
 
-// The cursor is that of what was handed out, not of what was read ahead.
+// The cursor may be saved once all pages were read: an API that gives the newest
+// first has older records to come. Where they come in order it is that of what
+// was handed out, not of what was read ahead.
 func TestCursorOfWhatWasTaken(t *testing.T) {
 	a := serve(t, func(_ *api, w http.ResponseWriter, r *http.Request) {
 		from := intOf(r, "offset", 0)
 		io.WriteString(w, list(from, min(from+10, 35)))
 	})
-	r := openHTTP(t, httpOf(t, "http: {url: "+a.URL+", infer_rows: 1, paginate: offset, incremental: {cursor: id, param: since}}"), "")
-	for _, want := range []string{"", "9", "19", "29", "34"} {
-		if got := r.(Cursor).Cursor(); got != want {
-			t.Errorf("the cursor is %s, want %s", got, want)
+	f := func(settings, from string, want ...string) (pos []string) {
+		t.Helper()
+		r := openHTTP(t, httpOf(t, "http: {url: "+a.URL+", infer_rows: 1, replayable: true, paginate: {type: offset"+settings), from)
+		for i, cursor := range want {
+			if got := r.(Cursor).Cursor(); got != cursor {
+				t.Errorf("%s: after %d reads the cursor is %q, want %q", settings, i, got, cursor)
+			}
+			read, err := r.Next(t.Context())
+			if err == nil {
+				pos = append(pos, read.Pos)
+			} else if err != io.EOF || i < len(want)-1 {
+				t.Fatal(err)
+			}
 		}
-		if _, err := r.Next(t.Context()); err != nil && err != io.EOF {
-			t.Fatal(err)
-		}
+		return pos
+	}
+	f("}, incremental: {cursor: id, param: since, ordered: true}}", "", "", "9", "19", "29", "34", "34")
+	const unordered = "}, incremental: {cursor: id, param: since}}"
+	pos := f(unordered, "", "", "", "", "", "", "34")
+	f(unordered, pos[1], "", "", "", "34")
+	f(unordered, pos[3], "", "34")
+	f(unordered, pos[4], "34")
+}
+
+// Newest first, and the last page has nothing new: the cursor moves all the same.
+func TestCursorAfterOldRecords(t *testing.T) {
+	a := serve(t, func(_ *api, w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, []string{list(20, 30), list(0, 10), "[]"}[intOf(r, "page", 1)-1])
+	})
+	source := httpOf(t, "http: {url: "+a.URL+", paginate: page_number, incremental: {cursor: id, param: since, start: exclusive}}")
+	source.StartFrom("24")
+	got, cursor := ids(t, source, "")
+	if want := []int{25, 26, 27, 28, 29}; !slices.Equal(got, want) || cursor != "29" {
+		t.Errorf("rows %v and the cursor %s, want %v and 29", got, cursor, want)
 	}
 }
 

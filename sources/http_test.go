@@ -422,4 +422,7 @@ func TestCheckHTTP(t *testing.T) {
 	f("{url: 'https://x/', params: {since: '{cursor?}'}, incremental: {cursor: at}}")
 	f("{url: https://x, incremental: {cursor: at, param: since, initial: '5', lag: 1h}}", `.incremental.lag: initial, "5", is no time, and only times have a lag`)
 	f("{url: https://x, poll: 1m}", ".poll: without incremental every round reads all records again")
+	f("{url: https://x, max_pages: 3, paginate: header_link, incremental: {cursor: at, param: since}}",
+		".max_pages: leaves records behind, which the next run misses if their cursor is less than one that was read")
+	f("{url: https://x, max_pages: 3, paginate: header_link, incremental: {cursor: at, param: since, ordered: true}}")
 }

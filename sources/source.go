@@ -39,7 +39,8 @@ type Reader interface {
 	// progress and ETA. Zero is unknown.
 	Size() Size
 	// Next returns the next read, or io.EOF. Frames have up to frame.Rows rows,
-	// and at least one but where the read has Rejected records. After an error it returns the same error again, except
+	// and at least one but where the read has Rejected records, or a Cursor says
+	// that it may be saved. After an error it returns the same error again, except
 	// that the end of ctx leaves the reader as it was.
 	Next(ctx context.Context) (*Read, error)
 	// Close stops reading ahead and releases everything.
