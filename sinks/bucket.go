@@ -122,9 +122,7 @@ func (b *bucket) take(ctx context.Context, me owner) (before owner, err error) {
 
 func (b *bucket) holds(ctx context.Context) error { return b.lock.renew(ctx) }
 
-func (b *bucket) leave(left *owner) error {
-	ctx, cancel := lastly()
-	defer cancel()
+func (b *bucket) leave(ctx context.Context, left *owner) error {
 	b.cancel()
 	return failed("let go of", b.shown, b.lock.release(ctx, left))
 }

@@ -75,9 +75,7 @@ func (o *object) seal(p *Part) error {
 
 func (o *object) held() int64 { return o.Held() }
 
-func (o *object) discard() {
-	ctx, cancel := lastly()
-	defer cancel()
+func (o *object) discard(ctx context.Context) {
 	if err := o.Abort(ctx); err == nil { // else the sweep does it
 		_ = o.b.client.Delete(ctx, o.b.record(o.id))
 	}

@@ -98,7 +98,7 @@ func (d *directory) holds(context.Context) error {
 	return fmt.Errorf("%w: the lock file %s was removed or is of another", ErrFenced, lockName(d.file))
 }
 
-func (d *directory) leave(left *owner) error {
+func (d *directory) leave(_ context.Context, left *owner) error {
 	for dir := range d.dirs {
 		d.prune(dir)
 	}

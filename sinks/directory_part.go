@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"context"
 	"io"
 	"os"
 	"path"
@@ -45,7 +46,7 @@ func (t *tempFile) seal(*Part) error {
 
 func (t *tempFile) held() int64 { return 0 }
 
-func (t *tempFile) discard() {
+func (t *tempFile) discard(context.Context) {
 	if t.open {
 		t.Close()
 		t.open = false

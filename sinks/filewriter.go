@@ -264,13 +264,13 @@ func (w *fileWriter) end() error {
 	w.ended = true
 	ctx, cancel := lastly()
 	defer cancel()
-	w.parts.discard()
+	w.parts.discard(ctx)
 	if err := w.out.place.holds(ctx); err != nil {
-		return w.out.giveUp(err)
+		return w.out.giveUp(ctx, err)
 	}
 	err := w.out.undo(ctx)
 	_, e := w.out.sweepOwn(ctx, nil)
-	return errors.Join(err, failed("clear", w.out.shown, e), w.out.place.leave(nil))
+	return errors.Join(err, failed("clear", w.out.shown, e), w.out.place.leave(ctx, nil))
 }
 
 // lastly bounds what a writer does at its end, which no caller can interrupt.

@@ -71,7 +71,9 @@ func openOutput(ctx context.Context, l *layout, fm format, env *stages.Env) (_ *
 	var left *owner
 	defer func() {
 		if err != nil {
-			_ = o.place.leave(left)
+			ctx, cancel := lastly()
+			defer cancel()
+			_ = o.place.leave(ctx, left)
 		}
 	}()
 	o.before, err = o.place.take(ctx, o.me)

@@ -78,4 +78,8 @@ func (p *part) seal() error {
 }
 
 // discard removes the part.
-func (p *part) discard() { p.body.discard() }
+func (p *part) discard() {
+	ctx, cancel := lastly()
+	defer cancel()
+	p.body.discard(ctx)
+}

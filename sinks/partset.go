@@ -332,17 +332,20 @@ func (s *partSet) prepare(ctx context.Context, number uint64, empty *frame.Schem
 }
 
 // discard removes what is open or closed but not handed out.
-func (s *partSet) discard() {
+func (s *partSet) discard(ctx context.Context) {
+	var all errgroup.Group // at once: each may wait for a server
+	all.SetLimit(requests)
 	for _, e := range s.epochs {
 		_ = e.seals.Wait() // the files go in any case
 		for _, g := range e.groups {
 			if g.file != nil {
-				g.file.discard()
+				e.done = append(e.done, g.file)
 			}
 		}
 		for _, p := range e.done {
-			p.discard()
+			all.Go(func() error { p.body.discard(ctx); return nil })
 		}
 	}
+	_ = all.Wait() // nil
 	s.epochs, s.waiting, s.open = map[uint64]*epochParts{}, 0, 0
 }

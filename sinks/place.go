@@ -24,7 +24,7 @@ type place interface {
 	holds(ctx context.Context) error
 	// leave lets go of the place. With left, the next to take it is told of left.
 	// It may be repeated.
-	leave(left *owner) error
+	leave(ctx context.Context, left *owner) error
 
 	// buffer is how many bytes of memory an open body may hold; 0 is hardly any.
 	// How many it does hold says held.
@@ -70,7 +70,7 @@ type body interface {
 	// held is how many bytes of memory it holds.
 	held() int64
 	// discard removes it. It may follow any call, and be repeated.
-	discard()
+	discard(ctx context.Context)
 }
 
 // leftover is something that is not published: a temporary file or an upload.

@@ -174,11 +174,11 @@ func (o *output) undo(ctx context.Context) error {
 
 // giveUp leaves a place that is another's, or of which that cannot be told:
 // nothing there may be touched. The next run clears away what is of no use.
-func (o *output) giveUp(err error) error {
+func (o *output) giveUp(ctx context.Context, err error) error {
 	if errors.Is(err, ErrFenced) {
 		err = nil
 	}
-	return errors.Join(failed("clear", o.shown, err), o.place.leave(nil))
+	return errors.Join(failed("clear", o.shown, err), o.place.leave(ctx, nil))
 }
 
 // restore puts back the manifest of the runs before.

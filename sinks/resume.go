@@ -96,12 +96,12 @@ func (w *fileWriter) Suspend() error {
 	w.ended = true
 	ctx, cancel := lastly()
 	defer cancel()
-	w.parts.discard()
+	w.parts.discard(ctx)
 	if err := w.out.place.holds(ctx); err != nil {
-		return w.out.giveUp(err)
+		return w.out.giveUp(ctx, err)
 	}
 	_, err := w.out.sweepOwn(ctx, w.out.keep(w.prepared))
-	return errors.Join(failed("suspend", w.out.shown, err), w.out.place.leave(&w.out.me))
+	return errors.Join(failed("suspend", w.out.shown, err), w.out.place.leave(ctx, &w.out.me))
 }
 
 // id is what a leftover of the part is called in its place.

@@ -18,7 +18,7 @@ import (
 // step: what was prepared and is in the journal stays, everything else of the run
 // goes, and in the end each row is there once.
 func TestResumeAtEveryStep(t *testing.T) {
-	steps := []string{"open", "write", "prepare", "journal", "publish", "announce"}
+	steps := []string{"open", "write", "prepare", "journal", "publish", "announce", "finish"}
 	eachGround(t, func(t *testing.T, g *ground) {
 		for _, end := range []string{"crash", "suspend"} {
 			for last := range steps {
@@ -44,6 +44,9 @@ func TestResumeAtEveryStep(t *testing.T) {
 							check(t, w.Publish(t.Context(), journal[:1]))
 						case "announce":
 							check(t, w.(Resumer).Announce(t.Context()))
+						case "finish":
+							check(t, w.Publish(t.Context(), journal))
+							check(t, w.(*fileWriter).commit(t.Context(), false))
 						}
 					}
 					if end == "crash" {
@@ -333,6 +336,61 @@ func TestBackfill(t *testing.T) {
 			}
 			if m := readManifestFile(t, filepath.Join(env.Dir, "out", "_manifest.json")); m.Rows != 22 || len(m.Files) != 3 {
 				t.Errorf("%+v", m)
+			}
+		}
+	})
+}
+
+// Whatever if_exists says, a run that died in the middle of its end is brought to
+// the same end.
+func TestResumeWithEveryIfExists(t *testing.T) {
+	eachGround(t, func(t *testing.T, g *ground) {
+		for _, kind := range []string{existsError, existsAppend, existsReplace, existsReplacePartitions} {
+			env := g.env(t, "run-1")
+			l := Files{PartitionBy: []string{"part"}, IfExists: kind}
+			var want []string // of the first run
+			if kind != existsError {
+				first := commit(t, g.sink("out", l), env, rows(0, 0, 30))
+				switch kind {
+				case existsAppend:
+					want = paths(first)
+				case existsReplacePartitions:
+					want = paths(first[1:]) // the second run writes partition x alone
+				}
+			}
+			env.Run = "run-2"
+			w := open(t, g.sink("out", l), env)
+			write(t, w, rows(1, 0, 1), rows(2, 3, 1))
+			journal := append(must(w.Prepare(t.Context(), 1))(t), must(w.Prepare(t.Context(), 2))(t)...)
+			check(t, w.Publish(t.Context(), journal[:1]))
+			check(t, w.(Resumer).Announce(t.Context()))
+			for _, end := range []string{"published in part", "published", "finished"} {
+				if end != "published in part" {
+					check(t, w.Publish(t.Context(), journal))
+				}
+				if end == "finished" {
+					check(t, w.(*fileWriter).commit(t.Context(), true))
+				}
+				die(t, w)
+				env = restarted(t, env)
+				env.Resume = true
+				w = open(t, g.sink("out", l), env)
+				check(t, w.(Resumer).Resume(t.Context(), journal, nil))
+			}
+			check(t, w.Publish(t.Context(), journal))
+			check(t, w.Finish(t.Context(), true))
+			want = append(want, paths(journal)...)
+			slices.Sort(want)
+			dir := filepath.Join(env.Dir, "out")
+			if d := cmp.Diff(want, visible(t, dir)); d != "" {
+				t.Errorf("%s: %s", kind, d)
+			}
+			m := readManifestFile(t, filepath.Join(dir, "_manifest.json"))
+			if len(m.Files) != len(want) || m.Partial || len(m.Replaces) > 0 {
+				t.Errorf("%s: %+v", kind, m)
+			}
+			if left := leftovers(t, dir); len(left) > 0 || uploads(t, env) > 0 {
+				t.Errorf("%s left behind: %v, %d uploads", kind, left, uploads(t, env))
 			}
 		}
 	})
