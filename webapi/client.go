@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-	"golang.org/x/time/rate"
 )
 
 // Options are what a client is given beside its configuration.
@@ -35,7 +34,7 @@ type Client struct {
 	config   *Config
 	http     *http.Client
 	idle     interface{ CloseIdleConnections() }
-	limiter  *rate.Limiter // nil for no limit
+	pacer    *pacer // nil for no limit
 	breakers breakers
 	policy   policy
 	tokens   *tokens // nil without OAuth2
@@ -47,7 +46,7 @@ type Client struct {
 // New makes a client. The error is about the configuration: a certificate that
 // cannot be read, two rates of one label.
 func New(c *Config, o Options) (*Client, error) {
-	limiter, err := o.Limiters.limiter(c.Rate)
+	pacer, err := o.Limiters.pacer(c.Rate)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +55,7 @@ func New(c *Config, o Options) (*Client, error) {
 		return nil, err
 	}
 	out := &Client{
-		config: c, idle: transport, limiter: limiter, breakers: breakers{config: c.CircuitBreaker},
+		config: c, idle: transport, pacer: pacer, breakers: breakers{config: c.CircuitBreaker},
 		policy: c.Retry.policy(), gate: o.Gate, log: o.Log, hide: c.Auth.secrets(),
 	}
 	if out.log == nil {

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Rate bounds how many requests are sent. In any span of t it lets through at
-// most Burst + t × Limit of them.
+// most Burst + t × Limit of them; in any one second that holds even where the
+// machine was too busy to let them go on time.
 type Rate struct {
 	Limit Frequency `yaml:"limit" required:"true" doc:"Requests in a time: 10/s, 600/m, 5000/h or 100/15m." example:"10/s"`
 	Burst int       `yaml:"burst" default:"1" min:"1" doc:"How many may be sent at once after a pause."`
@@ -72,20 +71,20 @@ func (f Frequency) MarshalText() ([]byte, error) {
 // same one share it. The zero value is ready; it is safe for concurrent use.
 type Limiters struct {
 	mu     sync.Mutex
-	shared map[string]*sharedLimiter
+	shared map[string]*sharedPacer
 }
 
-type sharedLimiter struct {
-	rate    Rate
-	limiter *rate.Limiter
+type sharedPacer struct {
+	rate  Rate
+	pacer *pacer
 }
 
-// limiter is that of r; nil where r is.
-func (l *Limiters) limiter(r *Rate) (*rate.Limiter, error) {
+// pacer is that of r; nil where r is.
+func (l *Limiters) pacer(r *Rate) (*pacer, error) {
 	if r == nil {
 		return nil, nil
 	}
-	made := rate.NewLimiter(rate.Limit(r.Limit.PerSecond()), max(1, r.Burst))
+	made := newPacer(r)
 	if r.Label == "" || l == nil {
 		return made, nil
 	}
@@ -98,11 +97,11 @@ func (l *Limiters) limiter(r *Rate) (*rate.Limiter, error) {
 			return nil, fmt.Errorf("the rate labelled %s is %s with burst %d here and %s with burst %d elsewhere; give both the same",
 				r.Label, want, r.Burst, have, s.rate.Burst)
 		}
-		return s.limiter, nil
+		return s.pacer, nil
 	}
 	if l.shared == nil {
-		l.shared = map[string]*sharedLimiter{}
+		l.shared = map[string]*sharedPacer{}
 	}
-	l.shared[r.Label] = &sharedLimiter{*r, made}
+	l.shared[r.Label] = &sharedPacer{*r, made}
 	return made, nil
 }

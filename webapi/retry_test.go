@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,38 @@ func TestTheRateIsNeverExceeded(t *testing.T) {
 	f("rate: 50/5s", 10, 1)
 	f("rate: {limit: 10/s, burst: 20}", 10, 20)
 	f("rate: 0.5/s", 0.5, 1)
+}
+
+// TestNoSecondHasMoreThanItsShare: however many come at once, as they do when the
+// machine was busy.
+func TestNoSecondHasMoreThanItsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &window{left: make([]time.Time, 7)}
+		var mu sync.Mutex
+		var passed []time.Time
+		var wg sync.WaitGroup
+		for i := range 70 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i/35) * 300 * time.Millisecond) // two crowds
+				if err := w.wait(t.Context()); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				passed = append(passed, time.Now())
+			})
+		}
+		start := time.Now()
+		wg.Wait()
+		if took := time.Since(start); took != 9*time.Second { // ten groups of seven
+			t.Errorf("70 events, 7 a second, took %v", took)
+		}
+		for i := 7; i < len(passed); i++ {
+			if passed[i].Sub(passed[i-7]) < time.Second {
+				t.Errorf("8 events passed within %v", passed[i].Sub(passed[i-7]))
+			}
+		}
+	})
 }
 
 func TestRetriesCountForTheRate(t *testing.T) {

@@ -141,8 +141,8 @@ func (s *sending) send(ctx context.Context) (*Response, error) {
 		s.token = token
 		header = http.Header{"Authorization": {token.Type() + " " + token.AccessToken}}
 	}
-	if c.limiter != nil {
-		if err := c.limiter.Wait(ctx); err != nil {
+	if c.pacer != nil {
+		if err := c.pacer.wait(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
@@ -161,8 +161,8 @@ func (s *sending) send(ctx context.Context) (*Response, error) {
 		GotConn: func(httptrace.GotConnInfo) {
 			// net/http itself repeats a request that meets a connection which the
 			// server has just closed: that counts for the rate as well.
-			if connected.Swap(true) && c.limiter != nil {
-				c.limiter.Reserve()
+			if connected.Swap(true) && c.pacer != nil {
+				c.pacer.spend()
 			}
 		},
 		WroteRequest: func(httptrace.WroteRequestInfo) { clock.listen() },
