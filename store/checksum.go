@@ -18,13 +18,15 @@ func (c *connection) Checksums() bool {
 }
 
 // checked runs a request with checksums and, where checksum is auto and the
-// server refuses those, once more without; it then does without for good.
+// server refuses those, once more without. Where that helps, it does without for
+// good: an answer may mean another header.
 func (c *connection) checked(request func(crc bool) error) error {
 	with := c.Checksums()
 	err := request(with)
 	if with && c.settings.Checksum == "auto" && refusesChecksums(err) {
-		c.refused.Store(true)
-		return request(false)
+		if err = request(false); !refusesChecksums(err) {
+			c.refused.Store(true)
+		}
 	}
 	return err
 }

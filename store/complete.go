@@ -86,16 +86,3 @@ func (c *Client) completed(ctx context.Context, l Location, p *Pending, size int
 	}
 	return nil
 }
-
-// open reports whether the server still knows an upload.
-func (c *Client) open(ctx context.Context, l Location, id string) (bool, error) {
-	api, err := c.connect(ctx)
-	if err != nil {
-		return false, err
-	}
-	_, err = api.ListParts(ctx, &s3.ListPartsInput{Bucket: &l.Bucket, Key: &l.Key, UploadId: &id, MaxParts: aws.Int32(1)})
-	if codeOf(err) == "NoSuchUpload" {
-		return false, nil
-	}
-	return err == nil, err
-}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,29 @@ func TestAnUploadMayBeCompletedTwiceAndByAnotherProcess(t *testing.T) {
 					t.Fatalf("replace %v: %v", replace, err)
 				}
 			}
+		}
+	}
+}
+
+// One process took the place of another that was not dead.
+func TestTwoProcessesMayCompleteOneUploadAtOnce(t *testing.T) {
+	for _, s := range servers(t) {
+		l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+		data := noise(20 << 20)
+		p := upload(t, s.Client(t), l, data)
+		results := make(chan error)
+		const processes = 4
+		for range processes {
+			c, p := s.Client(t), journalled(t, p)
+			go func() { results <- c.Complete(t.Context(), l, p, int64(len(data)), false) }()
+		}
+		for range processes {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if !bytes.Equal(get(t, s.Client(t), l), data) {
+			t.Error("the object is another")
 		}
 	}
 }

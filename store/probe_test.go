@@ -24,6 +24,9 @@ func TestProbeTellsWhatTheServerHonours(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
+		if !c.Checksums() {
+			t.Errorf("%s: a condition that was refused is taken for a checksum", name)
+		}
 		if left := keys(t, c, store.Location{Bucket: bucket}); len(left) > 0 {
 			t.Errorf("%s: the probe leaves %q", name, left)
 		}
@@ -31,6 +34,7 @@ func TestProbeTellsWhatTheServerHonours(t *testing.T) {
 			t.Errorf("%s: the probe leaves %d uploads", name, n)
 		}
 	}
+	notThat := "<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message></Error>"
 	conditional := func(r *http.Request) bool {
 		return r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Match") != ""
 	}
@@ -38,6 +42,7 @@ func TestProbeTellsWhatTheServerHonours(t *testing.T) {
 	f("none is known", store.Conditions{}, func(w http.ResponseWriter, r *http.Request) bool {
 		if conditional(r) {
 			w.WriteHeader(http.StatusNotImplemented)
+			w.Write([]byte(notThat))
 		}
 		return conditional(r)
 	})

@@ -115,7 +115,11 @@ func (s *stream) open() error {
 		return &Error{Op: "read", URL: s.o.String(), Err: errors.New("the server does not answer ranges")}
 	}
 	if s.end < 0 {
-		s.end = s.next + aws.ToInt64(out.ContentLength)
+		if out.ContentLength == nil {
+			out.Body.Close()
+			return &Error{Op: "read", URL: s.o.String(), Err: errors.New("the server does not tell its size")}
+		}
+		s.end = s.next + *out.ContentLength
 	}
 	if s.o.ETag == "" {
 		s.o.ETag, s.o.Size, s.o.Modified = quoted(aws.ToString(out.ETag)), s.end, aws.ToTime(out.LastModified)

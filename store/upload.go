@@ -1,38 +1,17 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 )
-
-const (
-	mostParts   = 10_000  // of one object, by S3's rules
-	largestPart = 5 << 30 // likewise
-	evenParts   = 4_500   // parts of PartSize, before they grow
-	growEvery   = 500     // parts after which they double from there on
-)
-
-// partSize is the size of part n: the same for all of an ordinary object, since
-// some servers insist on that, and growing late enough that 10,000 parts hold
-// 5 TiB and more.
-func partSize(n int32, first int64) int64 {
-	if n <= evenParts {
-		return first
-	}
-	return min(first<<((n-evenParts-1)/growEvery+1), largestPart)
-}
 
 // Upload is an object being sent in parts. One goroutine writes; the parts go
 // out in others. Memory is at most (Concurrency+1) × PartSize.
@@ -73,29 +52,6 @@ func (c *Client) Upload(ctx context.Context, l Location, started func(id string)
 	u.parts, u.ctx = errgroup.WithContext(ctx)
 	u.parts.SetLimit(c.config.Concurrency)
 	return u, nil
-}
-
-// begin opens an upload that carries a token of its own. parts names the
-// checksum that its parts will come with: some servers refuse to complete what
-// has checksums that were not announced.
-func (c *Client) begin(ctx context.Context, l Location, parts types.ChecksumAlgorithm) (Pending, error) {
-	p := Pending{Token: rand.Text()}
-	api, err := c.connect(ctx)
-	if err != nil {
-		return Pending{}, err
-	}
-	err = c.checked(func(crc bool) error {
-		in := &s3.CreateMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, Metadata: map[string]string{tokenKey: p.Token}}
-		if crc {
-			in.ChecksumAlgorithm = parts
-		}
-		out, err := api.CreateMultipartUpload(ctx, in)
-		if err == nil {
-			p.ID = aws.ToString(out.UploadId)
-		}
-		return err
-	})
-	return p, err
 }
 
 // Write implements io.Writer.
@@ -162,31 +118,6 @@ func (u *Upload) send() error {
 	return nil
 }
 
-func (c *Client) sendPart(ctx context.Context, l Location, id string, n int32, data []byte) (PendingPart, error) {
-	api, err := c.connect(ctx)
-	if err != nil {
-		return PendingPart{}, err
-	}
-	part := PendingPart{Number: n}
-	err = c.checked(func(crc bool) error {
-		in := &s3.UploadPartInput{
-			Bucket: &l.Bucket, Key: &l.Key, UploadId: &id, PartNumber: &n,
-			Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
-		}
-		part.CRC32 = ""
-		if crc {
-			part.CRC32 = crcOf(data)
-			in.ChecksumCRC32 = &part.CRC32
-		}
-		out, err := api.UploadPart(ctx, in)
-		if err == nil {
-			part.ETag = aws.ToString(out.ETag)
-		}
-		return err
-	})
-	return part, err
-}
-
 // Close sends the rest and waits for all parts. The object is not visible yet.
 // An upload whose Close fails is to be aborted.
 func (u *Upload) Close() (*Pending, error) {
@@ -209,6 +140,18 @@ func (u *Upload) Close() (*Pending, error) {
 	slices.SortFunc(u.done, func(a, b PendingPart) int { return cmp.Compare(a.Number, b.Number) })
 	u.pending.Parts = u.done
 	return &u.pending, nil
+}
+
+// Held is how many bytes of memory the upload holds at this moment. The
+// goroutine that writes may call it.
+func (u *Upload) Held() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := int64(cap(u.buf)) + int64(int(u.sent)-len(u.done))*int64(u.c.config.PartSize)
+	for _, b := range u.free {
+		n += int64(cap(b))
+	}
+	return n
 }
 
 // patience is how long Abort waits for parts that are under way.
@@ -237,17 +180,4 @@ func (u *Upload) Abort(ctx context.Context) error {
 			return nil // or nobody can tell
 		}
 	}
-}
-
-// AbortUpload removes what an upload of an earlier process has left; one that
-// is gone counts as removed.
-func (c *Client) AbortUpload(ctx context.Context, l Location, id string) error {
-	api, err := c.connect(ctx)
-	if err == nil {
-		_, err = api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, UploadId: &id})
-	}
-	if code := codeOf(err); code == "NoSuchUpload" || code == "NoSuchBucket" || code == "NoSuchKey" {
-		return nil
-	}
-	return c.failed("abort", l, err)
 }

@@ -267,3 +267,17 @@ func TestUploadsOfSeveralObjectsGoOnAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestANarrowClientHasItsOwnPartsAndTheSameConnections(t *testing.T) {
+	s := s3test.Start(t)
+	c := s.Client(t)
+	narrow := c.Narrow(5<<20, 1) // closing c closes its connections, which the test's end looks at
+	data := noise(11 << 20)
+	l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+	if p := upload(t, narrow, l, data); len(p.Parts) != 3 {
+		t.Errorf("%d parts of 5 MiB for 11 MiB", len(p.Parts))
+	}
+	if p := upload(t, c, l, data); len(p.Parts) != 2 {
+		t.Errorf("%d parts of 8 MiB for 11 MiB", len(p.Parts))
+	}
+}
