@@ -77,6 +77,9 @@ func (c *Join) PlanWith(ctx context.Context, env *stages.Env, in *frame.Schema) 
 	if err != nil {
 		return nil, err
 	}
+	if t.schema == nil {
+		return c.Plan(in)
+	}
 	l, err := c.lookup(t.schema)
 	if err != nil || in == nil {
 		return nil, err
@@ -104,14 +107,15 @@ func (c *Join) Build(env *stages.Env) (stages.Stage[frame.Frame, frame.Frame], e
 	if err != nil {
 		return nil, err
 	}
-	l, err := c.lookup(t.schema)
-	if err != nil {
-		return nil, err
+	if t.schema != nil {
+		if _, err := c.lookup(t.schema); err != nil {
+			return nil, err
+		}
 	}
-	limit := int64(c.MaxMemory)
-	if limit == 0 {
-		limit = env.Memory
+	j := &joiner{config: c, from: t, env: env, limit: int64(c.MaxMemory)}
+	if j.limit == 0 {
+		j.limit = env.Memory
 	}
-	t.ask(l.needed(), limit)
-	return newJoiner(l, t, env, limit).stage, nil
+	t.ask(c.needed(), j.limit)
+	return j.stage, nil
 }

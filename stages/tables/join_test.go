@@ -268,3 +268,29 @@ func TestJoinOfChangingTypes(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// The columns of an API are known when the first answer has come.
+func TestDatasetOfLateColumns(t *testing.T) {
+	f := func(settings string, frames []frame.Frame, want string) {
+		t.Helper()
+		c := join(t, settings, zones)
+		g := c.Dataset.Use.(*given)
+		g.late, g.frames = true, frames
+		if s, err := c.PlanWith(t.Context(), testEnv(t, ""), trips.Schema()); s != nil || err != nil {
+			t.Errorf("planned %v, %v", s, err)
+		}
+		got, err := passed(t, testEnv(t, ""), c, trips)
+		text := fmt.Sprint(err)
+		if err == nil {
+			text = strings.Join(lines(whole(t, got)), ", ")
+		}
+		if !strings.Contains(text, want) {
+			t.Errorf("%s: %s\nwant %s", settings, text, want)
+		}
+	}
+	all := []frame.Frame{zones}
+	f("{on: id, columns: area, how: inner}", all, "x 1.5, 2 NA y 2")
+	f("{on: ix}", all, `on: dataset : there is no column "ix"`)
+	f("{on: id}", all, "both sides have a column zone")
+	f("{on: id}", nil, "it has no rows, and its columns are not known")
+}

@@ -16,11 +16,12 @@ import (
 
 // joiner is a join in one run.
 type joiner struct {
-	lookup *lookup
+	config *Join
 	from   *opened
 	env    *stages.Env
 	limit  int64
 
+	lookup  *lookup       // once the dataset is loaded, as what follows
 	keys    []arrow.Array // of the table
 	columns frame.Frame   // of the table, those that are added
 
@@ -35,10 +36,6 @@ type joiner struct {
 type ready struct {
 	plan  *plan
 	index *index
-}
-
-func newJoiner(l *lookup, t *opened, env *stages.Env, limit int64) *joiner {
-	return &joiner{lookup: l, from: t, env: env, limit: limit}
 }
 
 // stage loads the table while the source begins to read, then joins.
@@ -64,7 +61,7 @@ func (j *joiner) join() stages.Stage[frame.Frame, frame.Frame] {
 
 // multiplies reports whether more rows may come out than went in.
 func (j *joiner) multiplies() bool {
-	return j.lookup.config.Duplicates == "all" && j.lookup.config.adds()
+	return j.config.Duplicates == "all" && j.config.adds()
 }
 
 func (j *joiner) load(ctx context.Context) error {
@@ -78,6 +75,9 @@ func (j *joiner) load(ctx context.Context) error {
 			return fmt.Errorf("dataset %s: it does not fit into max_memory, which is %v: its %d rows take %s, and their index %s; %s",
 				j.from.name, configs.Size(j.limit), n, size(bytes), size(index), moreMemory)
 		}
+	}
+	if j.lookup, err = j.config.lookup(j.from.schema); err != nil {
+		return err
 	}
 	for _, f := range j.lookup.keys {
 		a, _, _ := frame.Lookup(table, f.Name)
@@ -113,7 +113,7 @@ func (j *joiner) prepare(b *stages.Rows) (*ready, error) {
 func (j *joiner) newIndex(matches []match) (*index, error) {
 	rows := int(j.columns.NumRows())
 	x := newIndex(j.keys, matches, rows)
-	if x.shared > 0 && j.lookup.config.Duplicates == "error" && j.lookup.config.adds() {
+	if x.shared > 0 && j.config.Duplicates == "error" && j.config.adds() {
 		return nil, j.shared(x)
 	}
 	if j.env.Log != nil {

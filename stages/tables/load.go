@@ -31,13 +31,12 @@ func (t *opened) load(ctx context.Context, env *stages.Env) (frame.Frame, error)
 
 func (t *opened) read(ctx context.Context, env *stages.Env) (f frame.Frame, err error) {
 	began := time.Now()
-	p := &pile{names: t.wanted()}
-	r, err := t.take(ctx, env, p.names)
+	r, next, err := t.begin(ctx, env, t.wanted())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	next := t.frames(r, env)
+	p := &pile{names: t.wanted()}
 	for {
 		f, err := next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -72,9 +71,38 @@ func (t *opened) tooLarge(rows, bytes int64) error {
 
 const moreMemory = "raise max_memory (or the pipeline's memory, of which it is a quarter where it is not set), name fewer columns, or use sql, which goes to the disk"
 
+// begin takes a reader, which the caller closes, and what yields its frames. After
+// it the columns are known, for which it may have to read the first frame.
+func (t *opened) begin(ctx context.Context, env *stages.Env, columns []string) (sources.Reader, stages.SQLInput, error) {
+	r, err := t.take(ctx, env, columns)
+	if err != nil {
+		return nil, nil, err
+	}
+	next := t.frames(r, env)
+	if t.schema != nil {
+		return r, next, nil
+	}
+	first, err := next(ctx)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it has no rows, and its columns are not known: name them in its source")
+	}
+	if err != nil {
+		r.Close()
+		return nil, nil, err
+	}
+	t.schema = first.Schema()
+	return r, stages.SQLInput(func(ctx context.Context) (frame.Frame, error) {
+		if f := first; f != nil {
+			first = nil
+			return f, nil
+		}
+		return next(ctx)
+	}), nil
+}
+
 // frames is what yields the frames of a reader that have rows, then io.EOF. It
 // tells the log how it goes.
-func (t *opened) frames(r sources.Reader, env *stages.Env) func(context.Context) (frame.Frame, error) {
+func (t *opened) frames(r sources.Reader, env *stages.Env) stages.SQLInput {
 	told := time.Now()
 	var rows, rejected int64
 	return func(ctx context.Context) (frame.Frame, error) {

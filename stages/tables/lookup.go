@@ -49,8 +49,17 @@ func (c *Join) lookup(dataset *frame.Schema) (*lookup, error) {
 	return l, nil
 }
 
-// needed are the columns of the dataset that the join uses.
-func (l *lookup) needed() []string { return append(names(l.keys), names(l.added)...) }
+// needed are the columns of the dataset that the join uses; nil is all.
+func (c *Join) needed() []string {
+	if c.adds() && c.Columns == nil {
+		return nil
+	}
+	var needed []string
+	for _, p := range c.On {
+		needed = append(needed, p.Value)
+	}
+	return append(needed, c.Columns...)
+}
 
 func names(fields []arrow.Field) []string {
 	out := make([]string, len(fields))

@@ -25,6 +25,7 @@ type given struct {
 	frames []frame.Frame
 	schema *frame.Schema
 	opened *int
+	late   bool // the schema is not known before the first read
 }
 
 func (g *given) Open(context.Context, *stages.Env, string) (sources.Reader, error) {
@@ -39,9 +40,14 @@ type givenReader struct {
 	at int
 }
 
-func (r *givenReader) Schema() *frame.Schema { return r.schema }
-func (r *givenReader) Size() sources.Size    { return sources.Size{} }
-func (r *givenReader) Close() error          { return nil }
+func (r *givenReader) Schema() *frame.Schema {
+	if r.late && r.at == 0 {
+		return nil
+	}
+	return r.schema
+}
+func (r *givenReader) Size() sources.Size { return sources.Size{} }
+func (r *givenReader) Close() error       { return nil }
 func (r *givenReader) Traits() sources.Traits {
 	return sources.Traits{Ordered: true, Replayable: true}
 }

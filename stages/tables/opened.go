@@ -17,7 +17,7 @@ type opened struct {
 
 	mu       sync.Mutex
 	reader   sources.Reader // nil once it was read to its end, or closed
-	schema   *frame.Schema
+	schema   *frame.Schema  // nil where it is not known before the first row
 	size     sources.Size
 	identity map[string]string
 
@@ -133,8 +133,12 @@ func (t *opened) ask(columns []string, limit int64) {
 	t.asked = true
 }
 
-// wanted are the columns that joins ask for, in the table's order.
+// wanted are the columns that joins ask for, in the table's order, as far as the
+// columns are known.
 func (t *opened) wanted() []string {
+	if t.schema == nil {
+		return nil
+	}
 	var names []string
 	for _, f := range t.schema.Fields() {
 		if t.columns == nil || t.columns[f.Name] {

@@ -23,7 +23,7 @@ func (j *joiner) pair(_ context.Context, b *stages.Rows) (*stages.Batch[*pairs],
 		return nil, err
 	}
 	p := &pairs{ready: r, frame: b.Value}
-	inner := j.lookup.config.How == "inner"
+	inner := j.config.How == "inner"
 	for i, row := range r.index.look(r.keysOf(b.Value), b.Rows) {
 		if row == frame.NoRow {
 			if !inner {

@@ -33,7 +33,7 @@ func (r *ready) keysOf(f frame.Frame) []arrow.Array {
 
 // combine is the output for the rows of f and the rows of the table that match.
 func (j *joiner) combine(r *ready, f frame.Frame, rows []int32) (frame.Frame, error) {
-	switch j.lookup.config.How {
+	switch j.config.How {
 	case "left":
 		return j.beside(r, f, rows)
 	case "anti":

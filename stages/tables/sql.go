@@ -87,13 +87,15 @@ func (c *SQL) PlanWith(ctx context.Context, env *stages.Env, in *frame.Schema) (
 }
 
 func (c *SQL) plan(ctx context.Context, in *frame.Schema, tables map[string]*opened) (*frame.Schema, error) {
+	schemas := map[string]*frame.Schema{inputName: in}
+	known := in != nil && len(tables) == len(c.Datasets)
+	for name, t := range tables {
+		schemas[name] = t.schema
+		known = known && t.schema != nil
+	}
 	return stages.PlanSQL(func(e stages.SQLEngine) (*frame.Schema, error) {
-		if in == nil || len(tables) < len(c.Datasets) {
+		if !known {
 			return nil, c.parse(e)
-		}
-		schemas := map[string]*frame.Schema{inputName: in}
-		for name, t := range tables {
-			schemas[name] = t.schema
 		}
 		q, err := e.Query(ctx, c.text(), schemas)
 		if err != nil {

@@ -128,6 +128,23 @@ func TestSQLOfUnknownColumns(t *testing.T) {
 	}
 }
 
+// The columns of an API are known when the first answer has come.
+func TestSQLOfLateColumns(t *testing.T) {
+	d := from(zones)
+	d.Use.(*given).late = true
+	c := &SQL{Query: "SELECT area FROM input JOIN z USING (id) ORDER BY area", Datasets: map[string]*Dataset{"z": &d}}
+	if s, err := c.PlanWith(t.Context(), testEnv(t, ""), trips.Schema()); s != nil || err != nil {
+		t.Errorf("planned %v, %v", s, err)
+	}
+	got, err := passed(t, testEnv(t, ""), c, trips)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"1.5", "2"}, lines(whole(t, got))); d != "" {
+		t.Error(d)
+	}
+}
+
 // The same dataset may be a join's table as well and be named by two queries.
 func TestSQLAndJoinShareADataset(t *testing.T) {
 	dir := t.TempDir()

@@ -15,15 +15,14 @@ import (
 func (t *opened) store(ctx context.Context, env *stages.Env, e stages.SQLEngine, name string) (err error) {
 	began := time.Now()
 	t.mu.Lock()
-	r, err := t.take(ctx, env, nil)
+	r, next, err := t.begin(ctx, env, nil)
 	t.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	rows := int64(0)
-	next := t.frames(r, env)
-	err = e.CreateTable(ctx, name, r.Schema(), func(ctx context.Context) (frame.Frame, error) {
+	err = e.CreateTable(ctx, name, t.schema, func(ctx context.Context) (frame.Frame, error) {
 		f, err := next(ctx)
 		if err == nil {
 			rows += f.NumRows()
