@@ -16,7 +16,7 @@ import (
 // files of one column a missing value is NA where na is empty, since readers take
 // an empty line for none.
 type CSV struct {
-	Path        string `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .csv, .tsv or .txt, with .gz or .zst behind it where compressed."`
+	Path        string `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .csv, .tsv or .txt, with .gz or .zst behind it where compressed; on disk, or on S3 as s3://bucket/prefix."`
 	Header      bool   `yaml:"header" default:"true" doc:"Writes the column names as the first line of each file."`
 	Delimiter   string `yaml:"delimiter" default:"," doc:"One character between fields; \\t for a tab."`
 	Quote       string `yaml:"quote" default:"needed" enum:"needed|strings|all|none" doc:"Which fields are quoted: those that need it, all text, all fields, or none (a value that needs quotes is then an error)."`

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 )
 
 // storage is the file that a part is written to. It is an interface so that
@@ -54,9 +55,13 @@ func (t *tempFile) discard(context.Context) {
 	os.Remove(t.path)
 }
 
-// settle forces the temporary names to disk.
+// settle forces the temporary names to disk, and that of the directory itself.
 func (d *directory) settle(parts []Part) error {
-	if err := syncDir(d.dir); err != nil {
+	dirs := map[string]bool{d.dir: true}
+	for _, made := range d.made {
+		dirs[filepath.Dir(made)] = true // a new directory is a name in its parent
+	}
+	if err := syncDirs(dirs); err != nil {
 		return failed("write", d.shown, err)
 	}
 	return d.makeDirs(parts)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
 )
@@ -23,9 +22,6 @@ func (d *directory) publish(_ context.Context, parts []Part, replace bool, shown
 		return err
 	}
 	dirs := map[string]bool{}
-	for _, made := range d.made {
-		dirs[filepath.Dir(made)] = true // a new directory is a name in its parent
-	}
 	for _, p := range parts {
 		d.around(dirs, p.Path)
 		ours, err := d.show(p, replace)

@@ -17,7 +17,7 @@ import (
 // NDJSON writes one JSON object a line, in UTF-8. Times are ISO 8601 strings,
 // binary is base64, nested JSON is put in as it is.
 type NDJSON struct {
-	Path        string `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .ndjson, .jsonl or .json, with .gz or .zst behind it where compressed."`
+	Path        string `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .ndjson, .jsonl or .json, with .gz or .zst behind it where compressed; on disk, or on S3 as s3://bucket/prefix."`
 	Nulls       string `yaml:"nulls" default:"keep" enum:"keep|drop" doc:"Whether a missing value is written as null or its key left out."`
 	NaN         string `yaml:"nan" default:"null" enum:"null|string" doc:"What becomes of NaN and infinity, which JSON does not have: null, or the strings NaN, Inf and -Inf."`
 	Compression string `yaml:"compression" default:"auto" enum:"auto|none|gzip|zstd" doc:"Compression of whole files; auto goes by the extension of path."`

@@ -22,7 +22,7 @@ import (
 // column and Parquet does not say (levels of a factor, a time zone's name, the
 // unit of a difftime) stands in the file's metadata under MetadataKey.
 type Parquet struct {
-	Path        string   `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .parquet."`
+	Path        string   `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .parquet; on disk, or on S3 as s3://bucket/prefix."`
 	Compression string   `yaml:"compression" default:"zstd" enum:"zstd|snappy|gzip|lz4|none" doc:"How pages are compressed."`
 	Level       int      `yaml:"level" min:"0" doc:"Compression level: 1 to 22 for zstd (default 3), 1 to 9 for gzip (default 6); the others have none."`
 	RowGroup    RowGroup `yaml:"row_group" doc:"Limits of one row group, which is also what is held in memory for an open file."`

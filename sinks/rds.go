@@ -15,7 +15,7 @@ import (
 // vector in one piece, so that a file's rows are held in memory until its end:
 // max_bytes bounds them, and bytes_per_file counts them as they are there.
 type RDS struct {
-	Path        string       `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .rds."`
+	Path        string       `yaml:"path" required:"true" doc:"A directory for the files, or one file where it ends in .rds; on disk, or on S3 as s3://bucket/prefix."`
 	Compression string       `yaml:"compression" default:"gzip" enum:"gzip|bzip2|xz|none" doc:"How files are compressed; readRDS reads all of them."`
 	Int64       string       `yaml:"int64" default:"double" enum:"double|integer64" doc:"How 64 bit integers are written: as double (beyond 2^53 is an error) or as integer64 of package bit64."`
 	MaxBytes    configs.Size `yaml:"max_bytes" default:"512MiB" min:"1" doc:"Bytes of rows that may be held in memory, over all open files; more is an error that says to set rows_per_file."`

@@ -17,6 +17,9 @@
 // Publish takes them from there after a crash and counts what is already done as
 // done.
 //
+// On S3 a part is an upload to its final key, which is nothing before Publish
+// completes it. What stands for the lock there is a lease: see lease.
+//
 // A part is called <run>-<epoch>-<part>-<nonce>.<ext>. With partition_by it
 // stands in col=value directories as Hive, Spark, DuckDB and Arrow read them.
 //
@@ -24,9 +27,10 @@
 // just that name. Anything else is a directory.
 //
 // While a run is open it holds .rpipe.lock in the output directory, so that no
-// other run writes there. The next run removes what a run that died has left:
-// temporary files, and those that it published and did not commit, where the
-// lock file still names that run and the manifest does not name the files.
+// other run writes there. The next run removes what a run that died or was
+// suspended has left: temporary files and uploads, and files that it published
+// and did not commit, where the lock still names that run and the manifest does
+// not name the files. The same run may go on instead: see Resumer.
 //
 // # What a second run does
 //
