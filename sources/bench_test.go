@@ -4,6 +4,7 @@ package sources
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -108,10 +109,10 @@ func BenchmarkCSV(b *testing.B) {
 	}
 }
 
-func BenchmarkParquet(b *testing.B) {
-	dir := b.TempDir()
-	path := filepath.Join(dir, "a.parquet")
-	o, err := os.Create(path)
+// benchParquet writes a.parquet: four row groups.
+func benchParquet(b *testing.B) (dir string) {
+	dir = b.TempDir()
+	o, err := os.Create(filepath.Join(dir, "a.parquet"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -128,8 +129,52 @@ func BenchmarkParquet(b *testing.B) {
 		b.Fatal(err)
 	}
 	o.Close()
+	return dir
+}
+
+func BenchmarkParquet(b *testing.B) {
+	dir := benchParquet(b)
 	b.Run("all", func(b *testing.B) { benchmark(b, &Parquet{Path: Paths{"a.parquet"}}, dir, "a.parquet") })
 	b.Run("two", func(b *testing.B) {
 		benchmark(b, &Parquet{Path: Paths{"a.parquet"}, Columns: []string{"id", "val"}}, dir, "a.parquet")
 	})
+}
+
+// BenchmarkParquetFar reads a file each of whose reads takes 30 ms, as on S3: in
+// the ranges that are asked for there, and as a file on disk is read.
+func BenchmarkParquetFar(b *testing.B) {
+	dir := benchParquet(b)
+	for _, ranges := range []bool{true, false} {
+		b.Run(fmt.Sprint("ranges=", ranges), func(b *testing.B) {
+			requests := 0
+			for b.Loop() {
+				f := &far{localFile: localFile{path: filepath.Join(dir, "a.parquet"), name: "a.parquet"}, wait: 30 * time.Millisecond}
+				var o opener = f
+				if !ranges {
+					o = asDisk{f}
+				}
+				r, err := openFound(b.Context(), &stages.Env{Parallel: 2}, &found{files: []file{{opener: o, name: f.name}}}, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for err == nil {
+					_, err = r.Next(b.Context())
+				}
+				if err != io.EOF {
+					b.Fatal(err)
+				}
+				r.Close()
+				requests += len(f.requests)
+			}
+			b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
+		})
+	}
+}
+
+// asDisk is a far file that is read as if it were near.
+type asDisk struct{ *far }
+
+func (d asDisk) random(ctx context.Context) (randomReader, int64, error) {
+	r, size, err := d.far.random(ctx)
+	return struct{ randomReader }{r}, size, err
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -21,6 +22,8 @@ import (
 // far is a file of which every read is a request.
 type far struct {
 	localFile
+	wait time.Duration // for each
+
 	mu       sync.Mutex
 	requests []int // their sizes
 }
@@ -29,6 +32,9 @@ func (f *far) ReadAt(p []byte, offset int64) (int, error) {
 	f.mu.Lock()
 	f.requests = append(f.requests, len(p))
 	f.mu.Unlock()
+	if f.wait > 0 {
+		<-time.After(f.wait)
+	}
 	o, err := os.Open(f.path)
 	if err != nil {
 		return 0, err
