@@ -80,6 +80,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	} else {
 		err = j.inPlace(ctx)
 	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = context.Cause(ctx) // which says who stopped it
+	}
 	if err != nil {
 		return nil, wrap(o.Path, err)
 	}

@@ -59,7 +59,10 @@ func (j *job) look(ctx context.Context) error {
 	if err := j.agree(); err != nil {
 		return err
 	}
-	j.schema, err = schemaOf(j.inputs, j.manifest)
+	if j.schema, err = schemaOf(j.inputs, j.manifest); err != nil {
+		return err
+	}
+	j.order, err = j.orderBy()
 	return err
 }
 

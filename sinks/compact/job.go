@@ -34,6 +34,7 @@ type job struct {
 	manifest *manifest // nil where the output has none
 	inputs   []*input
 	schema   *schema
+	order    string // by which rows are sorted, as SQL; "" keeps them as they are
 	dirs     []*directory
 	seen     Progress
 }

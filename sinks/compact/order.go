@@ -30,11 +30,7 @@ func checkSort(columns []string) error {
 // sorted hands the rows of a directory to emit in the order that Sort asks for.
 // DuckDB sorts, and spills to disk beyond the memory that it may take.
 func (j *job) sorted(ctx context.Context, r *rows, emit func(frame.Frame) error) (err error) {
-	order, err := j.orderBy()
-	if err != nil {
-		return err
-	}
-	if order == "" {
+	if j.order == "" {
 		return each(ctx, r, emit)
 	}
 	temp, err := os.MkdirTemp("", "rpipe-compact-")
@@ -49,7 +45,7 @@ func (j *job) sorted(ctx context.Context, r *rows, emit func(frame.Frame) error)
 		return err
 	}
 	const input = "input"
-	q, err := engine.Query(ctx, "SELECT * FROM input ORDER BY "+order, map[string]*frame.Schema{input: j.schema.files})
+	q, err := engine.Query(ctx, "SELECT * FROM input ORDER BY "+j.order, map[string]*frame.Schema{input: j.schema.files})
 	if err != nil {
 		return err
 	}
