@@ -180,7 +180,7 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 		}
 		next.ServeHTTP(w, r)
 	}))
-	c.Silence(100 * time.Millisecond)
+	c.Silence(500 * time.Millisecond)
 	r, err := c.Open(t.Context(), o, 0)
 	if err != nil {
 		t.Fatal(err)
