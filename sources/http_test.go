@@ -1,6 +1,8 @@
 package sources
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -425,4 +427,52 @@ func TestCheckHTTP(t *testing.T) {
 	f("{url: https://x, max_pages: 3, paginate: header_link, incremental: {cursor: at, param: since}}",
 		".max_pages: leaves records behind, which the next run misses if their cursor is less than one that was read")
 	f("{url: https://x, max_pages: 3, paginate: header_link, incremental: {cursor: at, param: since, ordered: true}}")
+}
+
+// A request that takes long does not hold up the end.
+func TestCloseMeanwhile(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	a := serve(t, func(_ *api, _ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	})
+	r := openHTTP(t, httpOf(t, "http: {url: "+a.URL+"}"), "")
+	waits, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	if _, err := r.Next(waits); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Next(t.Context()); err == nil || err == io.EOF {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// Positions of other sources, and of pages that have shrunk, are refused.
+func TestBadPositions(t *testing.T) {
+	a := serve(t, func(_ *api, w http.ResponseWriter, _ *http.Request) { io.WriteString(w, list(0, 3)) })
+	source := httpOf(t, "http: {url: "+a.URL+"/x, replayable: true}")
+	for _, pos := range []string{"x", `{"rows":1}`, `{"index":-1}`, `{"page":{"number":-1}}`, `{"page":{},"index":4,"total":4}`, `{"schema":[["a","frob"]]}`} {
+		r, err := source.Open(t.Context(), (&stages.Env{}).For("source"), pos)
+		if err == nil {
+			_, err = r.Next(t.Context())
+			r.Close()
+		}
+		if err == nil || err == io.EOF {
+			t.Errorf("position %s: %v", pos, err)
+		}
+	}
+	if _, err := httpOf(t, "http: {url: "+a.URL+", incremental: {cursor: at, param: since, unique_key: id}}").openFrom(t, `{"cursor":`); err == nil || !strings.Contains(err.Error(), "rpipe state set or clear mends it") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func (h *HTTP) openFrom(t *testing.T, cursor string) (Reader, error) {
+	h.StartFrom(cursor)
+	return h.Open(t.Context(), (&stages.Env{}).For("source"), "")
 }

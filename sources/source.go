@@ -1,5 +1,6 @@
-// Package sources reads the input of a pipeline as frames: CSV, NDJSON,
-// Parquet and RDS files, a range of numbers, rows written in the pipeline file.
+// Package sources reads the input of a pipeline as frames: CSV, NDJSON, Parquet
+// and RDS files on disk and on S3, the records of web APIs, a range of numbers,
+// rows written in the pipeline file.
 //
 // A source is its config: the exported struct (CSV, Parquet, ...) that the YAML
 // is decoded into implements [Source]. Open finds the files, settles the schema
@@ -7,10 +8,11 @@
 // is parsed in parallel behind it. Memory is bounded by the number of frames
 // read ahead, not by the size of the input.
 //
-// Every read carries a position. A position given to Open continues after that
-// read, in a later process too, provided that the files are the same: files
-// are taken in the order of their names, and cuts between reads depend on the
-// content alone.
+// Every read carries a position, and the records before it that are no rows. A
+// position given to Open continues after that read, in a later process too,
+// provided that the files are the same: files are taken in the order of their
+// names, and cuts between reads depend on the content alone. A reader that is an
+// [Identifier] tells whether they are. Of an API nobody knows but the user.
 package sources
 
 import (
