@@ -179,3 +179,24 @@ func TestAServerThatKeepsNoMetadataCanStillTellWhoseObjectItIs(t *testing.T) {
 		t.Errorf("an open upload, where another's object is: %v", err)
 	}
 }
+
+func TestKeysThatMayNotReadCanComplete(t *testing.T) {
+	s := s3test.Start(t)
+	c := hurried(t, s.Front(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodHead || r.Method == http.MethodGet {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+	l := store.Location{Bucket: s.Bucket(t), Key: "k"}
+	if err := c.Complete(t.Context(), l, upload(t, c, l, []byte("data")), 4, false); err != nil {
+		t.Error(err)
+	}
+	if err := c.Complete(t.Context(), l, upload(t, c, l, []byte("else")), 4, false); err == nil {
+		t.Error("it replaces what is there, unseen")
+	}
+	if got := string(get(t, s.Client(t), l)); got != "data" {
+		t.Errorf("the object is %q", got)
+	}
+}
