@@ -93,6 +93,7 @@ func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // A run that is cancelled does not wait for a server that says nothing.
 func TestWriteToAServerThatHangsIsInterrupted(t *testing.T) {
+	t.Parallel()
 	g := parquetOnS3(t)
 	env := g.env(t, "run-1")
 	l := newLine(t, s3test.Start(t).Endpoint)
