@@ -29,6 +29,8 @@ func (f *File) Warn(report func(field, message, hint string)) {
 			if !c.Ordered {
 				shaky = fmt.Sprintf("stages[%d] does not keep the order of its batches", i)
 			}
+		case *stages.Fetch: // it cuts batches by time
+			shaky = fmt.Sprintf("stages[%d] cuts batches by the time that answers come", i)
 		case *stages.Reduce:
 			if c.Seed != nil && unordered(f.Stages[:i]) {
 				report(fmt.Sprintf("stages[%d].reduce.seed", i), "numbers may differ from run to run: the rows of a group come in another order each time",
@@ -44,8 +46,15 @@ func (f *File) Warn(report func(field, message, hint string)) {
 
 func unordered(before []StageSpec) bool {
 	for _, s := range before {
-		if m, ok := s.Use.(*stages.Map); ok && !m.Ordered {
-			return true
+		switch c := s.Use.(type) {
+		case *stages.Map:
+			if !c.Ordered {
+				return true
+			}
+		case *stages.Fetch:
+			if !c.Ordered {
+				return true
+			}
 		}
 	}
 	return false

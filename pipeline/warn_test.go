@@ -36,4 +36,8 @@ func TestSeedsAreWarnedOf(t *testing.T) {
 	f("  - batch: {period: 1s}\n  - batch: {rows: 10}\n"+seeded, "")
 	f("  - map: {fun: f, ordered: false}\n  - batch: {rows: 10}\n"+seeded, "stages[0] does not keep the order")
 	f("  - map: {fun: f, ordered: false}\n"+seeded, "stages[0] does not keep the order")
+	fetch := "  - fetch: {url: 'http://x/{x}', ordered: true}\n"
+	f(fetch+seeded, "stages[0] cuts batches by the time that answers come")
+	f(fetch+"  - batch: {rows: 10}\n"+seeded, "")
+	f("  - fetch: {url: 'http://x/{x}'}\n  - batch: {rows: 10}\n"+seeded, "stages[0] cuts batches by the time")
 }

@@ -84,12 +84,12 @@ func TestThePlanOfAFetch(t *testing.T) {
 		}
 	}
 	f("url: 'https://x/{id}'", "unknown")
-	f("url: 'https://x/{idd}'", `did you mean "id"?`)
+	f("url: 'https://x/{idd}'", `url: there is no column "idd", did you mean "id"?`)
 	f("url: 'https://x/{a.b}'\nwhen: a.b\nresponse: {columns: {v: {type: double}, w: {path: x, type: factor}}, status: s, body: raw, headers: {e: ETag}}",
 		"id int64 a.b bool v double w factor raw string s int32 e string")
 	f("url: https://x/\nwhen: id", `when: column "id" is int64, and must be bool`)
 	f("url: https://x/\nresponse: {columns: {id: {type: double}}}", `column "id" of the answer: the input has one of this name`)
-	f("requests: [{name: one, url: https://x/, response: {format: text}}, {name: two, url: 'https://x/{one}/{nope}', response: {format: text, body: b}}]", `two: `)
+	f("requests: [{name: one, url: https://x/, response: {format: text}}, {name: two, url: 'https://x/{one}/{nope}', response: {format: text, body: b}}]", `two: url: there is no column "nope"`)
 	f("requests: [{name: one, url: https://x/, response: {format: text}}, {name: two, url: 'https://x/{one.id}', response: {format: text, body: b}}]", "id int64 a.b bool body string b string")
 	f("requests: [{name: one, url: https://x/, response: {format: text}}, {name: two, url: 'https://x/', response: {format: text}}]", `column "body" of the answer: another answer`)
 

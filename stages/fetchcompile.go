@@ -36,6 +36,7 @@ type namedTemplate struct {
 
 // fetchRef is what stands between braces: a column, or a value in an earlier answer.
 type fetchRef struct {
+	field   string // of the configuration
 	column  string
 	request int // number of the earlier request; -1 for a column
 	path    ndjson.Path
@@ -68,7 +69,7 @@ func (r *fetchRequest) compile(c *Fetch, before []string) (*compiledRequest, err
 	read := func(field, text string, kind webapi.Kind) (*webapi.Template, error) {
 		t, err := webapi.ParseTemplate(text, kind)
 		if err == nil {
-			err = out.refer(c, t, before)
+			err = out.refer(c, field, t, before)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", field, err)
@@ -177,7 +178,7 @@ func (r *compiledRequest) readBody(c *Fetch, before []string) (err error) {
 		return errors.New("must be a mapping, a list or a text")
 	}
 	if err == nil {
-		err = r.refer(c, r.body, before)
+		err = r.refer(c, "body", r.body, before)
 	}
 	if err == nil && declared == "" {
 		t, _ := webapi.ParseTemplate(kind, webapi.Header)
@@ -187,9 +188,9 @@ func (r *compiledRequest) readBody(c *Fetch, before []string) (err error) {
 }
 
 // refer finds out what the places of a template stand for.
-func (r *compiledRequest) refer(c *Fetch, t *webapi.Template, before []string) error {
+func (r *compiledRequest) refer(c *Fetch, field string, t *webapi.Template, before []string) error {
 	for _, p := range t.Places() {
-		ref := fetchRef{column: p.Name, request: -1}
+		ref := fetchRef{field: field, column: p.Name, request: -1}
 		name, rest := p.Name, ""
 		if i := strings.IndexAny(p.Name, ".["); i >= 0 {
 			name, rest = p.Name[:i], strings.TrimPrefix(p.Name[i:], ".")
@@ -209,42 +210,32 @@ func (r *compiledRequest) refer(c *Fetch, t *webapi.Template, before []string) e
 	return nil
 }
 
-// names are the columns that the request takes from its row.
-func (r *compiledRequest) names() []string {
-	var out []string
-	add := func(name string) {
-		if !slices.Contains(out, name) {
-			out = append(out, name)
-		}
-	}
-	for _, ref := range r.refs {
-		if ref.request < 0 {
-			add(ref.column)
-		}
-	}
-	if r.When != "" {
-		add(r.When)
-	}
-	return out
-}
-
 // resolve finds the columns of a schema that the request takes: by ref, -1 where
 // it is none, and that of when.
 func (r *compiledRequest) resolve(s *frame.Schema) (refs []int, when int, err error) {
-	if _, err := frame.Select(frame.Empty(s), r.names()); err != nil {
-		return nil, 0, err
+	empty := frame.Empty(s)
+	find := func(field, column string) (int, error) {
+		if _, err := frame.Select(empty, []string{column}); err != nil {
+			return 0, fmt.Errorf("%s: %w", field, err)
+		}
+		return s.FieldIndices(column)[0], nil
 	}
 	refs, when = make([]int, len(r.refs)), -1
 	for i, ref := range r.refs {
 		if refs[i] = -1; ref.request < 0 {
-			refs[i] = s.FieldIndices(ref.column)[0]
+			if refs[i], err = find(ref.field, ref.column); err != nil {
+				return nil, 0, err
+			}
 		}
 	}
-	if r.When != "" {
-		when = s.FieldIndices(r.When)[0]
-		if f := s.Field(when); frame.KindOf(f) != frame.KindBool {
-			return nil, 0, fmt.Errorf("when: column %q is %s, and must be bool", r.When, frame.TypeName(f))
-		}
+	if r.When == "" {
+		return refs, -1, nil
+	}
+	if when, err = find("when", r.When); err != nil {
+		return nil, 0, err
+	}
+	if f := s.Field(when); frame.KindOf(f) != frame.KindBool {
+		return nil, 0, fmt.Errorf("when: column %q is %s, and must be bool", r.When, frame.TypeName(f))
 	}
 	return refs, when, nil
 }

@@ -3,10 +3,12 @@ package stages
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/webapi"
 )
 
 // Meter counts what passes through one part of a graph. The runtime keeps it;
@@ -103,6 +105,7 @@ func Class(err error) string {
 	var died *rpool.DiedError
 	var timeout *rpool.TimeoutError
 	var start *rpool.StartError
+	var request *webapi.Error
 	switch {
 	case errors.As(err, &own):
 		return own.Class()
@@ -116,6 +119,10 @@ func Class(err error) string {
 		return "start"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
+	case errors.As(err, &request) && request.Status != 0:
+		return fmt.Sprintf("http_%d", request.Status)
+	case errors.As(err, &request) && request.Class == webapi.Temporary:
+		return "network"
 	}
 	return "other"
 }
