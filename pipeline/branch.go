@@ -52,7 +52,7 @@ func (f *File) branches() []branch {
 		at += len(s.Stages)
 		bs = append(bs, b)
 	}
-	return bs
+	return f.replay.narrowed(bs)
 }
 
 // condition is the SQL of branch i.

@@ -53,6 +53,9 @@ func (r *Run) hidden() error {
 	if !r.drained() {
 		return nil
 	}
+	if r.mode == modeReplay {
+		return errReplayStopped
+	}
 	if r.file.blocking() >= 0 {
 		return errUnfinished
 	}
@@ -116,7 +119,7 @@ func (r *Run) Wait() (*Report, error) {
 		report.Compacted, after = r.compacted(context.Background())
 	}
 	if err != nil && !committed && r.journal != nil {
-		err = &resumableError{err}
+		err = &resumableError{err, r.mode == modeReplay}
 	}
 	if err = errors.Join(err, after); err != nil {
 		report.Error = err.Error()
@@ -125,9 +128,18 @@ func (r *Run) Wait() (*Report, error) {
 }
 
 // resumableError is that of a run that a later process can go on with.
-type resumableError struct{ err error }
+type resumableError struct {
+	err    error
+	replay bool
+}
 
-func (e *resumableError) Error() string { return e.err.Error() + resumable }
+func (e *resumableError) Error() string {
+	if e.replay {
+		return e.err.Error() + "; what it has done is on record: rpipe dlq replay goes on"
+	}
+	return e.err.Error() + resumable
+}
+
 func (e *resumableError) Unwrap() error { return e.err }
 
 // commit makes the output visible. Where nothing was put on record before, and
@@ -166,6 +178,8 @@ func (r *Run) needsJournal() bool {
 		return true
 	case r.mode == modeExactlyOnce:
 		return r.drained() || r.sinks() > 1
+	case r.mode == modeReplay:
+		return r.recordable()
 	}
 	return false
 }
@@ -221,8 +235,8 @@ func (r *Run) publish(ctx context.Context) error {
 		}
 		failpoint.Hit("published")
 	}
-	for i := len(r.outs) - 1; i >= 0; i-- { // the dead letter first
-		if err := r.outs[i].finish(ctx, complete); err != nil {
+	for _, o := range r.finishing() {
+		if err := o.finish(ctx, complete); err != nil {
 			return err
 		}
 		failpoint.Hit("finished")
@@ -271,8 +285,8 @@ func (r *Run) commitAtOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	for i := len(r.outs) - 1; i >= 0; i-- {
-		if err := r.outs[i].finish(ctx, complete); err != nil {
+	for _, o := range r.finishing() {
+		if err := o.finish(ctx, complete); err != nil {
 			return err
 		}
 	}

@@ -105,6 +105,7 @@ func (r *Run) record(ctx context.Context, epoch uint64, at string, phase journal
 	next.Notes = r.env.Notes(epoch)
 	next.Skipped = r.rejects.skipped.Load()
 	next.Outputs = map[string]*journal.Output{}
+	next.Replay = r.file.replay.journalled()
 	r.writing.Lock()
 	for _, o := range r.committers() {
 		if next.Outputs[o.label], err = o.saved(); err != nil {

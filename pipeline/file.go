@@ -42,6 +42,7 @@ type File struct {
 	print     string            // fingerprint of the text
 	variables map[string]string // fingerprints, by name
 	resumes   *journal.Journal  // the run that it was loaded to go on with
+	replay    *replaying        // nil unless ForReplay made it
 }
 
 // Dir is the directory that relative paths start from: the file's own.

@@ -144,6 +144,11 @@ func (r *Run) openOutputs(ctx context.Context, o Options) error {
 	if r.rejects.writer != nil {
 		r.outs = append(r.outs, &output{label: "dead_letter", path: "dead_letter", writer: r.rejects.writer})
 	}
+	if f.replay != nil {
+		if err := f.replay.take(ctx, f, r.rejects.writer); err != nil {
+			return err
+		}
+	}
 	if r.resumed.Run == "" {
 		return nil
 	}
@@ -270,7 +275,7 @@ func (r *Run) build(specs []StageSpec, labels []string, path string) ([]stages.S
 	for i, s := range specs {
 		var err error
 		if built[i], err = s.Use.Build(r.env.For(labels[i])); err != nil {
-			return nil, at(r.file, fmt.Sprintf("%s[%d].%s", path, i, Transforms.NameOf(s.Use)), err)
+			return nil, at(r.file, fmt.Sprintf("%s[%d].%s", path, r.file.replay.index(path, i), Transforms.NameOf(s.Use)), err)
 		}
 	}
 	return built, nil
@@ -328,6 +333,9 @@ func (r *Run) reject(ctx context.Context, rejected *stages.Rejected) error {
 			rejected.Batch.Epoch = r.turn.number
 		}
 		r.turn.rows.Add(1)
+	}
+	if replay := r.file.replay; replay != nil {
+		return replay.reject(ctx, rejected, r.rejects.add)
 	}
 	return r.rejects.add(ctx, rejected)
 }

@@ -41,12 +41,18 @@ func (e *UnfinishedError) Error() string {
 
 // openState looks for a run that did not finish.
 func (r *Run) openState(ctx context.Context, o Options) error {
+	if r.file.replay != nil {
+		return r.openReplayState(ctx, o)
+	}
 	var err error
 	if r.state, err = r.file.State(); err != nil {
 		return &ConfigError{File: r.file.Path, At: r.file.doc.Place("state"), Path: "state", Err: err}
 	}
 	if o.Limit > 0 || o.Dry {
 		return nil // a try: what is on record stays as it is
+	}
+	if err := r.refuseReplay(ctx); err != nil {
+		return err
 	}
 	j, err := r.state.Journal(ctx)
 	if err != nil {
@@ -93,6 +99,9 @@ func (r *Run) giveUp(ctx context.Context, j *journal.Journal) error {
 // open, and refuses to go on with a run whose input is not what it was.
 func (r *Run) settleMode(ctx context.Context, o Options) error {
 	f := r.file
+	if f.replay != nil {
+		return r.settleReplay(o)
+	}
 	var err error
 	if r.mode, err = f.mode(r.reader.Traits(), o); err != nil {
 		return &ConfigError{File: f.Path, At: f.doc.Place("commit"), Path: "commit", Err: err}

@@ -29,7 +29,7 @@ import (
 // replay reads the directory of a stage and drops the columns that begin with
 // _rpipe_. The files of all runs stay: if_exists is append.
 type DeadLetter struct {
-	Path string `yaml:"path" required:"true" doc:"A directory for the rows that failed."`
+	Path string `yaml:"path" required:"true" doc:"A directory for the rows that failed, on disk or on S3 as s3://bucket/prefix."`
 }
 
 // DeadPrefix begins the name of every column that the dead letter adds.
@@ -81,8 +81,9 @@ type DeadLetterWriter struct {
 	env  *stages.Env
 	rows atomic.Int64
 
-	mu    sync.Mutex
-	files *fileWriter
+	mu      sync.Mutex
+	files   *fileWriter
+	retired []string // files of before that Finish takes out
 }
 
 // Reject writes failed rows to the open parts of their batch's epoch.
@@ -142,6 +143,9 @@ func (w *DeadLetterWriter) Publish(ctx context.Context, parts []Part) error {
 func (w *DeadLetterWriter) Finish(ctx context.Context, complete bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.retired) > 0 {
+		return w.finishRetiring(ctx)
+	}
 	if len(w.files.published) == 0 {
 		return nil
 	}
@@ -213,7 +217,7 @@ func (w *DeadLetterWriter) frame(r *stages.Rejected) (f frame.Frame, own *frame.
 		message = r.Err.Error()
 	}
 	for i := range n {
-		b.Column(0).AppendString(w.env.Run)
+		b.Column(0).AppendString(cmp.Or(r.Run, w.env.Run))
 		b.Column(1).AppendString(w.env.Pipeline)
 		b.Column(2).AppendString(r.Stage)
 		b.Column(3).AppendInt64(now)

@@ -24,4 +24,5 @@ type Rejected struct {
 	Whole     bool   // these rows failed together; which of them is at fault is not known
 	Batch     *Rows  // carries the epoch and the shares of origins; nil from a source
 	Epoch     uint64 // where Batch is nil
+	Run       string // in which the rows failed first, where it is an earlier one; "" is this run
 }

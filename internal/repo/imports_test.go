@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"sinks/compact":    {"frame", "frame/partition", "internal/failpoint", "sinks", "sources", "stages", "store"},
 	"pipeline/journal": {"sinks", "store"},
 	"pipeline":         {"configs", "frame", "internal/failpoint", "pipeline/journal", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
-	"pipeline/view":    {"pipeline", "pipeline/journal", "sinks/compact", "stages"},
+	"pipeline/view":    {"frame", "pipeline", "pipeline/journal", "sinks/compact", "stages"},
 	"cmd/rpipe":        {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "rpool", "sinks", "sinks/compact", "sources", "stages", "store"},
 }
 

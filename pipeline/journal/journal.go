@@ -47,6 +47,15 @@ type Journal struct {
 	Notes   map[string]json.RawMessage `json:"notes,omitempty"`
 	Outputs map[string]*Output         `json:"outputs"` // by label
 	Skipped int64                      `json:"skipped,omitempty"`
+	Replay  *Replay                    `json:"replay,omitempty"`
+}
+
+// Replay is what a replay of the dead letter takes out of it at its end.
+type Replay struct {
+	Stage string   `json:"stage"` // where the rows go in
+	Dir   string   `json:"dir"`
+	Run   string   `json:"run,omitempty"` // only the rows of this run
+	Files []string `json:"files"`         // in the dead letter
 }
 
 // Output is what one writer has ready.
