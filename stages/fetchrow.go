@@ -117,8 +117,11 @@ func (q *compiledRequest) fill(v *rowValues) (*webapi.Request, error) {
 	}
 	if q.key != nil {
 		key, err := q.key.Append(nil, v)
-		if err != nil || len(key) == 0 {
-			return nil, fmt.Errorf("idempotency_key: %w", firstOf(err, errors.New("is empty")))
+		if err == nil && len(key) == 0 {
+			err = errors.New("is empty")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("idempotency_key: %w", err)
 		}
 		req.IdempotencyKey = string(key)
 	}
@@ -128,13 +131,6 @@ func (q *compiledRequest) fill(v *rowValues) (*webapi.Request, error) {
 		}
 	}
 	return req, nil
-}
-
-func firstOf(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // query adds params to a URL.

@@ -1,6 +1,7 @@
 package webapi
 
 import (
+	"errors"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -87,7 +88,7 @@ func (c *Config) proxy() (func(*http.Request) (*url.URL, error), error) {
 	}
 	u, err := url.Parse(string(c.Proxy))
 	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
-		return nil, errNoProxy // not err: it quotes the URL
+		return nil, errors.New("is no URL of a proxy") // not err: it quotes the URL
 	}
 	return http.ProxyURL(u), nil
 }

@@ -96,7 +96,7 @@ func excerpt(body []byte) string {
 
 // cause takes the URL off an error of net/http, which may have secrets, and
 // classifies it.
-func cause(err error) (error, Class) {
+func cause(err error) (Class, error) {
 	var u *url.Error
 	for errors.As(err, &u) {
 		err = u.Err
@@ -111,15 +111,15 @@ func cause(err error) (error, Class) {
 	)
 	switch {
 	case errors.As(err, &row):
-		return row.err, Row
+		return Row, row.err
 	case errors.As(err, &verify), errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid):
-		return fmt.Errorf("%w; name its authority in tls: {ca_file: …}", err), Fatal
+		return Fatal, fmt.Errorf("%w; name its authority in tls: {ca_file: …}", err)
 	case errors.As(err, &plaintext):
-		return errors.New("the server does not speak TLS here; is the URL to begin with http://?"), Fatal
+		return Fatal, errors.New("the server does not speak TLS here; is the URL to begin with http://?")
 	case errors.Is(err, context.DeadlineExceeded):
-		return errors.New("timed out"), Temporary
+		return Temporary, errors.New("timed out")
 	}
-	return err, Temporary
+	return Temporary, err
 }
 
 // rowError is a failure that another try would repeat.

@@ -81,7 +81,7 @@ func (t *tokens) failure(ctx context.Context, err error) error {
 			e.Err = errors.New("no token was given out: " + refused.ErrorCode)
 		}
 	default:
-		e.Err, e.Class = cause(err)
+		e.Class, e.Err = cause(err)
 	}
 	return e
 }

@@ -29,7 +29,7 @@ type Retry struct {
 // Check implements configs.Checker.
 func (c *Retry) Check(report func(field, message, hint string)) {
 	for _, on := range c.On {
-		if _, err := parseStatuses([]string{on}); err != nil && on != "network" {
+		if _, err := ParseStatuses([]string{on}); err != nil && on != "network" {
 			report("on", err.Error(), "such as [429, 5xx, network]")
 		}
 	}
@@ -44,9 +44,7 @@ type Statuses []status
 type status struct{ from, to int }
 
 // ParseStatuses reads statuses (404) and classes of them (2xx).
-func ParseStatuses(words []string) (Statuses, error) { return parseStatuses(words) }
-
-func parseStatuses(words []string) (out Statuses, err error) {
+func ParseStatuses(words []string) (out Statuses, err error) {
 	for _, w := range words {
 		if n, err := strconv.Atoi(w); err == nil && n >= 100 && n <= 599 {
 			out = append(out, status{n, n})
@@ -78,7 +76,7 @@ func (c Retry) policy() policy {
 	for _, on := range c.On {
 		if on == "network" {
 			p.network = true
-		} else if s, err := parseStatuses([]string{on}); err == nil {
+		} else if s, err := ParseStatuses([]string{on}); err == nil {
 			p.statuses = append(p.statuses, s...)
 		}
 	}

@@ -232,9 +232,6 @@ func (t *Template) Open() bool {
 	return false
 }
 
-// Empty reports whether the template is without text and places.
-func (t *Template) Empty() bool { return t == nil || len(t.parts) == 0 }
-
 // Only reports whether the template is one place and nothing else.
 func (t *Template) Only() bool { return len(t.parts) == 1 && t.parts[0].place != nil }
 

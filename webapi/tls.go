@@ -3,7 +3,6 @@ package webapi
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,8 +23,6 @@ func (c *TLS) Check(report func(field, message, hint string)) {
 		report("", "has one of cert_file and key_file, and needs both or none", "")
 	}
 }
-
-var errNoProxy = errors.New("is no URL of a proxy")
 
 // load reads the files, whose relative paths start at dir.
 func (c *TLS) load(dir string) (*tls.Config, error) {

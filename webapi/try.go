@@ -27,7 +27,7 @@ func (c *Client) parse(r *Request) (*parsedURL, error) {
 	shown := c.shown(r.URL)
 	switch {
 	case err != nil:
-		err, _ = cause(err)
+		_, err = cause(err)
 	case u.Scheme != "http" && u.Scheme != "https":
 		err = errors.New("the URL does not begin with http:// or https://")
 	case u.Host == "":
@@ -234,7 +234,7 @@ func (s *sending) lost(ctx, tried context.Context, err error, unsent bool) error
 	if why := context.Cause(tried); why != nil { // the stopwatch's
 		err = why
 	}
-	reason, class := cause(err)
+	class, reason := cause(err)
 	e := s.failed(0, reason, class)
 	e.unsent = unsent
 	return e
