@@ -47,22 +47,18 @@ func (r *parquetReader) pick(p *parquetFile) (err error) {
 	return p.pick(r.wanted())
 }
 
-// openFile opens a file whose columns must be those of the schema.
-func (r *parquetReader) openFile(ctx context.Context, f file) (*parquetFile, error) {
-	p, err := openParquet(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	if err = r.pick(p); err == nil {
+// fit picks the columns of a file, which must be those of the schema, or closes it.
+func (r *parquetReader) fit(p *parquetFile) error {
+	err := r.pick(p)
+	if err == nil {
 		if err = r.agrees(p); err != nil {
 			err = fmt.Errorf("%s does not have the columns of %s: %w", p.name, r.files[0].name, err)
 		}
 	}
 	if err != nil {
 		p.Close()
-		return nil, err
 	}
-	return p, nil
+	return err
 }
 
 // agrees gives the file's columns the fields of the schema where the type is
@@ -134,12 +130,21 @@ func damaged(f func() error) (err error) {
 
 func (r *parquetReader) produce(ctx context.Context, start func(int, job[*Read]) bool) error {
 	at := r.at
+	opened := &advance[*parquetFile]{
+		open:  func(i int) (*parquetFile, error) { return openParquet(ctx, r.files[i]) },
+		drop:  func(p *parquetFile) { p.Close() },
+		depth: depthOf(r.files), next: at.File, end: len(r.files),
+	}
+	defer opened.close()
 	for i := at.File; i < len(r.files); i++ {
 		rows := int64(0)
 		if i == r.at.File {
 			rows = r.at.Rows
 		}
-		p, err := r.openFile(ctx, r.files[i])
+		p, err := opened.take()
+		if err == nil {
+			err = r.fit(p)
+		}
 		if err != nil {
 			return fmt.Errorf("parquet: %w", err)
 		}

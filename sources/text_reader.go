@@ -59,12 +59,12 @@ func newTextReader(ctx context.Context, name string, env *stages.Env, in *found)
 }
 
 // open opens file i before its first record.
-func (t *textReader) open(ctx context.Context, i int, total int64) (*textFile, error) {
+func (t *textReader) open(ctx context.Context, i int) (*textFile, error) {
 	in, err := openInput(ctx, t.files[i], t.charset)
 	if err != nil {
 		return nil, err
 	}
-	at := position{File: i, Path: t.files[i].name, Total: total, Offset: in.offset}
+	at := position{File: i, Path: t.files[i].name, Offset: in.offset}
 	f := &textFile{chunker: newChunker(in, nil, t.maxRecord, &t.pool, at)}
 	return f, nil
 }
@@ -83,7 +83,7 @@ func (t *textReader) sample(ctx context.Context, format textFormat, records int,
 	defer context.AfterFunc(ctx, t.cancel)() // the input may keep us waiting
 	good := 0
 	for i := 0; i < len(t.files) && good == 0; i++ {
-		f, err := t.open(t.ctx, i, 0)
+		f, err := t.open(t.ctx, i)
 		if err != nil {
 			return err
 		}
@@ -140,15 +140,25 @@ func (t *textReader) settle(s *frame.Schema, order []string, declared map[string
 }
 
 func (t *textReader) produce(ctx context.Context, start func(int, job[*Read]) bool) error {
+	opened := &advance[*textFile]{
+		open:  func(i int) (*textFile, error) { return t.open(ctx, i) },
+		drop:  func(f *textFile) { f.in.close() },
+		depth: depthOf(t.files), next: t.at.File, end: len(t.files),
+	}
+	defer opened.close()
+	if t.first != nil {
+		opened.next++
+	}
 	total, untold := t.at.Total-t.at.Rows, int64(0)
 	for i := t.at.File; i < len(t.files); i++ {
 		f := t.first
 		t.first = nil
 		if f == nil {
 			var err error
-			if f, err = t.open(ctx, i, total); err != nil {
+			if f, err = opened.take(); err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
+			f.pos.Total = total
 		}
 		f.counted -= untold // bytes of files that had no row after them
 		err := t.readFile(ctx, f, i, start)
