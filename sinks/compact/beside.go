@@ -21,8 +21,7 @@ func (j *job) beside(ctx context.Context, w sinks.Writer) error {
 		return err
 	}
 	passed("compact-written")
-	j.step("publishing")
-	if err := w.Publish(ctx, parts); err != nil {
+	if err := j.publish(ctx, w, parts); err != nil {
 		return err
 	}
 	passed("compact-published")

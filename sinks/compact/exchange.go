@@ -40,7 +40,6 @@ func (j *job) exchange(ctx context.Context, old *local) (err error) {
 	if err != nil {
 		return err
 	}
-	j.step("publishing")
 	retired := j.retired()
 	known, err := carry(ctx, old.dir, dir, func(rel string) bool { return !retired[rel] })
 	if err != nil {
@@ -89,7 +88,7 @@ func (j *job) build(ctx context.Context, dir string) (parts []sinks.Part, err er
 		return nil, err
 	}
 	passed("compact-written")
-	if err := w.Publish(ctx, parts); err != nil {
+	if err := j.publish(ctx, w, parts); err != nil {
 		return nil, err
 	}
 	return parts, w.Finish(ctx, true)

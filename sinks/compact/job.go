@@ -36,6 +36,7 @@ type job struct {
 	schema   *schema
 	order    string // by which rows are sorted, as SQL; "" keeps them as they are
 	dirs     []*directory
+	nulls    map[string]int64 // missing values of what was read, by column
 	seen     Progress
 }
 

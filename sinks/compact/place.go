@@ -128,7 +128,11 @@ func (l *local) list(ctx context.Context) (found []listed, other string, err err
 }
 
 func (l *local) open(_ context.Context, path string) (*random, error) {
-	f, err := os.Open(l.full(path))
+	return openLocal(l.full(path))
+}
+
+func openLocal(path string) (*random, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, cause(err)
 	}

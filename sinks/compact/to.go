@@ -32,8 +32,7 @@ func (j *job) copyTo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	j.step("publishing")
-	if err := w.Publish(ctx, parts); err != nil {
+	if err := j.publish(ctx, w, parts); err != nil {
 		return err
 	}
 	passed("compact-published")

@@ -34,7 +34,7 @@ func (j *job) write(ctx context.Context, w sinks.Writer) ([]sinks.Part, error) {
 	if len(j.Sort) > 0 {
 		j.step("sorting")
 	}
-	expected := map[string]int64{} // missing values, by column
+	j.nulls = map[string]int64{}
 	var parts []sinks.Part
 	for i, d := range j.dirs {
 		if len(d.merged) == 0 {
@@ -45,7 +45,7 @@ func (j *job) write(ctx context.Context, w sinks.Writer) ([]sinks.Part, error) {
 			return nil, err
 		}
 		for k, n := range nulls {
-			expected[j.schema.files.Field(k).Name] += n
+			j.nulls[j.schema.files.Field(k).Name] += n
 		}
 		parts = append(parts, p...)
 		passed("compact-directory")
@@ -57,7 +57,7 @@ func (j *job) write(ctx context.Context, w sinks.Writer) ([]sinks.Part, error) {
 		}
 		parts = p
 	}
-	return parts, j.verify(ctx, parts, expected, w)
+	return parts, nil
 }
 
 func (j *job) writeDirectory(ctx context.Context, w sinks.Writer, d *directory, epoch uint64) (parts []sinks.Part, nulls []int64, err error) {
