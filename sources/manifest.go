@@ -10,7 +10,10 @@ import (
 	"github.com/rpipe-dev/rpipe/frame/partition"
 )
 
-const manifestName = partition.Manifest
+const (
+	manifestName = partition.Manifest
+	maxManifest  = 256 << 20 // bytes; it has some hundred for each file
+)
 
 // manifest is what _manifest.json says, as our sinks write it.
 type manifest struct {

@@ -114,7 +114,7 @@ func hiddenKey(rel string) bool {
 }
 
 func (p prefix) read(ctx context.Context, name string) ([]byte, error) {
-	b, _, err := p.client.Get(ctx, store.Location{Bucket: p.at.Bucket, Key: p.at.Key + name}, 256<<20)
+	b, _, err := p.client.Get(ctx, store.Location{Bucket: p.at.Bucket, Key: p.at.Key + name}, maxManifest)
 	if errors.Is(err, store.ErrNotExist) {
 		return nil, nil
 	}
