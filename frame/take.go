@@ -84,16 +84,32 @@ func takeText(a arrow.Array, ends []int32, rows []int32) (arrow.Array, error) {
 	if size > math.MaxInt32 {
 		return nil, fmt.Errorf("%d rows have %d bytes of text, more than 2 GiB", len(rows), size)
 	}
-	text, out := make([]byte, 0, size), make([]int32, len(rows)+1)
-	for i, r := range rows {
-		if from, to := ends[r], ends[r+1]; from < to {
-			text = append(text, data[from:to]...)
-		}
-		out[i+1] = int32(len(text))
-	}
+	text, out := gatherText(data, ends, rows, size)
 	valid := takeValid(a, rows)
 	buffers := []*memory.Buffer{buffer(valid), bytesOf(out), memory.NewBufferBytes(text)}
 	return array.MakeFromData(array.NewData(a.DataType(), len(rows), buffers, nil, nullCount(valid, len(rows)), 0)), nil
+}
+
+// gatherText joins the texts of rows, which have so many bytes together, and
+// their ends. NoRow is an empty one.
+func gatherText(data []byte, ends, rows []int32, size int) (text []byte, out []int32) {
+	const short = 16 // a text up to that is copied with one store, and what follows it is overwritten
+	text, out = make([]byte, size+short), make([]int32, len(rows)+1)
+	at := 0
+	for i, r := range rows {
+		if r >= 0 {
+			from, to := int(ends[r]), int(ends[r+1])
+			if to-from <= short && from+short <= len(data) {
+				*(*[short]byte)(text[at:]) = *(*[short]byte)(data[from:])
+			} else {
+				copy(text[at:], data[from:to])
+			}
+			at += to - from
+		}
+		out[i+1] = int32(at)
+	}
+	clear(text[size:])
+	return text[:size:size], out
 }
 
 // textOf is the buffer that the offsets of a text or binary array point into.

@@ -106,15 +106,7 @@ func textOrNull(a arrow.Array, ends []int32, rows []int32) (arrow.Array, error) 
 	if size > math.MaxInt32 {
 		return nil, fmt.Errorf("%d rows have %d bytes of text, more than 2 GiB", len(rows), size)
 	}
-	text, out := make([]byte, 0, size), make([]int32, len(rows)+1)
-	for i, r := range rows {
-		if r >= 0 {
-			if from, to := ends[r], ends[r+1]; from < to {
-				text = append(text, data[from:to]...)
-			}
-		}
-		out[i+1] = int32(len(text))
-	}
+	text, out := gatherText(data, ends, rows, size)
 	valid := validOrNot(a, rows)
 	buffers := []*memory.Buffer{buffer(valid), bytesOf(out), memory.NewBufferBytes(text)}
 	return array.MakeFromData(array.NewData(a.DataType(), len(rows), buffers, nil, nullCount(valid, len(rows)), 0)), nil
