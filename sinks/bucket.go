@@ -132,7 +132,7 @@ const keyLimit = 1024 - 160
 
 func (b *bucket) checkDir(dir string) error {
 	if n := len(b.key(dir).Key); n > keyLimit {
-		return &Error{Op: "create directory " + dir + " in", Path: b.shown, Err: fmt.Errorf("the keys below it would have more than 1024 bytes"), Hint: "partition by a shorter column"}
+		return &Error{Op: "create directory " + dir + " in", Path: b.shown, Err: errors.New("the keys below it would have more than 1024 bytes"), Hint: "partition by a shorter column"}
 	}
 	return nil
 }

@@ -82,6 +82,8 @@ func TestCheck(t *testing.T) {
 	f(&Parquet{Path: "out", Files: Files{IfExists: "replace_partitions"}}, "if_exists: replace_partitions needs partition_by")
 	f(&Parquet{Path: "out.csv"}, "path: ends in .csv, and this sink writes .parquet")
 	f(&CSV{Path: "out.parquet"}, "path: ends in .parquet, and this sink writes .csv")
+	f(&CSV{Path: "s3://bucket/out.csv.gz"})
+	f(&CSV{Path: "s3://:9000/out"}, `path: "s3://:9000/out" has no name of a bucket after s3://: write s3://bucket/key; the server's address belongs into the s3 block, under endpoint`)
 	f(&CSV{Path: "out.tsv.gz", Delimiter: `\t`})
 	f(&CSV{Path: "out.csv.gz", Compression: "zstd"}, "compression: is zstd, and the path ends in .csv.gz")
 	f(&CSV{Path: "out", Delimiter: ";;"}, "delimiter: must be one ASCII character")
