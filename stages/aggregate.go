@@ -20,8 +20,8 @@ import (
 // fit; counts are int64.
 //
 // Without a window nothing is sent before the input has ended. What does not fit
-// into memory goes to the disk, except the states of list, string_agg, median
-// and quantiles, which keep all values of a group.
+// into memory goes to the disk, except the states of list and string_agg, and of
+// first and last where they are texts.
 type Aggregate struct {
 	By       configs.Pairs `yaml:"by" scalar:"true" doc:"What makes a group: columns, or names with an SQL expression each. They are the first columns of the result. Without it all rows are one group." example:"[carrier, month]"`
 	Measures configs.Pairs `yaml:"measures" doc:"Column to SQL expression over the rows of a group, with any of DuckDB's aggregate functions. Without it the result is the distinct values of by." example:"{flights: count(*), delay: avg(dep_delay)}"`

@@ -110,5 +110,5 @@ func outOfMemory(err error) error {
 	if !errors.As(err, &e) || e.Kind != "Out of Memory" {
 		return err
 	}
-	return fmt.Errorf("%w: raise memory, of which SQL has a quarter, at least %v; what list, string_agg, median and quantiles hold does not go to the disk", err, configs.Size(leastSQLMemory))
+	return fmt.Errorf("%w: raise memory, of which SQL has a quarter, at least %v; what list, string_agg and first or last of texts hold does not go to the disk", err, configs.Size(leastSQLMemory))
 }

@@ -5,6 +5,8 @@ package stages
 import (
 	"strings"
 	"testing"
+
+	"github.com/rpipe-dev/rpipe/configs"
 )
 
 // A build without cgo says at the check what it cannot do, whether or not the
@@ -23,4 +25,5 @@ func TestSQLWithoutCgo(t *testing.T) {
 	}
 	f(&Filter{Where: "x > 1"})
 	f(&Derive{})
+	f(&Aggregate{Measures: configs.Pairs{{Name: "n", Value: "count(*)"}}})
 }
