@@ -2,7 +2,7 @@
 # Makes the figures of docs/benchmarks.md:
 #
 #   bench/run.sh                     all of them, half an hour on two idle cores
-#   bench/run.sh bulk start          some: roundtrip bulk start memory files aggregate fetch compact codecs
+#   bench/run.sh bulk start          some: roundtrip bulk start memory files aggregate join fetch compact codecs
 #   bench/run.sh -quick              everything once and small, to see that it works
 #   bench/run.sh -update [name...]   puts the tables into docs/benchmarks.md as well
 #
@@ -20,7 +20,7 @@ for arg in "$@"; do
 	*) names+=("$arg") ;;
 	esac
 done
-[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk start memory files aggregate fetch compact codecs)
+[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk start memory files aggregate join fetch compact codecs)
 if [ -n "$quick" ] && [ -n "$update" ]; then
 	echo "bench: the figures of a quick run are for nobody to read: leave out -update" >&2
 	exit 2
@@ -96,6 +96,7 @@ for name in "${names[@]}"; do
 	codecs) codecs ;;
 	files) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/files -rounds 5 $quick -python "$(python)" ;;
 	aggregate) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/aggregate -rounds 5 $quick ;;
+	join) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/join -rounds 3 $quick -python "$(python)" ;;
 	fetch) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/fetch -rounds 3 $quick ;;
 	compact) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/compact -rounds 3 $quick ;;
 	# rpipe's workers step back to nice 10 for bulk work: so must the peers, or
