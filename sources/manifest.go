@@ -78,8 +78,8 @@ func (r *root) list(ctx context.Context, s *search, log *slog.Logger, pattern st
 			return nil, err
 		}
 		if r.manifest == nil || bytes.Equal(r.manifest.text, m.text) {
-			return nil, fmt.Errorf("its %s names %s, which is gone, with %d others of %d; manifest: off reads the files that are there",
-				manifestName, gone[0], len(gone)-1, len(m.Files))
+			return nil, fmt.Errorf("%d of the %d files that its %s names are gone, such as %s; manifest: off reads those that are there",
+				len(gone), len(m.Files), manifestName, gone[0])
 		}
 	}
 }

@@ -54,9 +54,9 @@ func TestManifest(t *testing.T) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
-	bad("csv: read in: its _manifest.json names b.csv, which is gone, with 1 others of 3; manifest: off reads the files that are there",
+	bad("csv: read in: 2 of the 3 files that its _manifest.json names are gone, such as b.csv; manifest: off reads those that are there",
 		"in/_manifest.json", manifestOf("csv", "", "a.csv", "b.csv", "c.csv"))
-	bad("csv: read in: its _manifest.json names ../a.csv, which is gone, with 0 others of 1; manifest: off reads the files that are there",
+	bad("csv: read in: 1 of the 1 files that its _manifest.json names are gone, such as ../a.csv; manifest: off reads those that are there",
 		"in/_manifest.json", manifestOf("csv", "", "../a.csv"))
 	bad("csv: read in: its _manifest.json names no file that ends in .csv or .csv.gz or .csv.zst or .csv.bz2 or .csv.xz or .tsv or .tsv.gz or .tsv.zst or .tsv.bz2 or .tsv.xz",
 		"in/_manifest.json", manifestOf("parquet", "", "a.parquet"))
