@@ -123,3 +123,29 @@ response: {columns: {v: {type: double}, text: {type: string}}}
 		t.Errorf("%d reads are not settled", open)
 	}
 }
+
+// TestARowThatDoesNotFitLeavesNothingBehind: not the answers to its other
+// requests, nor the elements before the one that does not fit.
+func TestARowThatDoesNotFitLeavesNothingBehind(t *testing.T) {
+	url := handle(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/first/2", "/first/1", "/first/3":
+			fmt.Fprintf(w, `{"a": %s}`, r.URL.Path[len("/first/"):])
+		case "/list/2":
+			io.WriteString(w, `[{"b": 20}, {"b": 21}, {"b": "x"}]`)
+		default:
+			fmt.Fprintf(w, `[{"b": %[1]s0}, {"b": %[1]s1}]`, r.URL.Path[len("/list/"):])
+		}
+	})
+	c := fetchOf(t, `
+on_error: skip
+requests:
+  - {name: first, url: "`+url+`/first/{id}", response: {columns: {a: {type: int32}}, status: s}}
+  - {name: list, url: "`+url+`/list/{id}", response: {each: ., columns: {b: {type: int32}}}}
+`)
+	got := runFetch(t.Context(), t, c, nil, idFrame(1, 3))
+	want(t, got, `{id:1 a:1 s:200 b:10}`, `{id:1 a:1 s:200 b:11}`, `{id:3 a:3 s:200 b:30}`, `{id:3 a:3 s:200 b:31}`)
+	if len(got.rejected) != 1 || !strings.Contains(got.rejected[0], `list: column "b": "x" in the answer (string) does not fit int32`) {
+		t.Error(got.rejected)
+	}
+}
