@@ -31,7 +31,7 @@ func TestS3ToAnotherPrefix(t *testing.T) {
 	small(t, env, sinks.Parquet{Path: bucket + "/out", Files: sinks.Files{PartitionBy: []string{"day"}}}, 4, 40)
 	before := read(t, env, bucket+"/out")
 	old := tree(t, filepath.Join(dir, "out"))
-	r := compacted(t, options(env, bucket+"/out"))
+	r := compacted(t, options(env, bucket+"/out/"))
 	if r.To != bucket+"/out-compacted" || r.How != ToPlace || r.Written != 3 || r.Merged != 12 {
 		t.Errorf("%+v", r)
 	}

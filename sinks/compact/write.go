@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/frame"
@@ -16,7 +17,7 @@ import (
 // compaction makes.
 func (j *job) sink(path, ifExists string) *sinks.Parquet {
 	s := &sinks.Parquet{
-		Path: path + "/", Compression: j.Compression, Level: j.Level, RowGroup: j.RowGroup,
+		Path: strings.TrimRight(path, "/") + "/", Compression: j.Compression, Level: j.Level, RowGroup: j.RowGroup,
 		Files: sinks.Files{BytesPerFile: configs.Size(j.TargetSize), IfExists: ifExists},
 	}
 	if j.schema != nil && j.schema.partitions != nil {
