@@ -4,6 +4,7 @@ package stages
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -222,6 +223,51 @@ func TestAggregateSumsThatOverflow(t *testing.T) {
 	}
 	if got := shown(aggregated(t, &Aggregate{Measures: sqlPairs("total", "sum(x::DOUBLE)")}, in)); got[0] != "1.8e+19" {
 		t.Errorf("%v", got)
+	}
+}
+
+// What does not fit into memory and does not spill ends the run, and the message
+// says what can be done.
+func TestAggregateOutOfMemory(t *testing.T) {
+	env := (&Env{Memory: 1, Temp: t.TempDir() + "/run"}).For("sql")
+	defer env.Close()
+	stage, err := (&Aggregate{Measures: sqlPairs("all", "list(s || row)")}).Build(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(13, 13))
+	f := sqlFrame(r, 0, 20_000)
+	run := NewRun(t.Context())
+	src := From(run, "source", 1, func(_, hard context.Context, out chan<- *Rows) error {
+		for range 200 {
+			if err := Send(hard, out, &Rows{Value: f, Rows: 20_000}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	To(run, "sink", Then(run, "sql", 1, src, stage), func(ctx context.Context, in <-chan *Rows) error {
+		_, _, err := Receive(ctx, in)
+		return err
+	})
+	if err := run.Wait(); err == nil || !strings.Contains(err.Error(), "out of memory") || !strings.Contains(err.Error(), "raise memory, of which SQL has a quarter, at least 64MiB") {
+		t.Error(err)
+	}
+}
+
+// A run that was drained emits nothing: its groups are not whole.
+func TestADrainedAggregateEmitsNothing(t *testing.T) {
+	env := (&Env{Ended: func() bool { return false }}).For("sql")
+	defer env.Close()
+	stage, err := (&Aggregate{By: columnsOf("s"), Measures: sqlPairs("n", "count(*)")}).Build(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out := make(chan *Rows, 1), make(chan *Rows, 10)
+	in <- &Rows{Value: sqlFrame(rand.New(rand.NewPCG(14, 14)), 0, 100), Rows: 100}
+	close(in)
+	if err := stage(t.Context(), in, out); err != nil || len(out) > 0 {
+		t.Errorf("%d batches, %v", len(out), err)
 	}
 }
 

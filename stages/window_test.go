@@ -427,6 +427,46 @@ func TestWindowsOfEveryKindOfTime(t *testing.T) {
 		"1969-12-22 1969-12-29 1", "1969-12-29 1970-01-05 2", "1970-01-05 1970-01-12 1")
 }
 
+// Over an input that has an end nothing is late, and rows without a time are
+// given up all the same.
+func TestWindowsOfAnInputWithAnEnd(t *testing.T) {
+	for _, policy := range []string{"drop", "dead_letter"} {
+		c := counts(10*time.Second, 0)
+		c.Window.Start, c.Window.End, c.Window.Late = "start", "end", policy
+		if c.Blocks() || !c.Windowed() || c.DeadLetters() != (policy == "dead_letter") {
+			t.Errorf("%s: blocks %v, windowed %v, dead letters %v", policy, c.Blocks(), c.Windowed(), c.DeadLetters())
+		}
+		out, rejected, err := transformed(t, c, seconds(t, "25 a", "1 b", ". none"), seconds(t, ". none", "3 b", "21 a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := spans(shown(joined(t, out))); !slices.Equal(got, []string{"00:00 00:10 b 2", "00:20 00:30 a 2"}) {
+			t.Errorf("%q", got)
+		}
+		if len(rejected) != 2 || rejected[0].Drop != (policy == "drop") || !slices.Equal(shown(rejected[1].Frame), []string{". none"}) {
+			t.Errorf("%d rejected", len(rejected))
+		}
+	}
+}
+
+// The order of columns, conditions and expressions is that of an aggregate.
+func TestWindowsHaveConditionsOfTheirOwn(t *testing.T) {
+	c := &Aggregate{By: sqlPairs("who", "upper(who)"), Where: "who <> 'x'", Having: "n > 1", Order: "start, n DESC",
+		Measures: sqlPairs("n", "count(*)", "since", `min("at")`), Window: &Window{Time: "at", Every: configs.Duration(10 * time.Second)}}
+	s := newStream(t, c, 0)
+	s.send(seconds(t, "1 a", "2 x", "3 b", "4 b", "5 a", "6 b", "11 a", "12 x", "13 x"))
+	s.expect("00:00 00:10 B 3 00:03", "00:00 00:10 A 2 00:01")
+	s.frontier("", 1)
+	s.send(seconds(t, "20 a")) // of the second window no group is left
+	s.expect()
+	s.frontier("1", 1)
+	if err := s.end(true); err != nil {
+		t.Error(err)
+	}
+	s.expect()
+	s.frontier("2", 0)
+}
+
 func TestWindowMistakes(t *testing.T) {
 	f := func(w *Window, key, want string) {
 		t.Helper()
