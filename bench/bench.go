@@ -60,16 +60,32 @@ func Main(run func(Setting) error) {
 func Compare(s Setting, sides ...*Side) error {
 	for round := -1; round < s.Rounds; round++ {
 		for i := range sides {
-			side := sides[(i+round+len(sides))%len(sides)]
-			for _, side := range append([]*Side{side}, side.Then...) {
-				v, err := side.Run()
-				if err != nil {
-					return fmt.Errorf("%s: %w", side.Name, err)
-				}
-				if round >= 0 {
-					side.samples = append(side.samples, v)
-				}
+			if err := sides[(i+round+len(sides))%len(sides)].measure(round >= 0); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+// Once measures each side a single time, where one measurement takes minutes.
+func Once(sides ...*Side) error {
+	for _, side := range sides {
+		if err := side.measure(true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Side) measure(counts bool) error {
+	for _, side := range append([]*Side{s}, s.Then...) {
+		v, err := side.Run()
+		if err != nil {
+			return fmt.Errorf("%s: %w", side.Name, err)
+		}
+		if counts {
+			side.samples = append(side.samples, v)
 		}
 	}
 	return nil

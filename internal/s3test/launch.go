@@ -16,8 +16,9 @@ import (
 // ends in whatever way.
 var held []*os.File
 
-// launch starts a server and waits until it can be reached.
-func launch(name string) (*Server, error) {
+// Launch starts the server of that name, versitygw or rclone, and waits until it
+// can be reached. It is for programs; tests call Start.
+func Launch(name string) (*Server, error) {
 	binary, err := Build(name)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ func StartRclone(t testing.TB) *Server { return start(t, &rclone, "rclone") }
 
 func start(t testing.TB, running *sync.Map, name string) *Server {
 	t.Helper()
-	once, _ := running.LoadOrStore("server", sync.OnceValues(func() (*Server, error) { return launch(name) }))
+	once, _ := running.LoadOrStore("server", sync.OnceValues(func() (*Server, error) { return Launch(name) }))
 	s, err := once.(func() (*Server, error))()
 	if err != nil {
 		t.Fatalf("start %s, the S3 server of the tests: %v", name, err)
@@ -59,12 +59,18 @@ func start(t testing.TB, running *sync.Map, name string) *Server {
 // Bucket makes a bucket for one test and returns its name.
 func (s *Server) Bucket(t testing.TB) string {
 	t.Helper()
-	name := "t" + strings.ToLower(rand.Text()[:12])
-	c := s.sdk()
-	if _, err := c.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+	name, err := s.MakeBucket()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// MakeBucket is Bucket for who is no test.
+func (s *Server) MakeBucket() (string, error) {
+	name := "t" + strings.ToLower(rand.Text()[:12])
+	_, err := s.sdk().CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &name})
+	return name, err
 }
 
 // Path is where the file of an object is.
