@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,8 +22,8 @@ func siblings(dir string) string {
 }
 
 // exchange builds the new directory beside the old one and exchanges the two.
-// The lock of the old one is held.
-func (j *job) exchange(ctx context.Context, old *local) (err error) {
+// The holder has the lock of the old one.
+func (j *job) exchange(ctx context.Context, old *local, holder sinks.Writer) (err error) {
 	dir := filepath.Join(filepath.Dir(old.dir), siblings(old.dir)+j.env.Run)
 	before, err := old.manifest(ctx)
 	if err != nil {
@@ -41,7 +40,7 @@ func (j *job) exchange(ctx context.Context, old *local) (err error) {
 		return err
 	}
 	retired := j.retired()
-	known, err := carry(ctx, old.dir, dir, func(rel string) bool { return !retired[rel] })
+	carried, err := carry(ctx, old.dir, dir, func(rel string) bool { return !retired[rel] })
 	if err != nil {
 		return fmt.Errorf("carry over what else is in the directory: %w", err)
 	}
@@ -56,8 +55,8 @@ func (j *job) exchange(ctx context.Context, old *local) (err error) {
 		return err
 	}
 	passed("compact-built")
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+	if err := holder.Publish(ctx, nil); err != nil { // asks for nothing but whether the lock is still ours
+		return err
 	}
 	if err := swap(old.dir, dir); err != nil {
 		return fmt.Errorf("exchange the directory: %w", err)
@@ -66,7 +65,7 @@ func (j *job) exchange(ctx context.Context, old *local) (err error) {
 	passed("compact-exchanged")
 	j.wrote(parts)
 	// The new output is there. What goes wrong from here on leaves litter alone.
-	err = errors.Join(syncDir(filepath.Dir(old.dir)), adopt(dir, old.dir, known))
+	err = errors.Join(syncDir(filepath.Dir(old.dir)), adopt(dir, old.dir, carried))
 	passed("compact-adopted")
 	if err == nil {
 		err = os.RemoveAll(dir)
@@ -92,88 +91,6 @@ func (j *job) build(ctx context.Context, dir string) (parts []sinks.Part, err er
 		return nil, err
 	}
 	return parts, w.Finish(ctx, true)
-}
-
-// carry gives everything in from that is wanted a second name in to, and returns
-// the paths of all that it saw, wanted or not. The manifest and the lock stay.
-func carry(ctx context.Context, from, to string, want func(rel string) bool) (seen map[string]bool, err error) {
-	seen = map[string]bool{}
-	err = filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		seen[rel] = true
-		target := filepath.Join(to, filepath.FromSlash(rel))
-		switch {
-		case e.IsDir():
-			return carryDirectory(path, target)
-		case rel == partition.Manifest, rel == lockName, !want(rel):
-			return nil
-		}
-		return second(path, target, e)
-	})
-	return seen, err
-}
-
-// lockName is the lock file of an output, which is of this directory and not of
-// the one that takes its place.
-const lockName = ".rpipe.lock"
-
-func carryDirectory(path, target string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(target, 0o755); err != nil {
-		return err
-	}
-	keepOwner(target, info)
-	return os.Chmod(target, info.Mode().Perm()|info.Mode()&(fs.ModeSetgid|fs.ModeSticky))
-}
-
-// second gives a file a second name, or copies a link.
-func second(path, target string, e fs.DirEntry) error {
-	if e.Type()&fs.ModeSymlink != 0 {
-		to, err := os.Readlink(path)
-		if err != nil {
-			return err
-		}
-		return os.Symlink(to, target)
-	}
-	return os.Link(path, target)
-}
-
-// adopt moves what came into the old directory after carry had seen it into the
-// new one: it is somebody else's and must not go with the old.
-func adopt(old, dir string, seen map[string]bool) error {
-	return filepath.WalkDir(old, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(old, path)
-		if err != nil || seen[filepath.ToSlash(rel)] {
-			return err
-		}
-		target := filepath.Join(dir, rel)
-		if _, err := os.Lstat(target); err == nil {
-			return nil // the new directory has its own
-		}
-		if err := os.Rename(path, target); err != nil {
-			return err
-		}
-		if e.IsDir() {
-			return filepath.SkipDir
-		}
-		return nil
-	})
 }
 
 // Sweep removes the directories that compactions of dir left beside it because

@@ -63,7 +63,7 @@ func (j *job) inPlace(ctx context.Context) (err error) {
 		return j.beside(ctx, w)
 	}
 	if canSwap(old.dir, j.env.Run) {
-		return j.exchange(ctx, old)
+		return j.exchange(ctx, old, w)
 	}
 	if j.Publish == Exchange {
 		return &Error{Err: errors.New("this directory cannot be exchanged as a whole: that needs Linux, a file system that knows how, and the right to write beside it; a mount point cannot be exchanged"), Hint: "leave publish out, or write to another place with to"}

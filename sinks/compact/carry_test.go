@@ -1,0 +1,104 @@
+package compact
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rpipe-dev/rpipe/sinks"
+)
+
+// What somebody puts into the directory while it is compacted is there
+// afterwards: new files, new directories, and files put in the place of others.
+func TestFilesThatComeMeanwhile(t *testing.T) {
+	if !canSwap(t.TempDir(), "x") {
+		return
+	}
+	env := testEnv(t, "run-1")
+	small(t, env, sinks.Parquet{Path: "out"}, 3, 10)
+	dir := filepath.Join(env.Dir, "out")
+	put := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path+".part", []byte(text), 0o644), os.Rename(path+".part", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("same.md", "same")
+	put("changed.md", "before")
+	put("notes/a.txt", "a")
+	t.Cleanup(func() { passed = func(string) {} })
+	passed = func(place string) {
+		if place == "compact-built" {
+			put("changed.md", "after")
+			put("new.md", "new")
+			put("notes/b.txt", "b")
+			put("deep/down/c.txt", "c")
+		}
+	}
+	compacted(t, options(env, "out"))
+	for name, want := range map[string]string{
+		"same.md": "same", "changed.md": "after", "new.md": "new", "notes/a.txt": "a", "notes/b.txt": "b", "deep/down/c.txt": "c",
+	} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); string(b) != want {
+			t.Errorf("%s: %q %v", name, b, err)
+		}
+	}
+	if n := len(parquets(t, dir)); n != 1 {
+		t.Errorf("%d files", n)
+	}
+	if left, _ := os.ReadDir(env.Dir); len(left) != 1 {
+		t.Errorf("left beside: %v", left)
+	}
+}
+
+// Where somebody removed the lock and another run took the place, that run's
+// files are not exchanged away.
+func TestLockThatIsLost(t *testing.T) {
+	if !canSwap(t.TempDir(), "x") {
+		return
+	}
+	env := testEnv(t, "run-1")
+	small(t, env, sinks.Parquet{Path: "out"}, 3, 10)
+	dir := filepath.Join(env.Dir, "out")
+	t.Cleanup(func() { passed = func(string) {} })
+	passed = func(place string) {
+		if place != "compact-built" {
+			return
+		}
+		if err := os.Remove(filepath.Join(dir, lockName)); err != nil {
+			t.Fatal(err)
+		}
+		write(t, env, "run-2", sinks.Parquet{Path: "out", Files: sinks.Files{IfExists: "append"}}, randomRows(t, everything(t), 30, 10))
+	}
+	if _, err := Run(t.Context(), options(env, "out")); !errors.Is(err, sinks.ErrFenced) {
+		t.Error(err)
+	}
+	if f := read(t, env, "out"); f.NumRows() != 40 {
+		t.Errorf("%d rows", f.NumRows())
+	}
+	if left, _ := os.ReadDir(env.Dir); len(left) != 1 {
+		t.Errorf("left beside: %v", left)
+	}
+	if n := len(manifestOf(t, dir).Files); n != 4 {
+		t.Errorf("%d files", n)
+	}
+}
+
+// A file that this user may not link to is copied.
+func TestCopiesWhatItMayNotLink(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	if err := os.WriteFile(from, []byte("text"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyFile(from, to); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := os.Stat(from)
+	b, err := os.Stat(to)
+	if err != nil || b.Mode() != a.Mode() || !b.ModTime().Equal(a.ModTime()) || b.Size() != 4 {
+		t.Error(a, b, err)
+	}
+}
