@@ -239,6 +239,7 @@ func TestDatasetThatIsNone(t *testing.T) {
 	f("none", "none: there is no file whose name ends in one of .parquet, .csv")
 	f("nowhere", "read nowhere: no such file")
 	f("{csv: {path: z.csv, on_error: dead_letter}}", "records of a dataset have none")
+	f("{http: {url: 'http://127.0.0.1:1/', poll: 1s}}", "http: has no end, and a dataset is read whole before the first row")
 	f("{path: z.csv, rows: [{id: 1}]}", "names both path and rows")
 	f("{}", "names none of path, csv")
 }

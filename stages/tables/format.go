@@ -2,6 +2,7 @@ package tables
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -169,7 +170,7 @@ func eachName(ctx context.Context, env *stages.Env, pattern string, add func(nam
 
 // pathless strips the path that package os adds: our messages have it already.
 func pathless(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
 	}
 	return err

@@ -105,20 +105,6 @@ func (x *index) same(row int, k *keyRows, other int) bool {
 	return true
 }
 
-// look finds the first row of the table for each row of a frame; NoRow is none.
-func (x *index) look(columns []arrow.Array, rows int) []int32 {
-	out := make([]int32, rows)
-	k := keysOf(columns, x.matches, x.seed, rows)
-	for row := range out {
-		if k.none != nil && k.none[row] {
-			out[row] = frame.NoRow
-			continue
-		}
-		out[row] = x.find(k.hash[row], k, row).row - 1
-	}
-	return out
-}
-
 // bytes is the memory of the index.
 func (x *index) bytes() int64 {
 	n := slotBytes*int64(len(x.slots)) + 4*int64(len(x.next))

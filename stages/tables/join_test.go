@@ -2,6 +2,7 @@ package tables
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -293,4 +294,21 @@ func TestDatasetOfLateColumns(t *testing.T) {
 	f("{on: ix}", all, `on: dataset : there is no column "ix"`)
 	f("{on: id}", all, "both sides have a column zone")
 	f("{on: id}", nil, "it has no rows, and its columns are not known")
+}
+
+// One column holds 2 GiB of text; here that is 100 bytes.
+func TestDatasetOfTooMuchText(t *testing.T) {
+	maxText = 100
+	defer func() { maxText = math.MaxInt32 }()
+	long := table(schema("id int64", "text string"), "1 "+strings.Repeat("x", 60), "2 y")
+	c := join(t, "{on: id, duplicates: first}", long)
+	c.Dataset.Use.(*given).frames = []frame.Frame{long, frame.Slice(long, 1, 2)}
+	if _, err := passed(t, testEnv(t, ""), c, table(schema("id int64"), "1")); err != nil {
+		t.Error(err)
+	}
+	c.Dataset.Use.(*given).frames = []frame.Frame{long, long}
+	_, err := passed(t, testEnv(t, ""), c, table(schema("id int64"), "1"))
+	if err == nil || !strings.Contains(err.Error(), `column "text" has more than 2 GiB of text`) {
+		t.Error(err)
+	}
 }

@@ -10,12 +10,16 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
+// maxText is what the offsets of one column of text can address; less in tests.
+var maxText int64 = math.MaxInt32
+
 // pile is what has been read of a table, column by column.
 type pile struct {
 	names   []string
 	columns [][]arrow.Array
 	levels  []*byte // the memory of the last part's levels, which later parts share
 	counted []int64 // bytes of it that are counted
+	text    []int64 // bytes of text
 	rows    int64
 	bytes   int64
 }
@@ -23,7 +27,7 @@ type pile struct {
 func (p *pile) add(f frame.Frame) error {
 	if p.columns == nil {
 		p.columns = make([][]arrow.Array, len(p.names))
-		p.levels, p.counted = make([]*byte, len(p.names)), make([]int64, len(p.names))
+		p.levels, p.counted, p.text = make([]*byte, len(p.names)), make([]int64, len(p.names)), make([]int64, len(p.names))
 	}
 	f, err := frame.Select(f, p.names)
 	if err != nil {
@@ -36,6 +40,9 @@ func (p *pile) add(f frame.Frame) error {
 	for i, a := range f.Columns() {
 		p.columns[i] = append(p.columns[i], a)
 		p.bytes += p.weigh(i, f.Schema().Field(i), a)
+		if p.text[i] > maxText {
+			return fmt.Errorf("column %q has more than 2 GiB of text, and a join holds no more in one column; leave it out with columns, or use sql", p.names[i])
+		}
 	}
 	return nil
 }
@@ -45,6 +52,9 @@ func (p *pile) add(f frame.Frame) error {
 func (p *pile) weigh(i int, f arrow.Field, a arrow.Array) int64 {
 	d, ok := a.(*array.Dictionary)
 	if !ok {
+		if t, ok := a.(array.BinaryLike); ok {
+			p.text[i] += int64(len(t.ValueBytes()))
+		}
 		return frame.Bytes(frame.New(arrow.NewSchema([]arrow.Field{f}, nil), []arrow.Array{a}, a.Len()))
 	}
 	n := 4*int64(a.Len()) + int64(a.Len())/8
