@@ -40,6 +40,21 @@ func eachGround(t *testing.T, f func(t *testing.T, g *ground)) {
 	}
 }
 
+// eachPlace runs a test with Parquet on disk and on S3: what it is about is the
+// same for all formats.
+func eachPlace(t *testing.T, f func(t *testing.T, g *ground)) {
+	for _, place := range []string{"on disk", "on S3"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			g := &ground{ext: fileSinks[0].ext, sink: fileSinks[0].make, env: testEnv}
+			if place == "on S3" {
+				g = parquetOnS3(t)
+			}
+			f(t, g)
+		})
+	}
+}
+
 // onS3 is a ground of which each env has a bucket of its own.
 func onS3(t testing.TB, ext string, sink func(string, Files) Sink) *ground {
 	server := s3test.Start(t)

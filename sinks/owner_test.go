@@ -58,7 +58,7 @@ func TestLockFileThatIsGone(t *testing.T) {
 
 // The lock remembers the runs that died, also those before the last one.
 func TestUncleanRuns(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		env := g.env(t, "run-1")
 		s := g.sink("out", Files{IfExists: existsAppend})
 		w := open(t, s, env)

@@ -19,7 +19,7 @@ import (
 // goes, and in the end each row is there once.
 func TestResumeAtEveryStep(t *testing.T) {
 	steps := []string{"open", "write", "prepare", "journal", "publish", "announce", "finish"}
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		for _, end := range []string{"crash", "suspend"} {
 			for last := range steps {
 				t.Run(end+" after "+steps[last], func(t *testing.T) {
@@ -115,7 +115,7 @@ func check(t testing.TB, err error) {
 // The one file of a run is there once, whenever the process died; what was there
 // before stays until the new one takes its place.
 func TestResumeOfASingleFile(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		for _, kind := range []string{existsError, existsReplace} {
 			for last, step := range []string{"write", "prepare", "publish", "finish"} {
 				t.Run(kind+" after "+step, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestResumeOfASingleFile(t *testing.T) {
 
 // A single file that somebody else made meanwhile is not taken for the run's own.
 func TestResumeRefusesTheFileOfAnother(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		env := g.env(t, "run-1")
 		s := g.sink("one"+g.ext, Files{})
 		w := open(t, s, env)
@@ -192,7 +192,7 @@ func TestResumeRefusesTheFileOfAnother(t *testing.T) {
 
 // What another run has cleared away cannot be gone on with, and Resume says so.
 func TestResumeAfterAnotherRun(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		env := g.env(t, "run-1")
 		s := g.sink("out", Files{IfExists: existsReplace})
 		w := open(t, s, env)
@@ -217,7 +217,7 @@ func TestResumeAfterAnotherRun(t *testing.T) {
 
 // A run that is refused leaves what a dead run can go on with.
 func TestRefusedRunSparesADeadOne(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		env := g.env(t, "run-1")
 		s := g.sink("out", Files{})
 		w := open(t, s, env)
@@ -250,7 +250,7 @@ func TestRefusedRunSparesADeadOne(t *testing.T) {
 // Abort of a run that goes on takes back what its earlier processes published
 // and announced.
 func TestAbortAfterResume(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		for _, first := range []bool{true, false} {
 			env := g.env(t, "run-1")
 			s := g.sink("out", Files{IfExists: existsAppend})
@@ -288,7 +288,7 @@ func TestAbortAfterResume(t *testing.T) {
 // Announce names what takes no other file's place; the rest is named by Finish,
 // in one step with what it replaces.
 func TestAnnounce(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		f := func(kind string, announced, finished int64) {
 			t.Helper()
 			env := g.env(t, "run-1")
@@ -319,7 +319,7 @@ func TestAnnounce(t *testing.T) {
 
 // A backfill of one partition leaves the others as they are, and may be repeated.
 func TestBackfill(t *testing.T) {
-	eachGround(t, func(t *testing.T, g *ground) {
+	eachPlace(t, func(t *testing.T, g *ground) {
 		env := g.env(t, "run-1")
 		by := Files{PartitionBy: []string{"part"}, IfExists: existsReplacePartitions}
 		first := commit(t, g.sink("out", by), env, rows(0, 0, 30))
