@@ -120,7 +120,11 @@ func showDead(ctx context.Context, name string, vars variables, filter pipeline.
 			return told(err)
 		}
 		if len(groups) == 0 {
-			fmt.Fprintf(os.Stderr, "%s holds no such row\n", d.Path)
+			what := "holds no such row"
+			if filter == (pipeline.DeadFilter{}) {
+				what = "is empty"
+			}
+			fmt.Fprintf(os.Stderr, "%s %s\n", d.Path, what)
 		}
 		view.DeadGroups(os.Stdout, groups)
 		return nil
@@ -170,8 +174,8 @@ func newDLQReplay() *cobra.Command {
 		Long: `Run the rows that failed again through the same pipeline, beginning at the stage
 where they failed, just as they entered it. What succeeds is added to the output,
 whatever if_exists says, and leaves the dead letter; what fails again stays there
-with its new error. Each row is in one of the two places at all times, whenever
-the machine fails: run the command again after a crash.
+with its new error. No row is lost or there twice, whenever the machine fails: run
+the command again after a crash.
 
 Rows of one stage with the same columns are one run, which appears as a whole or
 not at all. Records of csv and ndjson that could not be parsed are parsed again,

@@ -112,6 +112,7 @@ func TestCommandsOfPages(t *testing.T) {
 	command := regexp.MustCompile(`(?m)(?:^|[\s;&|(])(?:bin/)?rpipe ([a-z]+)([^\n;&|)#>]*)`)
 	inline := regexp.MustCompile("`rpipe ([a-z]+)([^`]*)`")
 	flag := regexp.MustCompile(`(?:^|\s)(--?[a-z0-9-]+)`)
+	subcommand, grouped := regexp.MustCompile(`^ [a-z]+\b`), map[string]bool{"state": true, "dlq": true}
 	help, n := map[string]string{}, 0
 	for _, page := range pages(t) {
 		shown := inline.FindAllStringSubmatch(prose(read(t, page)), -1)
@@ -123,8 +124,11 @@ func TestCommandsOfPages(t *testing.T) {
 		for _, m := range shown {
 			n++
 			name, rest := m[1], m[2]
+			if sub := subcommand.FindString(rest); grouped[name] && sub != "" {
+				name += sub // rpipe state show
+			}
 			if _, asked := help[name]; !asked {
-				out, err := run(t, root, program, name, "--help")
+				out, err := run(t, root, program, append(strings.Fields(name), "--help")...)
 				if err != nil || !strings.Contains(out, "rpipe "+name) {
 					t.Errorf("%s: there is no command rpipe %s", page, name)
 				}
