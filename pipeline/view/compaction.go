@@ -64,6 +64,7 @@ func Compaction(w io.Writer, r *compact.Report) {
 	}
 	if r.DryRun {
 		fmt.Fprintf(w, "%s: %s of %s would be merged, %s would stay%s\n", path, count(int64(r.Merged)), counted(int64(r.Before.Files), "file"), count(int64(r.Kept)), directories)
+		directories = ""
 	} else {
 		fmt.Fprintf(w, "%s: %s compacted in %s\n", path, counted(r.Rows, "row"), span(r.Elapsed))
 	}
