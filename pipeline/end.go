@@ -318,6 +318,7 @@ func (r *Run) release(committed bool) error {
 	if r.state != nil {
 		r.state.Unlock()
 	}
+	r.file.client().Close()
 	return errors.Join(errs...)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 // Exit codes of a run.
@@ -45,9 +46,13 @@ func (e *EnvironmentError) Error() string { return e.Err.Error() }
 func (e *EnvironmentError) Unwrap() error { return e.Err }
 
 // at says which part of the file an error of opening is about. What the
-// permissions or the disk refuse is the environment's fault.
+// permissions, the disk or S3 refuse is the environment's fault.
 func at(f *File, path string, err error) error {
 	err = &ConfigError{File: f.Path, At: f.doc.Place(path), Path: path, Err: err}
+	var far *store.Error
+	if errors.As(err, &far) && !errors.Is(err, store.ErrNotExist) && !errors.Is(err, store.ErrConflict) {
+		return &EnvironmentError{Err: err}
+	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
 		return &EnvironmentError{Err: err}
 	}

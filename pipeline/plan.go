@@ -164,7 +164,7 @@ func (p *Plan) planStage(ctx context.Context, f *File, s StageSpec, in *frame.Sc
 // planEnv is the environment in which nothing runs.
 func (f *File) planEnv() *stages.Env {
 	return &stages.Env{
-		Pipeline: f.Name, Dir: f.Dir(), Parallel: 1, Memory: int64(f.Memory), S3: f.client(),
+		Pipeline: f.Name, Plan: true, Dir: f.Dir(), Parallel: 1, Memory: int64(f.Memory), S3: f.client(), Endless: f.endless(),
 		Log: slog.New(slog.DiscardHandler),
 	}
 }

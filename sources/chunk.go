@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/frame"
 )
@@ -28,7 +29,8 @@ type record struct {
 }
 
 // chunk is text that becomes one frame: whole records, at most frame.Rows, and
-// no more once they are chunkBytes long. So the cuts depend on the text alone.
+// no more once they are chunkBytes long. So the cuts depend on the text alone, but
+// where the input is live.
 type chunk struct {
 	name    string
 	buf     []byte
@@ -37,6 +39,7 @@ type chunk struct {
 	after   position
 	bytes   int64 // bytes on disk that were read for it
 	final   bool  // the text of the file ends with it
+	paused  bool  // it ends because a live input was not to be waited for
 }
 
 const (
@@ -54,7 +57,8 @@ type chunker struct {
 	in        *input
 	cutter    cutter
 	maxRecord int
-	pool      *sync.Pool // of *chunk, shared by the files of one reader
+	pause     time.Duration // of a live input
+	pool      *sync.Pool    // of *chunk, shared by the files of one reader
 
 	pos     position // after what was handed out
 	line    int64
@@ -68,7 +72,7 @@ func newChunker(in *input, c cutter, maxRecord int, pool *sync.Pool, at position
 	if maxRecord <= 0 {
 		maxRecord = 16 << 20
 	}
-	return &chunker{in: in, cutter: c, maxRecord: maxRecord, pool: pool, pos: at}
+	return &chunker{in: in, cutter: c, maxRecord: maxRecord, pause: pause, pool: pool, pos: at}
 }
 
 // takeChunk gives an empty chunk with the memory of one that was released.
@@ -92,6 +96,9 @@ func (c *chunk) release(pool *sync.Pool) {
 // and again.
 func (c *chunker) fill(unfinished int) {
 	enough := len(c.buf) + max(1, unfinished)
+	if c.in.live {
+		enough = len(c.buf) + 1 // a pause may come at any byte
+	}
 	c.buf = slices.Grow(c.buf, max(readBytes, unfinished))
 	for len(c.buf) < enough && !c.eof {
 		n, err := c.in.Read(c.buf[len(c.buf):cap(c.buf)])
@@ -112,6 +119,7 @@ func (c *chunker) next(ctx context.Context) (*chunk, error) {
 	out := takeChunk(c.pool)
 	out.name, out.line = c.in.name, c.line
 	at, plain := 0, true
+	var since time.Time // when the first record had come, of a live input
 	for len(out.records) < frame.Rows && at < chunkBytes {
 		if at < len(c.buf) {
 			r, end, found := c.cutter.cut(c.buf, at, c.eof && c.err == nil)
@@ -133,6 +141,15 @@ func (c *chunker) next(ctx context.Context) (*chunk, error) {
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if c.in.live && len(out.records) > 0 {
+			if since.IsZero() {
+				since = time.Now()
+			}
+			if left := c.pause - time.Since(since); left <= 0 || c.in.quiet(left) {
+				out.paused = true
+				break
+			}
 		}
 		c.fill(len(c.buf) - at)
 	}

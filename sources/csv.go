@@ -137,6 +137,9 @@ func textType(name, s string) (arrow.Field, error) {
 // Open finds the files, reads the header and infers the types from the first
 // file that has rows.
 func (c *CSV) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
+	if env.Plan && slices.Contains(c.Path, "-") {
+		return unread{}, nil
+	}
 	in, err := find(ctx, env, from, search{c.Path, compressedNames(".csv", ".tsv"), c.Partitions, c.Manifest})
 	if err != nil {
 		return nil, fmt.Errorf("csv: %w", err)
@@ -146,7 +149,7 @@ func (c *CSV) Open(ctx context.Context, env *stages.Env, from string) (Reader, e
 		return nil, fmt.Errorf("csv: %s: %s", problem.field, problem.message)
 	}
 	t := newTextReader(ctx, "csv", env, in)
-	t.rejects, t.maxRecord = c.OnError, int(c.MaxRecord)
+	t.rejects, t.maxRecord, t.live = c.OnError, int(c.MaxRecord), c.Endless()
 	if c.Encoding != "" {
 		t.charset = c.Encoding
 	}

@@ -172,7 +172,7 @@ type standard struct{}
 var standardInput io.Reader = os.Stdin
 
 func (standard) stream(ctx context.Context, _ int64) (io.ReadCloser, error) {
-	return io.NopCloser(&pump{ctx: ctx, r: standardInput}), nil
+	return &pump{ctx: ctx, r: standardInput}, nil
 }
 
 func (standard) random(context.Context) (randomReader, int64, error) {

@@ -28,6 +28,7 @@ type input struct {
 	read      *counter // bytes read of the file
 	offset    int64    // where the text starts in a plain file: after a byte order mark
 	seeks     bool     // offsets in the text, plus offset, are offsets in the file, and it can be read from there
+	live      bool     // rows are wanted as they come: see quiet
 	closeText func() error
 }
 
@@ -157,51 +158,4 @@ func (in *input) seek(offset int64) error {
 	in.raw, in.read.r, in.Reader = raw, raw, in.read
 	in.read.n.Store(offset)
 	return nil
-}
-
-// pump reads from r in a goroutine, so that a read can end with ctx. A read
-// that never returns, of a terminal for instance, keeps its goroutine until the
-// process ends: nothing portable interrupts it.
-type pump struct {
-	ctx    context.Context
-	r      io.Reader
-	chunks chan []byte
-	err    error // set before chunks is closed
-	rest   []byte
-}
-
-func (p *pump) Read(b []byte) (int, error) {
-	if p.chunks == nil {
-		p.chunks = make(chan []byte)
-		go p.run()
-	}
-	if len(p.rest) == 0 {
-		select {
-		case c, ok := <-p.chunks:
-			if !ok {
-				return 0, p.err
-			}
-			p.rest = c
-		case <-p.ctx.Done():
-			return 0, p.ctx.Err()
-		}
-	}
-	n := copy(b, p.rest)
-	p.rest = p.rest[n:]
-	return n, nil
-}
-
-func (p *pump) run() {
-	defer close(p.chunks)
-	for {
-		b := make([]byte, 1<<16)
-		n, err := p.r.Read(b)
-		if n > 0 && !send(p.ctx, p.chunks, b[:n]) {
-			return
-		}
-		if err != nil {
-			p.err = err
-			return
-		}
-	}
 }

@@ -67,12 +67,15 @@ func namedType(name, s string) (arrow.Field, error) {
 
 // Open finds the files and infers the columns from the first file with records.
 func (s *NDJSON) Open(ctx context.Context, env *stages.Env, from string) (Reader, error) {
+	if env.Plan && slices.Contains(s.Path, "-") && len(s.Schema) == 0 {
+		return unread{}, nil
+	}
 	in, err := find(ctx, env, from, search{s.Path, compressedNames(".ndjson", ".jsonl"), s.Partitions, s.Manifest})
 	if err != nil {
 		return nil, fmt.Errorf("ndjson: %w", err)
 	}
 	t := newTextReader(ctx, "ndjson", env, in)
-	t.rejects, t.maxRecord = s.OnError, int(s.MaxRecord)
+	t.rejects, t.maxRecord, t.live = s.OnError, int(s.MaxRecord), s.Endless()
 	f := &ndjsonFormat{config: s, reader: t}
 	if err := f.settle(ctx); err != nil {
 		t.Close()

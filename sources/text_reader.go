@@ -33,6 +33,7 @@ type textReader struct {
 	charset   string
 	maxRecord int
 	rejects   string // on_error
+	live      bool   // rows go on as they come, with the pauses of standard input
 	format    textFormat
 	schema    *frame.Schema // with the columns of directories
 	added     *partitions
@@ -65,6 +66,7 @@ func (t *textReader) open(ctx context.Context, i int) (*textFile, error) {
 		return nil, err
 	}
 	at := position{File: i, Path: t.files[i].name, Offset: in.offset}
+	in.live = t.live
 	f := &textFile{chunker: newChunker(in, nil, t.maxRecord, &t.pool, at)}
 	return f, nil
 }
@@ -106,7 +108,10 @@ func (t *textReader) sampleFile(ctx context.Context, f *textFile, format textFor
 	if err := t.begin(f, format); err != nil {
 		return 0, err
 	}
-	for seen := 0; seen < max(records, 1); {
+	f.pause = firstPause
+	defer func() { f.pause = pause }()
+	paused := false
+	for seen := 0; seen < max(records, 1) && !paused; {
 		k, err := f.next(ctx)
 		if err == io.EOF {
 			break
@@ -115,6 +120,7 @@ func (t *textReader) sampleFile(ctx context.Context, f *textFile, format textFor
 			return good, err
 		}
 		seen += len(k.records)
+		paused = k.paused
 		good += see(k)
 		if keep {
 			f.sample = append(f.sample, k)

@@ -18,6 +18,7 @@ type Env struct {
 	Dir      string // relative paths start here: the directory of the pipeline file
 	Temp     string // scratch directory of the run, which TempDir makes and the run's end removes; "" for none
 	Limited  bool   // the run reads only the beginning of its input
+	Plan     bool   // nothing runs: only what can be known beforehand is asked for
 	Parallel int    // how many CPU-bound goroutines a component may use
 	Memory   int64  // bytes that one blocking or buffering component may hold
 	Log      *slog.Logger

@@ -46,7 +46,7 @@ func bad(id int64) bool { return id%500 == 499 }
 var places = []struct {
 	name  string
 	times int
-}{{"prepared", 6}, {"committed", 6}, {"published", 2}, {"finished", 2}, {"cursor", 1}}
+}{{"part", 12}, {"prepared", 6}, {"committed", 6}, {"published", 2}, {"manifest", 2}, {"finished", 2}, {"cursor", 1}}
 
 // trial is one run with all its crashes.
 type trial struct {
