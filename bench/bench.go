@@ -16,7 +16,7 @@ import (
 // Side is one contender of a comparison.
 type Side struct {
 	Name string
-	Bar  string // what rpipe must reach beside it, for the table; "" for none
+	Bar  string // what rpipe must reach beside it, such as "≥ 1.5"; "" for none
 	// Run takes one measurement: a rate, a time or a size, the same for all sides.
 	Run func() (float64, error)
 	// Then are measured right after each Run, such as the memory of the process

@@ -47,6 +47,33 @@ func TestCompareTakesTurns(t *testing.T) {
 	}
 }
 
+func TestBars(t *testing.T) {
+	for _, c := range []struct {
+		bar   string
+		got   float64
+		holds bool
+	}{
+		{"≥ 8,000", 8000, true},
+		{"≥ 8,000", 7999, false},
+		{"≥ 1.5 of the faster", 1.6, true},
+		{"≤ 1.3", 1.3, true},
+		{"≤ 1.3", 1.31, false},
+		{"< 0.05", 0.05, false},
+	} {
+		if holds(c.bar, c.got) != c.holds {
+			t.Errorf("a figure of %v and the bar %q: held is %v", c.got, c.bar, !c.holds)
+		}
+	}
+	ours, theirs := &Side{samples: []float64{3, 3}}, &Side{Bar: "≥ 2", samples: []float64{1, 2}}
+	if got := theirs.verdict(ours); got != "≥ 2: met" {
+		t.Errorf("2.25 times: %q", got)
+	}
+	ours.Bar = "≥ 4"
+	if got := ours.verdict(ours); got != "≥ 4: **missed**" {
+		t.Errorf("rpipe's own figure of 3: %q", got)
+	}
+}
+
 func TestFrames(t *testing.T) {
 	frames, err := Frames(25, 10, 5)
 	if err != nil {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -34,9 +35,44 @@ func Print(title string, u Unit, rpipe *Side, others ...*Side) {
 		for _, v := range s.samples {
 			lo, hi = min(lo, v), max(hi, v)
 		}
-		fmt.Printf("| %s | %s | %s to %s | %s | %s |\n", s.Name, u.Format(s.Median()), u.Format(lo), u.Format(hi), ratio, s.Bar)
+		fmt.Printf("| %s | %s | %s to %s | %s | %s |\n", s.Name, u.Format(s.Median()), u.Format(lo), u.Format(hi), ratio, s.verdict(rpipe))
 	}
 	fmt.Println()
+}
+
+// verdict is the bar, and whether rpipe reaches it: beside this side, or by its
+// own figure where this is rpipe.
+func (s *Side) verdict(rpipe *Side) string {
+	if s.Bar == "" {
+		return ""
+	}
+	got := s.Median()
+	if s != rpipe {
+		got = rpipe.Over(s)
+	}
+	if holds(s.Bar, got) {
+		return s.Bar + ": met"
+	}
+	return s.Bar + ": **missed**"
+}
+
+// holds says whether a figure is as a bar wants it: "≥ 8,000", "< 0.05", "≤ 1.3
+// of the smaller". A bar that begins otherwise is a mistake in the program.
+func holds(bar string, got float64) bool {
+	words := strings.Fields(bar)
+	want, err := strconv.ParseFloat(strings.ReplaceAll(words[1], ",", ""), 64)
+	if err != nil {
+		panic(fmt.Sprintf("the bar %q has no number: %v", bar, err))
+	}
+	switch words[0] {
+	case "≥":
+		return got >= want
+	case "≤":
+		return got <= want
+	case "<":
+		return got < want
+	}
+	panic(fmt.Sprintf("the bar %q begins with none of ≥ ≤ <", bar))
 }
 
 // quotient writes a ratio: 3.42, 0.031.
