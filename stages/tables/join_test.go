@@ -224,6 +224,13 @@ func TestJoinCutsWhatItMultiplies(t *testing.T) {
 	if next := string(env.Notes(3)["stage"]); next != "8" {
 		t.Errorf("the next number on record is %s", next)
 	}
+
+	resumed := testEnv(t, "")
+	resumed.Remember(env.Notes(3))
+	got, err = passed(t, resumed, join(t, "{on: id, duplicates: all}", zones), table(ids, "2"))
+	if err != nil || got[0].Seq != 8 {
+		t.Errorf("after a resume: %v, %v", got, err)
+	}
 }
 
 func TestDatasetThatDoesNotFit(t *testing.T) {
