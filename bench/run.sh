@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes the figures of docs/benchmarks.md:
 #
-#   bench/run.sh                     all of them, half an hour on two idle cores
-#   bench/run.sh bulk start          some: roundtrip bulk start memory files aggregate join fetch compact codecs
+#   bench/run.sh                     all of them, most of an hour on two idle cores
+#   bench/run.sh bulk start          some: roundtrip bulk start memory files aggregate join
+#                                    fetch enrich s3 commit compact codecs
 #   bench/run.sh -quick              everything once and small, to see that it works
 #   bench/run.sh -update [name...]   puts the tables into docs/benchmarks.md as well
 #
@@ -16,11 +17,11 @@ for arg in "$@"; do
 	case $arg in
 	-quick) quick=-quick ;;
 	-update) update=1 ;;
-	-*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+	-*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 	*) names+=("$arg") ;;
 	esac
 done
-[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk start memory files aggregate join fetch compact codecs)
+[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk start memory files aggregate join fetch enrich s3 commit compact codecs)
 if [ -n "$quick" ] && [ -n "$update" ]; then
 	echo "bench: the figures of a quick run are for nobody to read: leave out -update" >&2
 	exit 2
@@ -34,6 +35,9 @@ failed=""
 peers="furrr plumber data.table tibble curl httr jsonlite"
 missing=$(Rscript --vanilla -e "for (p in commandArgs(TRUE)) if (!nzchar(system.file(package = p))) cat(' r-cran-', tolower(p), sep = '')" $peers 2>/dev/null)
 [ -z "$missing" ] || echo "bench: peers are missing; on Debian and Ubuntu:  apt-get install$missing" >&2
+
+# build makes the program that most of them measure.
+build() { CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe; }
 
 # python makes a Python with the other peers, once, and prints its path.
 python() {
@@ -94,14 +98,17 @@ for name in "${names[@]}"; do
 	echo "== $name" >&2
 	case $name in
 	codecs) codecs ;;
-	files) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/files -rounds 5 $quick -python "$(python)" ;;
-	aggregate) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/aggregate -rounds 5 $quick ;;
-	join) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/join -rounds 3 $quick -python "$(python)" ;;
-	fetch) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/fetch -rounds 3 $quick ;;
-	compact) CGO_ENABLED=1 go build -o bin/rpipe ./cmd/rpipe && go run ./bench/compact -rounds 3 $quick ;;
+	files) build && go run ./bench/files -rounds 5 $quick -python "$(python)" ;;
+	aggregate) build && go run ./bench/aggregate -rounds 5 $quick ;;
+	join) build && go run ./bench/join -rounds 3 $quick -python "$(python)" ;;
+	fetch) build && go run ./bench/fetch -rounds 3 $quick ;;
+	s3) build && go run ./bench/s3 -rounds 5 $quick ;;
+	commit) build && go run ./bench/commit -rounds 5 $quick ;;
+	compact) build && go run ./bench/compact -rounds 3 $quick ;;
 	# rpipe's workers step back to nice 10 for bulk work: so must the peers, or
 	# they win what else the machine has to do.
 	bulk) nice -n 10 go run ./bench/bulk $quick ;;
+	enrich) build && nice -n 10 go run ./bench/enrich -rounds 3 $quick -bento "${BENTO:-bento}" ;;
 	*) go run "./bench/$name" $quick ;;
 	esac | tee "$out/$name.md"
 	[ "${PIPESTATUS[0]}" = 0 ] || { echo "bench: $name failed" >&2; failed=1; continue; }
