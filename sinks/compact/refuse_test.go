@@ -186,11 +186,7 @@ func TestForeignFiles(t *testing.T) {
 	if d := cmp.Diff([]string{"month=01", "month=02", "month=03"}, directories(t, filepath.Join(env.Dir, "new"))); d != "" {
 		t.Error(d)
 	}
-	after := read(t, env, "new")
-	var lines []string
-	for _, c := range text(after) {
-		lines = append(lines, c)
-	}
+	lines := text(read(t, env, "new"))
 	want := []string{"0 a 1.5 3", "1 NA 2 -4", "2 a 1.5 3", "3 NA 2 -4", "4 a 1.5 3", "5 NA 2 -4", "10 a 0 0", "12 a 0 0", "14 a 0 0"}
 	for i, w := range want {
 		if !strings.HasPrefix(lines[i], w+" ") {
