@@ -28,11 +28,13 @@ func (r *Replay) String() string {
 	for _, f := range r.Files {
 		rows += f.Rows
 	}
-	text := fmt.Sprintf("%s that failed in %s", plural(int(rows), "row"), r.Stage)
-	if r.Run != "" {
-		text = fmt.Sprintf("the rows of run %s that failed in %s", r.Run, r.Stage)
+	switch {
+	case r.Run != "":
+		return fmt.Sprintf("the rows of run %s that failed in %s", r.Run, r.Stage)
+	case rows == 0: // it is gone on with, and the files may be gone
+		return "the rows that failed in " + r.Stage + ", which is on record and goes on"
 	}
-	return text
+	return fmt.Sprintf("%s that failed in %s", plural(int(rows), "row"), r.Stage)
 }
 
 // Replays are the rows of the dead letter that the filter takes, in the order of

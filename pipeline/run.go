@@ -169,6 +169,11 @@ func (r *Run) openSource(ctx context.Context) error {
 		return nil
 	}
 	if s, ok := f.Source.Use.(sources.Incremental); ok && s.Incremental() {
+		if !r.env.Limited { // else it saves no cursor
+			if err := r.state.Lock(); err != nil {
+				return err
+			}
+		}
 		cursor, _, _, err := r.state.Cursor(ctx)
 		if err != nil {
 			return err

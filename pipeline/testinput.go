@@ -197,6 +197,8 @@ func declaredTypes(source sources.Source) map[string]string {
 		types = s.Types
 	case *sources.NDJSON:
 		types, schema = s.Types, s.Schema
+	case *sources.HTTP:
+		types, schema = s.Types, s.Schema
 	case *sources.Rows:
 		types = s.Types
 	}

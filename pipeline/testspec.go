@@ -95,8 +95,14 @@ func (f *File) checkTests(report func(field, message, hint string)) {
 			report(path+".name", "another test has this name: "+t.Name, "")
 		}
 		names[t.Name] = true
-		if len(t.Input) > 1 {
+		switch {
+		case len(t.Input) > 1:
 			report(path+".input", "rows can go in at one place", "leave what stands before it out, or mock it")
+		case len(t.Input) == 0:
+			report(path+".input", "names no place for rows to go in", "such as {source: [{x: 1}]}, or the label of a stage")
+		}
+		if len(t.Expect) == 0 {
+			report(path+".expect", "expects nothing", "such as {sink: {rows: 1}}, or the label of a stage")
 		}
 		in, known := spot{}, false
 		for label := range t.Input {

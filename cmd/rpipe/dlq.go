@@ -203,7 +203,7 @@ and some rows have failed again; 129, 130 or 143 interrupted.`,
 	c.Flags().StringVar(&o.filter.Run, "run", "", "rows of this run")
 	c.Flags().BoolVar(&o.dry, "dry-run", false, "do everything but write: no output, and the dead letter stays as it is")
 	c.Flags().StringVar(&progress, "progress", "auto", "auto, plain (a line every few seconds) or none")
-	c.Flags().BoolVar(&o.asJSON, "json", false, "print the reports as JSON on stdout, one a line")
+	c.Flags().BoolVar(&o.asJSON, "json", false, "print the report of each run as JSON on stdout")
 	c.Flags().BoolVar(&verbose, "verbose", false, "log more, R warnings included")
 	return c
 }
