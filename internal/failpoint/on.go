@@ -1,7 +1,5 @@
 //go:build failpoint
 
-// Package failpoint lets crash tests kill the process at a named place. It does
-// something only in a binary built with -tags failpoint.
 package failpoint
 
 import (

@@ -49,8 +49,11 @@ func TestFileLength(t *testing.T) {
 	}
 	for _, name := range files(t, source) {
 		most := 700
-		if isGo(name) && !strings.HasSuffix(name, "_test.go") {
+		switch {
+		case isGo(name) && !strings.HasSuffix(name, "_test.go"):
 			most = 500
+		case name == "docs/reference.md":
+			most = 2000 // generated, a table for each block: it is looked up and searched, not read
 		}
 		if n := strings.Count(read(t, name), "\n"); n > most {
 			t.Errorf("%s has %d lines, over %d: divide it by its ideas", name, n, most)
