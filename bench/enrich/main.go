@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/bench"
@@ -25,7 +26,7 @@ var (
 	bento = flag.String("bento", "bento", "the program beside it")
 )
 
-//go:embed *.R *.yaml
+//go:embed *.R *.yaml hand.go
 var files embed.FS
 
 const (
@@ -79,7 +80,7 @@ func (j *job) compare(s bench.Setting) error {
 	ours := j.side("rpipe run", j.pipeline)
 	sides := []*bench.Side{ours}
 	if path, err := exec.LookPath(*bento); err != nil {
-		fmt.Fprintln(os.Stderr, "bench: left out: Bento, which is not installed:  go install github.com/warpstreamlabs/bento/cmd/bento@latest")
+		fmt.Fprintln(os.Stderr, "bench: left out: Bento, which is not installed (github.com/warpstreamlabs/bento); BENTO=PATH names one that is not on the PATH")
 	} else {
 		sides = append(sides, j.side("Bento, R as its `subprocess`", func() (bench.Process, error) { return j.withBento(path) }))
 	}
@@ -105,7 +106,25 @@ func (j *job) compare(s bench.Setting) error {
 	}
 	bench.Print("Processor time of the same, R's too", bench.Seconds, cpu[0], cpu[1:]...)
 	fmt.Printf("From start to end rpipe takes %.2f times the least that the requests allow.\n\n", ours.Median()/limit)
+	fmt.Printf("Lines to write beside the R function, less comments: rpipe %d, Bento %d, R with curl %d, R with httr %d, Go %d.\n\n",
+		lines("pipeline.yaml"), lines("bento.yaml")+lines("lines.R"), lines("multi.R"), lines("loop.R"), lines("hand.go")+lines("piped.R"))
 	return nil
+}
+
+// lines is how many of a file's lines say something.
+func lines(name string) int {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "//") {
+			n++
+		}
+	}
+	return n
 }
 
 // lacking is the first R package of these that is not installed.

@@ -10,13 +10,13 @@ for (i in seq_len(n)) {
     i <- i
     done <- function(answer) {
       stopifnot(answer$status_code == 200L)
-      item <- jsonlite::fromJSON(rawToChar(answer$content))
-      rows[[i]] <<- data.frame(i = i, sku = item$sku, price = item$price)
+      rows[[i]] <<- jsonlite::fromJSON(rawToChar(answer$content))
     }
     curl::curl_fetch_multi(paste0(args[1L], "/items/", i), done = done, fail = stop, pool = pool)
   })
 }
 curl::multi_run(pool = pool)
-parts <- split(seq_len(n), ceiling(seq_len(n) / 500))
-scored <- parallel::mclapply(parts, function(p) score(do.call(rbind, rows[p])), mc.cores = parallel::detectCores())
+all <- data.frame(i = seq_len(n), sku = vapply(rows, `[[`, "", "sku"), price = vapply(rows, `[[`, 0, "price"))
+parts <- split(all, ceiling(all$i / 500))
+scored <- parallel::mclapply(parts, score, mc.cores = parallel::detectCores())
 saveRDS(do.call(rbind, scored), args[3L])
