@@ -3,12 +3,28 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sinks/compact"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/store"
 )
+
+// sweep removes what compactions that died have left beside a local output, whose
+// lock the run has.
+func (r *Run) sweep(b branch, w sinks.Writer) {
+	root, ok := w.(sinks.Rooted)
+	if _, parquet := b.use.(*sinks.Parquet); !ok || !parquet || store.IsURL(root.Root()) {
+		return
+	}
+	if dir, err := filepath.EvalSymlinks(root.Root()); err == nil {
+		if err := compact.Sweep(dir); err != nil {
+			r.log.Warn("what a compaction that died has left cannot be removed", "error", err)
+		}
+	}
+}
 
 // compacted makes few large files of the many small ones of the sinks that ask
 // for it, once the run is committed and has let go of its outputs. The run's

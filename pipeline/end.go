@@ -116,7 +116,7 @@ func (r *Run) Wait() (*Report, error) {
 		after = fmt.Errorf("%w; then: %w", sinks.ErrCommitted, after)
 	}
 	if committed && after == nil && !r.env.Limited && !r.drained() {
-		report.Compacted, after = r.compacted(context.Background())
+		report.Compacted, after = r.compacted(r.ctx)
 	}
 	if err != nil && !committed && r.journal != nil {
 		err = &resumableError{err, r.mode == modeReplay}

@@ -36,6 +36,7 @@ const depth = 2
 
 // Run is a pipeline that runs. Start makes it, Wait ends it.
 type Run struct {
+	ctx     context.Context // its end stops the run at once
 	file    *File
 	id      string
 	log     *slog.Logger
@@ -77,7 +78,7 @@ type turn struct {
 // first row is an error that ExitCode tells apart: the configuration (2) or the
 // environment (3). ctx ends the run at once; Drain ends it after what was read.
 func Start(ctx context.Context, f *File, o Options) (*Run, error) {
-	r := &Run{file: f, id: f.RunID, log: o.Log, started: time.Now(), stop: make(chan struct{})}
+	r := &Run{ctx: ctx, file: f, id: f.RunID, log: o.Log, started: time.Now(), stop: make(chan struct{})}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -136,6 +137,7 @@ func (r *Run) openOutputs(ctx context.Context, o Options) error {
 			return at(f, b.path, err)
 		}
 		r.outs = append(r.outs, &output{label: b.label, path: b.path, writer: w})
+		r.sweep(b, w)
 	}
 	var err error
 	if r.rejects, err = openRejects(ctx, f, r.env.For("dead_letter")); err != nil {
