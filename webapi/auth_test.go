@@ -189,6 +189,18 @@ func TestWrongCredentialsForATokenEndAtOnce(t *testing.T) {
 	}
 }
 
+func TestTheSecretOfAClientFollowsNoRedirectToAnotherHost(t *testing.T) {
+	away, asked := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {})
+	tokens, _ := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		http.Redirect(w, r, away, http.StatusTemporaryRedirect)
+	})
+	url, count := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {})
+	_, err := get(t, client(t, fmt.Sprintf(oauth, tokens)), url)
+	if err == nil || !strings.Contains(err.Error(), "another host") || asked.Load() != 0 || count.Load() != 0 {
+		t.Errorf("%v; %d requests elsewhere, %d without a token", err, asked.Load(), count.Load())
+	}
+}
+
 func TestATokenServerThatIsDownIsAskedAgain(t *testing.T) {
 	tokens, _ := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		if n < 6 { // each time is two: the name in the header, then in the form

@@ -97,6 +97,24 @@ func (c *Cache) Do(ctx context.Context, r *Request) (*Response, error) {
 	if resp, ok := c.load(key, r); ok {
 		return resp, nil
 	}
+	for {
+		resp, err := c.ask(ctx, key, r)
+		var left *leftError
+		if !errors.As(err, &left) {
+			return resp, err
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// leftError says that who asked for all was stopped. That says nothing of the
+// request: the others ask anew.
+type leftError struct{ error }
+
+// ask sends the request, or waits for somebody who does.
+func (c *Cache) ask(ctx context.Context, key string, r *Request) (*Response, error) {
 	first := false
 	got, err, _ := c.asking.Do(key, func() (any, error) {
 		first = true
@@ -104,8 +122,11 @@ func (c *Cache) Do(ctx context.Context, r *Request) (*Response, error) {
 			return resp, nil
 		}
 		resp, err := c.next.Do(ctx, r)
-		if err == nil {
+		switch {
+		case err == nil:
 			c.save(key, resp)
+		case ctx.Err() != nil:
+			err = &leftError{err}
 		}
 		return resp, err
 	})

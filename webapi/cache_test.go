@@ -139,6 +139,45 @@ func TestThoseWhoAskAtOnceWaitForOneAnswer(t *testing.T) {
 	})
 }
 
+// stopping answers the first request when its context ends, as one does that is
+// under way then.
+type stopping struct{ counting }
+
+func (s *stopping) Do(ctx context.Context, r *Request) (*Response, error) {
+	if s.n.Load() == 0 {
+		s.n.Add(1)
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return s.counting.Do(ctx, r)
+}
+
+func TestWhoIsStoppedDoesNotFailThoseWhoWaitForTheSameAnswer(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		c := cacheOf(t, dir, new(stopping), nil)
+		ask := func(ctx context.Context) (*Response, error) {
+			return c.Do(ctx, &Request{Method: "GET", URL: "http://x/"})
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := ask(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("who was stopped got %v", err)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if resp, err := ask(t.Context()); err != nil || string(resp.Body) != "answer 2" {
+				t.Errorf("who waited got %v", err)
+			}
+		})
+		synctest.Wait()
+		stop()
+		wg.Wait()
+	})
+}
+
 func TestErrorsAreNotKept(t *testing.T) {
 	next := &counting{err: &Error{Status: 500}}
 	c := cacheOf(t, t.TempDir(), next, nil)

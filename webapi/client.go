@@ -62,7 +62,7 @@ func New(c *Config, o Options) (*Client, error) {
 		out.log = slog.New(slog.DiscardHandler)
 	}
 	if c.Auth != nil && c.Auth.OAuth2 != nil {
-		out.tokens = newTokens(c.Auth.OAuth2, &http.Client{Transport: transport, Timeout: time.Duration(c.Timeout)})
+		out.tokens = newTokens(c.Auth.OAuth2, &http.Client{Transport: transport, Timeout: time.Duration(c.Timeout), CheckRedirect: stayAtHome})
 	}
 	out.http = &http.Client{Transport: &signer{auth: c.Auth, next: transport}, CheckRedirect: out.redirect}
 	return out, nil

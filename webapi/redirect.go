@@ -74,6 +74,18 @@ func (c *Client) redirect(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
+// stayAtHome decides on a redirect of a request for a token, whose body may have
+// the secret: it goes to no other host.
+func stayAtHome(next *http.Request, before []*http.Request) error {
+	if o := (&origin{url: before[0].URL}); !o.same(next.URL) {
+		return &rowError{fmt.Errorf("a redirect of a request for a token to another host, %s, which is not followed", next.URL.Host)}
+	}
+	if len(before) > 10 {
+		return &rowError{errors.New("more than 10 redirects")}
+	}
+	return nil
+}
+
 // signer adds the credentials to requests that go to their origin.
 type signer struct {
 	auth *Auth

@@ -116,10 +116,14 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil {
-		return time.Duration(min(max(seconds, 0), 1<<31)) * time.Second
+		return time.Duration(min(max(seconds, 0), int64(longestAsked/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), longestAsked)
 	}
 	return 0
 }
+
+// longestAsked is what a server can ask for at most: what is added to it stays in
+// the range of a Duration.
+const longestAsked = (1 << 31) * time.Second

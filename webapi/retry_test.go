@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/configs"
 )
 
 // fake answers requests in a bubble, where no network is.
@@ -110,6 +112,19 @@ func TestRetryAfterIsTheLeastWait(t *testing.T) {
 	f("", "0", 0, 500*time.Millisecond)
 	f("", "soon", 0, 500*time.Millisecond)
 	f("", "-5", 0, 500*time.Millisecond)
+}
+
+func TestARetryAfterFarAwayIsALongWait(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	p := Retry{MaxAttempts: 5, Initial: configs.Duration(time.Second), Max: configs.Duration(time.Minute)}.policy()
+	for _, said := range []string{"Fri, 31 Dec 9999 23:59:59 GMT", "9223372036854775807", "4294967296"} {
+		asked := retryAfter(http.Header{"Retry-After": {said}}, now)
+		for range 100 {
+			if wait := p.wait(5, asked); wait < 60*365*24*time.Hour {
+				t.Fatalf("%s: asked for %v, waits %v", said, asked, wait)
+			}
+		}
+	}
 }
 
 func TestARetryAfterBeyondMaxElapsedEndsTheTriesAtOnce(t *testing.T) {
