@@ -53,7 +53,7 @@ func (r *Run) openReplayState(ctx context.Context, o Options) error {
 	case r.file.resumes == nil:
 		return &UnfinishedReplayError{Run: j.Run, State: r.state.Path()}
 	}
-	return r.takeUp(j)
+	return r.takeUp(ctx, j)
 }
 
 // refuseReplay refuses to run beside a replay that died while it published: the
@@ -72,6 +72,24 @@ func (r *Run) refuseReplay(ctx context.Context) error {
 	}
 	if j != nil {
 		return &UnfinishedReplayError{Run: j.Run, State: state.Path()}
+	}
+	return nil
+}
+
+// GiveUpReplay drops the record of the replay that died while it published. What it
+// has made visible stays; what it had ready and not named in a manifest goes with
+// the next run.
+func (f *File) GiveUpReplay(ctx context.Context) error {
+	state, err := f.replayState()
+	if err != nil {
+		return err
+	}
+	if err := state.Lock(); err != nil {
+		return err
+	}
+	defer state.Unlock()
+	if err := state.Drop(ctx); err != nil {
+		return &EnvironmentError{Err: err}
 	}
 	return nil
 }

@@ -203,6 +203,8 @@ and some rows have failed again; 129, 130 or 143 interrupted.`,
 	c.Flags().StringVar(&o.filter.Run, "run", "", "rows of this run")
 	c.Flags().BoolVar(&o.dry, "dry-run", false, "do everything but write: no output, and the dead letter stays as it is")
 	c.Flags().StringVar(&progress, "progress", "auto", "auto, plain (a line every few seconds) or none")
+	c.Flags().BoolVar(&o.fresh, "fresh", false, "give up the replay that did not finish: rows that it has published already come again")
+	c.MarkFlagsMutuallyExclusive("fresh", "dry-run")
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print the report of each run as JSON on stdout")
 	c.Flags().BoolVar(&verbose, "verbose", false, "log more, R warnings included")
 	return c
@@ -213,6 +215,7 @@ type replayOptions struct {
 	vars   variables
 	filter pipeline.DeadFilter
 	dry    bool
+	fresh  bool
 	asJSON bool
 }
 
@@ -224,7 +227,11 @@ func (o *replayOptions) replay(ctx context.Context, p *progressLine) error {
 		return err
 	}
 	again := false
-	if !o.dry {
+	if o.fresh {
+		if err := f.GiveUpReplay(ctx); err != nil {
+			return told(err)
+		}
+	} else if !o.dry {
 		if again, err = o.finish(ctx, p); err != nil {
 			return err
 		}
