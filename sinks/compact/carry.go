@@ -16,10 +16,10 @@ import (
 const lockName = ".rpipe.lock"
 
 // carry gives everything in from that is wanted a second name in to. It returns
-// the paths of all that it saw: true for a file that now has both names. The
+// the paths of all that it saw, with the file where it now has both names. The
 // manifest and the lock are not carried.
-func carry(ctx context.Context, from, to string, want func(rel string) bool) (seen map[string]bool, err error) {
-	seen = map[string]bool{}
+func carry(ctx context.Context, from, to string, want func(rel string) bool) (seen map[string]fs.FileInfo, err error) {
+	seen = map[string]fs.FileInfo{}
 	err = filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
@@ -32,7 +32,7 @@ func carry(ctx context.Context, from, to string, want func(rel string) bool) (se
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		seen[rel] = false
+		seen[rel] = nil
 		target := filepath.Join(to, filepath.FromSlash(rel))
 		switch {
 		case e.IsDir():
@@ -40,7 +40,10 @@ func carry(ctx context.Context, from, to string, want func(rel string) bool) (se
 		case rel == partition.Manifest, rel == lockName, !want(rel):
 			return nil
 		}
-		seen[rel], err = second(path, target, e)
+		linked, err := second(path, target, e)
+		if err == nil && linked {
+			seen[rel], err = os.Lstat(target)
+		}
 		return err
 	})
 	return seen, err
@@ -103,8 +106,9 @@ func copyFile(path, target string) error {
 
 // adopt moves into the new directory what came into the old one after carry had
 // seen it, and files that were put in the place of carried ones: they are
-// somebody else's and must not go with the old.
-func adopt(old, dir string, seen map[string]bool) error {
+// somebody else's and must not go with the old. What was put into the new one
+// since it took the place is later still, and stays.
+func adopt(old, dir string, seen map[string]fs.FileInfo) error {
 	return filepath.WalkDir(old, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -114,11 +118,11 @@ func adopt(old, dir string, seen map[string]bool) error {
 			return err
 		}
 		target := filepath.Join(dir, rel)
-		linked, known := seen[filepath.ToSlash(rel)]
+		carried, known := seen[filepath.ToSlash(rel)]
 		there, err := os.Lstat(target)
 		switch {
-		case linked && err == nil:
-			if here, err := e.Info(); err != nil || os.SameFile(here, there) {
+		case carried != nil && err == nil:
+			if here, err := e.Info(); err != nil || os.SameFile(here, carried) || !os.SameFile(there, carried) {
 				return err
 			}
 		case known, err == nil: // retired, or the new directory has its own

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rpipe-dev/rpipe/sinks"
 )
 
@@ -50,6 +52,66 @@ func TestFilesThatComeMeanwhile(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(env.Dir); len(left) != 1 {
 		t.Errorf("left beside: %v", left)
+	}
+}
+
+// What came into the directory before it was exchanged is there after a crash
+// that came before it was adopted, too; and what came after the exchange stays.
+func TestFilesThatComeBeforeACrash(t *testing.T) {
+	if !canSwap(t.TempDir(), "x") {
+		return
+	}
+	env := testEnv(t, "run-1")
+	small(t, env, sinks.Parquet{Path: "out"}, 3, 10)
+	dir := filepath.Join(env.Dir, "out")
+	put := func(dir, name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path+".part", []byte(text), 0o644), os.Rename(path+".part", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(dir, "same.md", "same")
+	put(dir, "later.md", "before")
+	t.Cleanup(func() { passed = func(string) {} })
+	left := filepath.Join(env.Dir, siblings(dir)+"dead-1") // as it was when the process died
+	passed = func(place string) {
+		if place != "compact-exchanged" {
+			return
+		}
+		put(dir, "later.md", "after")
+		entries, err := os.ReadDir(env.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Name() != "out" {
+				if err := os.CopyFS(left, os.DirFS(filepath.Join(env.Dir, e.Name()))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	compacted(t, options(env, "out"))
+	if b, err := os.ReadFile(filepath.Join(dir, "later.md")); string(b) != "after" {
+		t.Errorf("put there after the exchange: %q %v", b, err)
+	}
+	put(left, "new.md", "new")
+	put(left, "deep/down/c.txt", "c")
+	before := parquets(t, dir)
+	if err := Sweep(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"same.md": "same", "new.md": "new", "deep/down/c.txt": "c"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); string(b) != want {
+			t.Errorf("%s: %q %v", name, b, err)
+		}
+	}
+	if d := cmp.Diff(before, parquets(t, dir)); d != "" {
+		t.Error(d)
+	}
+	if there, _ := os.ReadDir(env.Dir); len(there) != 1 {
+		t.Errorf("left beside: %v", there)
 	}
 }
 

@@ -102,9 +102,16 @@ func Sweep(dir string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), siblings(dir)) {
-			errs = append(errs, os.RemoveAll(filepath.Join(filepath.Dir(dir), e.Name())))
+		run, ours := strings.CutPrefix(e.Name(), siblings(dir))
+		if !e.IsDir() || !ours {
+			continue
 		}
+		left := filepath.Join(filepath.Dir(dir), e.Name())
+		err := salvage(left, dir, run)
+		if err == nil {
+			err = os.RemoveAll(left)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
