@@ -14,6 +14,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/bench"
@@ -30,7 +31,22 @@ const (
 //go:embed loops.R
 var loops string
 
-func main() { bench.Main(run) }
+func main() {
+	if len(os.Args) == 6 && os.Args[1] == plainWord {
+		var perSecond float64
+		var burst, rows int
+		_, err := fmt.Sscan(strings.Join(os.Args[3:], " "), &perSecond, &burst, &rows)
+		if err == nil {
+			err = plain(os.Args[2], perSecond, burst, rows)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	bench.Main(run)
+}
 
 func run(s bench.Setting) error {
 	program, err := filepath.Abs(*rpipe)
@@ -130,10 +146,15 @@ func (m *measure) full(s bench.Setting, rows int) error {
 	return nil
 }
 
-// rates shows how requests under a rate arrive at the server.
+// rates shows how requests under a rate arrive at the server, and how those of a
+// plain limiter do.
 func (m *measure) rates(s bench.Setting) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	fmt.Printf("Requests under a rate, as they arrive at the server:\n\n")
-	fmt.Printf("| rate | requests | achieved | off by | most in any second | allowed | bar: within 1 %%, never beyond what is allowed |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n")
+	fmt.Printf("| | requests | achieved | off by | most in any second | allowed | bar: within 1 %%, never beyond what is allowed |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n")
 	for _, r := range []struct {
 		setting     string
 		limit       float64
@@ -146,14 +167,30 @@ func (m *measure) rates(s bench.Setting) error {
 		if _, err := m.fetch(r.rows, r.setting); err != nil {
 			return err
 		}
-		achieved, most := m.server.Pace(r.burst)
-		off, allowed := achieved/r.limit-1, r.limit+float64(r.burst)
+		off, most, allowed := m.arrived(r.limit, r.burst)
 		verdict := "met"
-		if math.Abs(off) > 0.01 || float64(most) > allowed {
+		if math.Abs(off) > 0.01 || most > allowed {
 			verdict = "**missed**"
 		}
-		fmt.Printf("| `%s` | %d | %.2f/s | %+.2f %% | %d | %.0f | %s |\n", r.setting, r.rows, achieved, 100*off, most, allowed, verdict)
+		m.arrivals("rpipe, `"+r.setting+"`", r.rows, r.limit, r.burst, verdict)
+		m.server.Forget()
+		if _, err := bench.Execute(self, plainWord, m.server.URL, fmt.Sprint(r.limit), fmt.Sprint(r.burst), fmt.Sprint(r.rows)); err != nil {
+			return err
+		}
+		m.arrivals("Go's `x/time/rate` and `net/http` alone, the same", r.rows, r.limit, r.burst, "")
 	}
 	fmt.Println()
 	return nil
+}
+
+// arrived is how far from the limit the server was asked, the most requests in
+// any second, and how many those may be.
+func (m *measure) arrived(limit float64, burst int) (off float64, most, allowed int) {
+	achieved, most := m.server.Pace(burst)
+	return achieved/limit - 1, most, int(limit) + burst
+}
+
+func (m *measure) arrivals(name string, rows int, limit float64, burst int, verdict string) {
+	off, most, allowed := m.arrived(limit, burst)
+	fmt.Printf("| %s | %d | %.2f/s | %+.2f %% | %d | %d | %s |\n", name, rows, limit*(1+off), 100*off, most, allowed, verdict)
 }
