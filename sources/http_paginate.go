@@ -12,7 +12,7 @@ import (
 // Paginate says how to get from one page to the next, in the words of dlt.
 type Paginate struct {
 	Type        string `yaml:"type" required:"true" enum:"json_link|header_link|cursor|page_number|offset|none" doc:"json_link: the answer holds the URL of the next page. header_link: the header Link does. cursor: the answer holds a token for a parameter. page_number: pages are counted. offset: records are counted. none: there is one page."`
-	Next        string `yaml:"next" default:"next" doc:"json_link: path of the URL in the answer; the last page has none, null or an empty text. It may be relative. With credentials it must stay on the host of url." example:"links.next"`
+	Next        string `yaml:"next" default:"next" doc:"json_link: path of the URL in the answer; the last page has none, null or an empty text. It may be relative. Where credentials, headers or a body go along it must stay on the host of url." example:"links.next"`
 	Rel         string `yaml:"rel" default:"next" doc:"header_link: the link's relation."`
 	CursorPath  string `yaml:"cursor_path" default:"cursors.next" doc:"cursor: path of the token in the answer; the last page has none, null or an empty text." example:"meta.next_cursor"`
 	CursorParam string `yaml:"cursor_param" default:"cursor" doc:"cursor: the parameter that takes the token."`

@@ -25,7 +25,7 @@ type apiRequest struct {
 	kind    string           // the body's Content-Type
 	since   string           // the parameter that takes the cursor
 	key     string           // the parameter that has the API key
-	signed  bool             // credentials go along
+	home    bool             // what goes along may be secret, and is for the host of url alone
 }
 
 type namedTemplate struct {
@@ -36,7 +36,7 @@ type namedTemplate struct {
 // request reads the templates. The text of an error begins with the field that
 // it is about.
 func (h *HTTP) request() (*apiRequest, error) {
-	r := &apiRequest{method: h.Method, signed: h.Auth != nil}
+	r := &apiRequest{method: h.Method, home: h.confidential()}
 	if r.method == "" {
 		r.method = http.MethodGet
 	}
@@ -190,8 +190,20 @@ func (r *apiRequest) query(values cursorValue) (query []string, err error) {
 	return query, nil
 }
 
+// confidential reports whether requests have more than a URL: credentials, or
+// headers and bodies, which may hold such. The client keeps them from redirects
+// to other hosts, too.
+func (h *HTTP) confidential() bool {
+	if h.Auth != nil || h.Body != nil || h.TLS.CertFile != "" {
+		return true
+	}
+	return slices.ContainsFunc(h.Headers, func(p configs.Pair) bool {
+		return !slices.Contains([]string{"Accept", "Accept-Language", "User-Agent"}, http.CanonicalHeaderKey(p.Name))
+	})
+}
+
 // follow is the URL of a link in the answer to a request. It must lead to the
-// same host where credentials go along; the key that the client adds to each
+// same host where something confidential goes along; the key that the client adds to each
 // request is taken off, so that it is on no record.
 func (r *apiRequest) follow(from, link string) (string, error) {
 	base, err := url.Parse(from)
@@ -205,8 +217,8 @@ func (r *apiRequest) follow(from, link string) (string, error) {
 	if base.Host == u.Host && base.Scheme == "https" && u.Scheme == "http" {
 		u.Scheme = "https" // what a server says that does not know of the TLS before it
 	}
-	if r.signed && (u.Host != base.Host || u.Scheme != base.Scheme) {
-		return "", fmt.Errorf("the next page is at %s, and the credentials are for %s alone", u.Host, base.Host)
+	if r.home && (u.Host != base.Host || u.Scheme != base.Scheme) {
+		return "", fmt.Errorf("the next page is at %s, and the credentials, headers and body are for %s alone", u.Host, base.Host)
 	}
 	if r.key != "" {
 		query := u.Query()

@@ -171,9 +171,35 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("position %s", read.Pos)
 	}
 	_, err = r.Next(t.Context())
-	if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "page 2: the next page is at other.example, and the credentials are for 127.0.0.1") {
+	if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "page 2: the next page is at other.example, and the credentials, headers and body are for 127.0.0.1") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// Headers and bodies may be secrets as well: with them a link leads to no other
+// host, and with the headers that everybody sends it may.
+func TestHeadersStayWithTheirHost(t *testing.T) {
+	away := serve(t, func(a *api, w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"r": [{"id": 2}]}`)
+	})
+	home := serve(t, func(a *api, w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"next": %q, "r": [{"id": 1}]}`, away.URL+"/items")
+	})
+	f := func(more string, follows bool) {
+		t.Helper()
+		r := openHTTP(t, httpOf(t, "http: {url: "+home.URL+"/items, records: r, infer_rows: 1, paginate: json_link"+more+"}"), "")
+		_, err := r.Next(t.Context())
+		if err == nil {
+			_, err = r.Next(t.Context())
+		}
+		if (err == nil) != follows || !follows && !strings.Contains(err.Error(), "and the credentials, headers and body are for") {
+			t.Errorf("%s: error %v", more, err)
+		}
+	}
+	f("", true)
+	f(", headers: {accept: application/json, user-agent: me}", true)
+	f(", headers: {X-Tenant: mine}", false)
+	f(", method: POST, body: {token: s3cret}", false)
 }
 
 // A server that is busy is asked again; one that refuses ends the run.
