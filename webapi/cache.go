@@ -65,6 +65,9 @@ func NewCache(c *CacheConfig, next Doer, auth *Auth, dir string, log *slog.Logge
 	for _, s := range auth.identity() {
 		hashPart(h, []byte(s))
 	}
+	if c, ok := next.(*Client); ok && c.config.TLS.CertFile != "" { // who shows another certificate is somebody else
+		hashPart(h, []byte(c.config.TLS.CertFile))
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

@@ -91,6 +91,16 @@ func TestTheSameRequestIsAskedOnceAcrossRuns(t *testing.T) {
 	}
 }
 
+func TestAnswersAreForOneCertificateAlone(t *testing.T) {
+	dir := t.TempDir()
+	key := func(cert string) string {
+		return cacheOf(t, dir, &Client{config: &Config{TLS: TLS{CertFile: cert}}}, nil).key(&Request{Method: "GET", URL: "https://x/"})
+	}
+	if a, b := key("a.pem"), key("b.pem"); a == b || a == key("") || a != key("a.pem") {
+		t.Errorf("keys %s, %s, %s", a, b, key(""))
+	}
+}
+
 func TestASpoiltFileCountsAsNone(t *testing.T) {
 	dir := t.TempDir()
 	next := new(counting)
