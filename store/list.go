@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +23,10 @@ func (c *Client) List(ctx context.Context, l Location) iter.Seq2[Object, error] 
 			page, err := pages.NextPage(ctx)
 			if err != nil {
 				yield(Object{}, c.failed("list", l, err))
+				return
+			}
+			if aws.ToBool(page.IsTruncated) && aws.ToString(page.NextContinuationToken) == "" {
+				yield(Object{}, &Error{Op: "list", URL: l.String(), Err: errors.New("the server says that there is more and not how to ask for it: it lacks ListObjectsV2")})
 				return
 			}
 			for _, found := range page.Contents {

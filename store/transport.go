@@ -37,7 +37,10 @@ func httpClient(found aws.HTTPClient, silence time.Duration) *http.Client {
 
 // redirect follows what keeps method and body. A 301 of S3 names no place to go
 // to: it says that the region is wrong.
-func redirect(r *http.Request, _ []*http.Request) error {
+func redirect(r *http.Request, before []*http.Request) error {
+	if len(before) > 10 {
+		return http.ErrUseLastResponse
+	}
 	switch r.Response.StatusCode {
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return nil
