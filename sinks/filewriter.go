@@ -30,6 +30,7 @@ type fileWriter struct {
 	published []Part
 	prepared  []Part // by Prepare, or by earlier processes
 	ended     bool   // Finish, Abort or Suspend was called
+	resumed   bool   // Resume was called
 }
 
 // openFiles is Open of every file sink.

@@ -48,6 +48,7 @@ func (w *fileWriter) Resume(ctx context.Context, parts []Part, state json.RawMes
 	w.prepared = append(w.prepared, parts...)
 	w.parts.handed += len(parts)
 	w.published = append(w.published, published...)
+	w.resumed = true
 	return nil
 }
 
@@ -89,6 +90,13 @@ func (w *fileWriter) Announce(ctx context.Context) error {
 func (w *fileWriter) Suspend() error {
 	if w.ended {
 		return nil
+	}
+	if w.out.resume && !w.resumed { // what is there nobody has looked at: all of it stays
+		w.ended = true
+		ctx, cancel := lastly()
+		defer cancel()
+		w.parts.discard(ctx)
+		return w.out.place.leave(ctx, &w.out.me)
 	}
 	if len(w.prepared) == 0 && !w.out.announced {
 		return w.end()
@@ -166,9 +174,13 @@ func (o *output) resumeFile(ctx context.Context, parts []Part, pending map[strin
 		return nil
 	}
 	for _, p := range parts {
-		if err == nil && size == p.Bytes && (!pending[p.id()] || o.kind == existsError) {
+		switch {
+		case err != nil || size != p.Bytes:
+		case !pending[p.id()] || o.kind == existsError:
 			o.there = map[string]int64{o.file: size}
 			return nil
+		case o.old == nil && o.place.remote():
+			return nil // made before the record of its upload went, perhaps: Publish finds out whose it is
 		}
 	}
 	return o.checkFile(ctx)
