@@ -86,7 +86,10 @@ func (r *Run) nothingLeft() error {
 	if dead > 0 && !r.replaces() {
 		return nil // the dead letter has them
 	}
-	last := r.rejects.last.Load().(failure)
+	last, ok := r.rejects.last.Load().(failure)
+	if !ok {
+		return nil // an earlier process gave them up, and has said why
+	}
 	return fmt.Errorf("no row is left to write, since %d failed, so nothing is published; the last error: %w", skipped+dead, last.err)
 }
 
@@ -97,6 +100,9 @@ func (r *Run) Wait() (*Report, error) {
 	err := r.graph.Wait()
 	close(r.stop)
 	r.committing.Wait()
+	if err == nil { // the graph may have ended before a commit failed
+		err = r.notPut
+	}
 	r.deadline.Do(func() {}) // from here on a Drain sets none
 	if r.stopDeadline != nil {
 		r.stopDeadline()
@@ -177,7 +183,10 @@ func (r *Run) needsJournal() bool {
 	case r.journal != nil:
 		return true
 	case r.mode == modeExactlyOnce:
-		return r.drained() || r.sinks() > 1
+		_, dead := r.rejects.counts()
+		at, _ := r.ledger.Frontier()
+		m, err := parseMark(at)
+		return r.drained() || r.sinks() > 1 || dead > 0 || err != nil || m.Cursor != ""
 	case r.mode == modeReplay:
 		return r.recordable()
 	}
@@ -197,7 +206,7 @@ func (r *Run) recordEnd(ctx context.Context, phase journal.Phase) error {
 	if phase == journal.Publishing {
 		outs = r.outs // nobody will read the spool
 	}
-	if err := r.prepareRest(ctx, last, outs); err != nil {
+	if err := r.prepareRest(ctx, last, outs, phase == journal.Publishing); err != nil {
 		return err
 	}
 	failpoint.Hit("prepared")
@@ -206,8 +215,9 @@ func (r *Run) recordEnd(ctx context.Context, phase journal.Phase) error {
 }
 
 // prepareRest makes ready, in outs, the epochs that are not: two of the source at
-// most, and the final one.
-func (r *Run) prepareRest(ctx context.Context, last uint64, outs []*output) error {
+// most, and, where the input was read to its end, the final one. What blocking
+// stages have sent on before that comes again.
+func (r *Run) prepareRest(ctx context.Context, last uint64, outs []*output, final bool) error {
 	from := last // without epochs of the source there is the one
 	if r.mode == modeExactlyOnce {
 		from = r.resumed.Epoch + 1
@@ -220,7 +230,7 @@ func (r *Run) prepareRest(ctx context.Context, last uint64, outs []*output) erro
 			return err
 		}
 	}
-	if r.mode == modeExactlyOnce {
+	if r.mode == modeExactlyOnce && final {
 		return r.prepare(ctx, stages.FinalEpoch, outs)
 	}
 	return nil
@@ -235,11 +245,8 @@ func (r *Run) publish(ctx context.Context) error {
 		}
 		failpoint.Hit("published")
 	}
-	for _, o := range r.finishing() {
-		if err := o.finish(ctx, complete); err != nil {
-			return err
-		}
-		failpoint.Hit("finished")
+	if err := r.finish(ctx, complete); err != nil {
+		return err
 	}
 	if !complete {
 		return nil // the journal stays: --resume may go on
@@ -277,7 +284,7 @@ func (r *Run) commitAtOnce(ctx context.Context) error {
 	if r.mode == modeEach {
 		last = r.turn.number
 	}
-	if err := r.prepareRest(ctx, last, r.outs); err != nil {
+	if err := r.prepareRest(ctx, last, r.outs, true); err != nil {
 		return err
 	}
 	for _, o := range r.outs {
@@ -285,16 +292,31 @@ func (r *Run) commitAtOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, o := range r.finishing() {
-		if err := o.finish(ctx, complete); err != nil {
-			return err
-		}
+	after := r.finish(ctx, complete)
+	if after != nil && !errors.Is(after, sinks.ErrCommitted) {
+		return after
 	}
 	at, _ := r.ledger.Frontier()
 	if err := r.saveCursor(ctx, at); err != nil {
-		return fmt.Errorf("%w; then: %w", sinks.ErrCommitted, err)
+		after = errors.Join(after, fmt.Errorf("%w; then: %w", sinks.ErrCommitted, err))
 	}
-	return nil
+	return after
+}
+
+// finish commits each output. One that is committed, and could not do what comes
+// after that, keeps the others from nothing: with ErrCommitted in the chain of
+// the error all of them are.
+func (r *Run) finish(ctx context.Context, complete bool) error {
+	var after error
+	for _, o := range r.finishing() {
+		err := o.finish(ctx, complete)
+		if err != nil && !errors.Is(err, sinks.ErrCommitted) {
+			return err
+		}
+		after = errors.Join(after, err)
+		failpoint.Hit("finished")
+	}
+	return after
 }
 
 // release gives back everything, in the opposite order of open. What was not
@@ -323,7 +345,7 @@ func (r *Run) release(committed bool) error {
 }
 
 func (r *Run) releaseOutputs(committed bool) (errs []error) {
-	kept := !committed && (r.journal != nil || r.mode == modeEach && r.turn.number > 0)
+	kept := !committed && (r.journal != nil || r.unsure || r.mode == modeEach && r.turn.number > 0)
 	for _, o := range r.committers() {
 		switch w, isDead := o.writer.(*sinks.DeadLetterWriter); {
 		case kept:

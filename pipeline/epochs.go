@@ -8,6 +8,7 @@ import (
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/pipeline/journal"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/store"
 )
 
 // tick is how often it is looked whether an epoch has lasted long enough.
@@ -93,6 +94,9 @@ func (r *Run) record(ctx context.Context, epoch uint64, at string, phase journal
 	}
 	j := r.journal
 	if j == nil {
+		if err := r.vacant(ctx); err != nil {
+			return err
+		}
 		j = &journal.Journal{
 			Pipeline: r.file.Name, Run: r.id, Started: r.started.UTC(), Scheduled: r.file.Scheduled, Inputs: r.inputs,
 		}
@@ -115,10 +119,32 @@ func (r *Run) record(ctx context.Context, epoch uint64, at string, phase journal
 	}
 	r.writing.Unlock()
 	if err := r.state.Commit(ctx, &next); err != nil {
+		r.unsure = r.mayBeThere(ctx)
 		return err
 	}
 	r.journal = &next
 	return nil
+}
+
+// vacant refuses a first commit over what another run has put on record since
+// this one began.
+func (r *Run) vacant(ctx context.Context) error {
+	there, err := r.state.Journal(ctx)
+	if err == nil && there != nil && there.Run != r.id {
+		err = &UnfinishedError{Journal: there, State: r.state.Path()}
+	}
+	return err
+}
+
+// mayBeThere reports whether a commit that failed may have put the journal there
+// all the same: the answer was lost, or the directory could not be forced to
+// disk. What it lists must then stay.
+func (r *Run) mayBeThere(ctx context.Context) bool {
+	if store.IsURL(r.state.Path()) {
+		return true
+	}
+	there, err := r.state.Journal(context.WithoutCancel(ctx))
+	return err != nil || there != nil && there.Run == r.id
 }
 
 // showEpoch makes visible what is on record.

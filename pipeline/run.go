@@ -61,7 +61,10 @@ type Run struct {
 	inputs  map[string]string
 
 	committing sync.WaitGroup
-	stop       chan struct{} // closed when the graph has ended
+	stop       chan struct{}    // closed when the graph has ended
+	notPut     error            // why committing ended, where it failed; to be read after its Wait
+	unsure     bool             // the journal may list what r.journal does not
+	given      *journal.Journal // of an earlier run, given up once everything is open
 
 	deadline     sync.Once
 	stopDeadline func() bool // set by deadline; the run may end without
@@ -117,6 +120,14 @@ func (r *Run) open(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	if err := r.dropGiven(ctx); err != nil {
+		return err
+	}
+	if r.mode == modeExactlyOnce {
+		if err := r.openSpool(ctx); err != nil {
+			return err
+		}
+	}
 	return r.join(ctx, o)
 }
 
@@ -153,6 +164,9 @@ func (r *Run) openOutputs(ctx context.Context, o Options) error {
 	}
 	if r.resumed.Run == "" {
 		return nil
+	}
+	if err := r.sameJournal(ctx); err != nil { // on S3 nothing was locked before the outputs
+		return err
 	}
 	r.rejects.skipped.Store(r.resumed.Skipped)
 	for _, o := range r.outs {
@@ -253,8 +267,8 @@ func (r *Run) commitAlong(ctx context.Context) {
 		return
 	}
 	r.committing.Go(func() {
-		if err := along(ctx, r.stop); err != nil {
-			r.graph.Stop(err)
+		if r.notPut = along(ctx, r.stop); r.notPut != nil {
+			r.graph.Stop(r.notPut)
 		}
 	})
 }

@@ -59,39 +59,72 @@ func (r *Run) openState(ctx context.Context, o Options) error {
 		return &EnvironmentError{Err: err}
 	}
 	switch {
+	case j == nil && o.Resume && r.file.resumes != nil:
+		return finishedElsewhere(r.id)
 	case j == nil:
 		if o.Resume {
 			r.log.Info("there is nothing to resume: the run starts at the beginning")
 		}
 		return nil
 	case o.Resume:
-		return r.takeUp(j)
-	case o.Fresh, j.Phase == journal.Stopped:
-		return r.giveUp(ctx, j)
+		return r.takeUp(ctx, j)
+	case o.Fresh, j.Phase == journal.Stopped && j.Cursor == "": // rows behind a cursor would be read, and published, again
+		return r.giveUp(j)
 	}
 	return &UnfinishedError{Journal: j, State: r.state.Path()}
 }
 
 // takeUp makes this process go on with a run.
-func (r *Run) takeUp(j *journal.Journal) error {
+func (r *Run) takeUp(ctx context.Context, j *journal.Journal) error {
 	if j.Run != r.id {
 		return fmt.Errorf("state: run %s is on record, and this is %s", j.Run, r.id)
 	}
 	if err := r.state.Lock(); err != nil {
 		return err
 	}
-	r.journal, r.resumed = j, *j
+	r.resumed = *j
+	if err := r.sameJournal(ctx); err != nil {
+		return err
+	}
+	r.journal = j
 	r.env.Remember(j.Notes)
 	r.log.Info("going on with a run that did not finish", "run", j.Run, "rows_done", j.Rows, "epoch", j.Epoch)
 	return nil
 }
 
-// giveUp drops what is on record.
-func (r *Run) giveUp(ctx context.Context, j *journal.Journal) error {
+// sameJournal refuses to go on from a journal that is not the one on record any
+// more: until the lock was ours, its process may have gone on.
+func (r *Run) sameJournal(ctx context.Context) error {
+	now, err := r.state.Journal(ctx)
+	if err != nil {
+		return &EnvironmentError{Err: err}
+	}
+	if was := &r.resumed; now == nil || now.Run != was.Run || now.Epoch != was.Epoch || now.Phase != was.Phase || !now.Updated.Equal(was.Updated) {
+		return finishedElsewhere(was.Run)
+	}
+	return nil
+}
+
+func finishedElsewhere(run string) error {
+	return fmt.Errorf("state: another process went on with run %s while this one began; see rpipe state, and start again", run)
+}
+
+// giveUp keeps others from what is on record, which dropGiven drops.
+func (r *Run) giveUp(j *journal.Journal) error {
 	if err := r.state.Lock(); err != nil {
 		return err
 	}
-	r.log.Warn("a run that did not finish is given up", "run", j.Run, "rows_done", j.Rows)
+	r.given = j
+	return nil
+}
+
+// dropGiven drops the record of a run that this one takes the place of, once
+// nothing is left that could keep this one from its start.
+func (r *Run) dropGiven(ctx context.Context) error {
+	if r.given == nil {
+		return nil
+	}
+	r.log.Warn("a run that did not finish is given up", "run", r.given.Run, "rows_done", r.given.Rows)
 	return r.state.Drop(ctx)
 }
 
@@ -123,10 +156,7 @@ func (r *Run) settleMode(ctx context.Context, o Options) error {
 	if r.inputs, err = r.fingerprint(ctx); err != nil {
 		return err
 	}
-	if err := r.sameInputs(); err != nil {
-		return err
-	}
-	return r.openSpool(ctx)
+	return r.sameInputs()
 }
 
 // sameInputs refuses to go on where anything that decides the output has changed.

@@ -71,16 +71,31 @@ func (d *Dir) Lock() error {
 	if err := os.MkdirAll(d.path, 0o700); err != nil {
 		return failed("make directory", d.path, err)
 	}
-	f, err := os.OpenFile(filepath.Join(d.path, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return failed("lock", d.path, err)
-	}
-	if err := lockFile(f); err != nil {
+	name := filepath.Join(d.path, "lock")
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return failed("lock", d.path, err)
+		}
+		if err := lockFile(f); err != nil {
+			f.Close()
+			return failed("lock", d.path, err)
+		}
+		// Who lets go removes the file first: ours may no longer be the one that others see.
+		mine, err := f.Stat()
+		there, statErr := os.Stat(name)
+		if err == nil && statErr == nil && os.SameFile(mine, there) {
+			d.lock = f
+			return nil
+		}
 		f.Close()
-		return failed("lock", d.path, err)
+		if err == nil && statErr != nil && !errors.Is(statErr, fs.ErrNotExist) {
+			err = statErr
+		}
+		if err != nil {
+			return failed("lock", d.path, err)
+		}
 	}
-	d.lock = f
-	return nil
 }
 
 // Unlock lets others in, and removes the directory where nothing is in it.

@@ -41,6 +41,7 @@ func (d *Dir) writeObject(ctx context.Context, name string, data []byte) error {
 		if readErr == nil && bytes.Equal(there, data) {
 			return nil
 		}
+		d.etag[name] = known // what another has put there is not ours to replace
 		return fmt.Errorf("state: %s: %w", d.show(name), ErrFenced)
 	}
 	if err != nil {
