@@ -88,7 +88,7 @@ func (a *agreement) keep(epoch uint64) error {
 	if err != nil {
 		return err
 	}
-	return a.env.Keep(epoch, b)
+	return a.env.Keep(settled(epoch), b)
 }
 
 func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {

@@ -223,3 +223,19 @@ func TestNumbersOfBatchesGoOnAfterARestart(t *testing.T) {
 		t.Errorf("after epoch 1 with batches 0 to 2 comes number %d", got[0])
 	}
 }
+
+// TestNotesOfTheFinalEpochAreNoneOfTheOthers: what stands behind a blocking stage
+// begins anew after a crash, and would draw other random numbers if it did not
+// number its batches from the first.
+func TestNotesOfTheFinalEpochAreNoneOfTheOthers(t *testing.T) {
+	env := (&Env{}).For("batch")
+	if err := env.Keep(FinalEpoch, 17); err != nil {
+		t.Fatal(err)
+	}
+	if notes := env.Notes(3); len(notes) != 0 {
+		t.Errorf("epoch 3 has the notes %s", notes)
+	}
+	if note := string(env.Notes(FinalEpoch)["batch"]); note != "17" {
+		t.Errorf("the final epoch has the note %q", note)
+	}
+}

@@ -430,11 +430,8 @@ func TestInferredTypesOutliveACrash(t *testing.T) {
 	if got, want := schema(first, `{"v": 1.5, "w": "x"}`), `id int64 p_v double p_w string s int32 {id:0 p_v:1.5 p_w:"x" s:200}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if n := len(first.Notes(3)); n != 0 {
-		t.Errorf("epoch 3 has %d notes of epoch 4", n)
-	}
 	second := quietEnv(nil)
-	second.Remember(first.Notes(4))
+	second.Remember(first.Notes(3)) // rows of epoch 3 may follow with these columns, and commit first
 	if got, want := schema(second, `{"w": 7, "v": 2}`), `id int64 p_v double p_w string s int32 {id:0 p_v:2 p_w:"7" s:200}`; got != want {
 		t.Errorf("resumed: %s, want %s", got, want)
 	}

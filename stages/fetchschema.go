@@ -139,7 +139,7 @@ func (f *fetcher) keep(epoch uint64) error {
 			note.Requests[i] = append(note.Requests[i], fetchNoteColumn{c.Name, frame.TypeName(c)})
 		}
 	}
-	return f.env.Keep(epoch, note)
+	return f.env.Keep(settled(epoch), note)
 }
 
 // recall takes up the shape of an earlier process of the run.

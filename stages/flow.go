@@ -106,12 +106,13 @@ func (r *Run) Drain() { r.drain(ErrDrained) }
 // Drained reports whether Drain was called before the run ended.
 func (r *Run) Drained() bool { return errors.Is(context.Cause(r.soft), ErrDrained) }
 
-// Stop cancels everything with a cause.
+// Stop cancels everything with a cause. After Wait it does nothing.
 func (r *Run) Stop(cause error) { r.fail(cause) }
 
 // Wait blocks until every stage has returned and reports the first error.
 func (r *Run) Wait() error {
 	r.wg.Wait()
+	r.once.Do(func() {}) // a Stop from now on comes too late
 	r.cancel(nil)
 	return r.err
 }

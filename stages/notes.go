@@ -21,6 +21,11 @@ type note struct {
 	value json.RawMessage
 }
 
+// settled is the epoch of a note that holds for the whole run, such as the columns
+// that a stage has settled on: the first, so that each commit has it. Rows of a
+// later epoch may have settled it, and rows of an earlier one may follow.
+func settled(epoch uint64) uint64 { return min(epoch, 1) }
+
 // Keep puts on record what this component must know to go on after epoch. Of
 // one epoch the last value counts.
 func (e *Env) Keep(epoch uint64, value any) error {
@@ -64,7 +69,8 @@ func (e *Env) Recall(into any) (ok bool, err error) {
 	return true, nil
 }
 
-// Notes are what all components have kept up to the end of epoch, by label.
+// Notes are what all components have kept up to the end of epoch, by label. What
+// was kept of the final epoch belongs to it alone.
 func (e *Env) Notes(epoch uint64) map[string]json.RawMessage {
 	n := &e.shared.notes
 	n.mu.Lock()
@@ -75,10 +81,11 @@ func (e *Env) Notes(epoch uint64) map[string]json.RawMessage {
 	}
 	for label, of := range n.kept {
 		for i, k := range of {
-			if k.epoch <= epoch {
-				out[label] = k.value
-			} else {
+			if k.epoch > epoch {
 				break
+			}
+			if k.epoch != FinalEpoch || epoch == FinalEpoch { // what stands behind a blocking stage begins anew
+				out[label] = k.value
 			}
 			if i > 0 {
 				of[i-1].value = nil
