@@ -176,7 +176,7 @@ func TestWrongCredentialsForATokenEndAtOnce(t *testing.T) {
 	tokens, asked := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(401)
-		fmt.Fprint(w, `{"error": "invalid_client"}`)
+		fmt.Fprint(w, `{"error": "invalid_client", "error_description": "hush is not your secret"}`)
 	})
 	url, count := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {})
 	_, err := get(t, client(t, fmt.Sprintf(oauth, tokens)), url)

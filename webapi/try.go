@@ -214,6 +214,7 @@ const refusalBytes = 64 << 10
 func (s *sending) noToken(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
+		e.excerpt = s.client.without(e.excerpt)
 		s.refused++
 		if s.started.IsZero() {
 			s.started = time.Now()
