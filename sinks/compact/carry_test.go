@@ -115,6 +115,31 @@ func TestFilesThatComeBeforeACrash(t *testing.T) {
 	}
 }
 
+// What is swept of one output is nothing of another whose name is much the same.
+func TestSweepSparesAnotherOutput(t *testing.T) {
+	parent := t.TempDir()
+	a, b := filepath.Join(parent, "a=b"), filepath.Join(parent, "a_b")
+	for _, dir := range []string{a, b, filepath.Join(parent, siblings(a)+"dead-1"), filepath.Join(parent, siblings(b)+"alive-1")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Sweep(a); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if d := cmp.Diff([]string{siblings(b) + "alive-1", "a=b", "a_b"}, left); d != "" {
+		t.Error(d)
+	}
+}
+
 // Where somebody removed the lock and another run took the place, that run's
 // files are not exchanged away.
 func TestLockThatIsLost(t *testing.T) {

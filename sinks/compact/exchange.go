@@ -2,6 +2,8 @@ package compact
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -16,9 +18,12 @@ import (
 // beside an output, or was exchanged with it.
 const siblingMark = ".compact-"
 
-// siblings is the beginning of the names of such directories.
+// siblings is the beginning of the names of such directories. A name with =
+// would be a partition, and the hash tells a=b and a_b apart.
 func siblings(dir string) string {
-	return "." + strings.ReplaceAll(filepath.Base(dir), "=", "_") + siblingMark // a name with = would be a partition
+	name := filepath.Base(dir)
+	sum := sha256.Sum256([]byte(name))
+	return "." + strings.ReplaceAll(name, "=", "_") + siblingMark + hex.EncodeToString(sum[:4]) + "-"
 }
 
 // exchange builds the new directory beside the old one and exchanges the two.
