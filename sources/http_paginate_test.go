@@ -3,6 +3,7 @@ package sources
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -198,4 +199,34 @@ func FuzzHeaderLink(f *testing.F) {
 			t.Errorf("%q has the link %q", header, got)
 		}
 	})
+}
+
+// A path that leads nowhere would read the first page alone. What it was meant to
+// be says whether there is more; where nothing does, it is a warning.
+func TestPathsOfPaginationThatLeadNowhere(t *testing.T) {
+	f := func(settings, answer, wantErr, wantLog string) {
+		t.Helper()
+		a := serve(t, func(_ *api, w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) })
+		var log strings.Builder
+		env := (&stages.Env{Log: slog.New(slog.NewTextHandler(&log, nil))}).For("source")
+		_, err := rowsOf(t, httpOf(t, fmt.Sprintf("http: {url: %s, records: r, paginate: %s}", a.URL, settings)), env)
+		if (err == nil) != (wantErr == "") || err != nil && !strings.Contains(err.Error(), wantErr) {
+			t.Errorf("%s of %s: error %v, want %s", settings, answer, err, wantErr)
+		}
+		if (log.Len() == 0) != (wantLog == "") || !strings.Contains(log.String(), wantLog) {
+			t.Errorf("%s of %s: log %s, want %s", settings, answer, log.String(), wantLog)
+		}
+	}
+	f("{type: cursor, cursor_path: meta.nxt}", `{"meta": {"next": "x"}, "r": [{"id": 1}]}`,
+		`page 1: paginate: cursor_path, meta.nxt, leads to nothing: there is no "nxt" in meta, did you mean "next"?`, "")
+	f("{type: cursor, cursor_path: next, has_more_path: more}", `{"has_more": true, "next": "x", "r": [{"id": 1}]}`,
+		`has_more_path, more, leads to nothing: there is no "more" in the answer, did you mean "has_more"?`, "")
+	f("{type: cursor, cursor_path: after, has_more_path: more}", `{"more": true, "token": "x", "r": [{"id": 1}]}`,
+		`cursor_path, after, leads to nothing: there is no "after" in the answer, which has more, token, r`, "")
+	f("json_link", `{"next_page": "/2", "r": [{"id": 1}]}`, `next, next, leads to nothing: there is no "next" in the answer, did you mean "next_page"?`, "")
+	f("{type: cursor, cursor_path: after}", `{"token": "x", "r": [{"id": 1}]}`, "", "cursor_path, after, leads to nothing in the first page, which is taken for the last")
+	f("json_link", `{"next_page": null, "r": [{"id": 1}]}`, "", "is taken for the last")
+	f("json_link", `{"next": null, "r": [{"id": 1}]}`, "", "")
+	f("{type: page_number, has_more_path: more}", `{"more": false, "r": [{"id": 1}]}`, "", "")
+	f("json_link", `{"r": []}`, "", "")
 }

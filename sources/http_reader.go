@@ -34,7 +34,8 @@ type httpReader struct {
 	columns [][2]string       // of the schema, for positions
 	visited map[[16]byte]bool // pages of this round
 	before  [16]byte          // the body of the page before
-	warned  bool
+	warned  bool              // that unique_key is full
+	noted   bool              // that the first page has no key for a second
 }
 
 // httpRead is a read, and the cursor to save after it.
@@ -244,6 +245,9 @@ func (r *httpReader) ask(ctx context.Context, at page) (*answer, error) {
 	if err == nil {
 		var more bool
 		a.next, more, err = r.pager.after(at, req, r.request, resp, int64(len(a.records)))
+		if err == nil && !more {
+			err = r.leftOut(at, resp, len(a.records))
+		}
 		a.last = !more || r.config.MaxPages > 0 && a.next.Number >= r.config.MaxPages
 	}
 	if err != nil {

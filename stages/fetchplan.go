@@ -48,6 +48,7 @@ func (c *Fetch) fetcher(env *Env) (*fetcher, error) {
 	}
 	f := &fetcher{
 		config: c, env: env, requests: requests, shape: declaredShape(requests),
+		absent:   newAbsences(requests, c.InferRows),
 		failures: newFailures(&OnError{OnError: c.OnError, MaxFailed: c.MaxFailed}, env),
 		window:   rowsPerRequest * c.InFlight,
 		gate:     newGate(c.InFlight),

@@ -22,7 +22,7 @@ type FetchResponse struct {
 	Format  string                    `yaml:"format" default:"json" enum:"json|text|none" doc:"json: the answer is JSON, checked strictly. text: it is one column, named by body. none: no column comes of it."`
 	Columns map[string]ResponseColumn `yaml:"columns" doc:"Columns by name, each the path of its value in the answer, or {path, type}. Without it each key of the answer is a column, of those that the first answers have." example:"{price: data.price, day: {path: date, type: date}}"`
 	Prefix  string                    `yaml:"prefix" doc:"Put before the names of columns that are keys of the answer." example:"user_"`
-	Each    string                    `yaml:"each" doc:"Path of an array, or . for the answer itself: each of its elements makes a row, with the row's columns repeated, and the paths in columns start at it. An empty array makes none." example:"data.items"`
+	Each    string                    `yaml:"each" doc:"Path of an array, or . for the answer itself: each of its elements makes a row, with the row's columns repeated, and the paths in columns start at it. An empty array or null makes none; where none of the first infer_rows answers has the path, the run ends." example:"data.items"`
 	Body    string                    `yaml:"body" doc:"Name of a column for the whole answer as text. With format: text it is body where this is not given."`
 	Status  string                    `yaml:"status" doc:"Name of a column for the status." example:"status"`
 	Headers configs.Pairs             `yaml:"headers" doc:"Columns of headers, column to header." example:"{etag: ETag}"`

@@ -42,6 +42,7 @@ type fetcher struct {
 	quiet   time.Time     // when something came last
 
 	shape    fetchShape
+	absent   *absences
 	makers   []partMaker
 	gathered map[uint64]*gathering // by epoch
 	waiting  int                   // rows in gathered
@@ -178,6 +179,12 @@ func (f *fetcher) back(ctx context.Context, r *fetchedRow) error {
 	return nil
 }
 
+func (f *fetcher) warn(text string) {
+	if f.env.Log != nil {
+		f.env.Log.Warn(text)
+	}
+}
+
 // arrived gathers a row, or gives it up.
 func (f *fetcher) arrived(ctx context.Context, r *fetchedRow) error {
 	if r.err == nil {
@@ -256,6 +263,9 @@ func (f *fetcher) finish(ctx context.Context) error {
 	}
 	if len(f.suspects) > 0 {
 		return f.accuse()
+	}
+	if err := f.absent.end(f.warn); err != nil {
+		return err
 	}
 	if err := f.flushAll(ctx, "end"); err != nil {
 		return err

@@ -101,3 +101,30 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+func TestWhereAPathEndsTooEarly(t *testing.T) {
+	f := func(path, doc, want string) {
+		t.Helper()
+		p, err := ParsePath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if a := p.Absent([]byte(doc)); a != nil {
+			got = a.Key + " in " + a.Inside + " " + string(a.Of)
+		}
+		if got != want {
+			t.Errorf("%s of %s: %q, want %q", path, doc, got, want)
+		}
+	}
+	f("a.b", `{"a": {"b": 1}}`, "")
+	f("a.b", `{"a": {"b": null}}`, "")
+	f("a.b", `{"a": null}`, "")
+	f("a[3]", `{"a": []}`, "")
+	f("", `[]`, "")
+	f("a.b", ` {"a": {"c": 1} } `, `b in a {"c": 1}`)
+	f("a.b", `{"b": {}}`, `a in  {"b": {}}`)
+	f("a.b.c", `{"a": "x"}`, `b in a "x"`)
+	f("a[0].b", `{"a": [{}]}`, `b in a[…] {}`)
+	f("a", `[1]`, `a in  [1]`)
+}
