@@ -54,12 +54,27 @@ func local(path, name string, info fs.FileInfo) file {
 	return f
 }
 
+// open fails where the file is not the one that version tells of: positions in
+// the journal would be those of another content.
 func (f localFile) open() (*os.File, error) {
 	o, err := os.Open(f.path)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", f.name, cause(err))
 	}
-	return o, nil
+	if f.info == nil || !f.info.Mode().IsRegular() {
+		return o, nil
+	}
+	now, err := o.Stat()
+	switch {
+	case err != nil:
+		err = cause(err)
+	case now.Size() != f.info.Size() || !now.ModTime().Equal(f.info.ModTime()):
+		err = fmt.Errorf("it was replaced or changed since the run began: it has %d bytes and had %d; start the run again once nobody writes to it", now.Size(), f.info.Size())
+	default:
+		return o, nil
+	}
+	o.Close()
+	return nil, fmt.Errorf("read %s: %w", f.name, err)
 }
 
 func (f localFile) stream(ctx context.Context, offset int64) (io.ReadCloser, error) {
