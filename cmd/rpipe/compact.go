@@ -39,8 +39,8 @@ PATH-compacted, unless --to or --publish beside is given.
 
 Ctrl-C leaves everything as it was.
 
-Exit status: 0 done, or nothing to do; 1 it failed; 2 a flag is wrong; 129, 130
-or 143 interrupted.`,
+Exit status: 0 done, or nothing to do; 1 it failed; 2 a flag is wrong, or
+does not fit the output; 129, 130 or 143 interrupted.`,
 		Example: examplesText(`
 			rpipe compact out/flights --dry-run
 			rpipe compact out/flights --target-size 512MiB
@@ -61,6 +61,9 @@ or 143 interrupted.`,
 				parsed("--grace", grace, configs.ParseDuration, &o.Grace),
 			); err != nil {
 				return err
+			}
+			if o.TargetSize <= 0 {
+				return fmt.Errorf("--target-size %s: a file has at least one byte", target)
 			}
 			p, err := newProgress(progress, verbose)
 			if err != nil {
@@ -135,8 +138,12 @@ func compactUnderSignals(ctx context.Context, o compact.Options, p *progressLine
 		case s := <-first:
 			return exitCode(128 + int(s.(syscall.Signal)))
 		default:
-			return exitCode(pipeline.ExitFailed)
 		}
+		var e *compact.Error
+		if errors.As(err, &e) && e.Usage {
+			return exitCode(pipeline.ExitConfig)
+		}
+		return exitCode(pipeline.ExitFailed)
 	}
 	if asJSON {
 		return unprinted(printJSON(report))

@@ -95,6 +95,8 @@ type Error struct {
 	Path string
 	Err  error
 	Hint string
+
+	Usage bool // the options are at fault
 }
 
 func (e *Error) Error() string {
@@ -106,6 +108,19 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// misused marks an error of the options.
+func misused(err error) error {
+	var own *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		own.Usage = true
+		return err
+	}
+	return &Error{Err: err, Usage: true}
+}
 
 // wrap names the output in an error that does not.
 func wrap(path string, err error) error {

@@ -58,14 +58,14 @@ func newJob(o Options) (*job, error) {
 		j.Compression = "zstd"
 	}
 	if err := j.check(); err != nil {
-		return nil, err
+		return nil, misused(err)
 	}
 	var err error
 	if j.place, err = placeOf(j.env, o.Path); err != nil {
 		return nil, err
 	}
 	if err := j.choose(); err != nil {
-		return nil, err
+		return nil, misused(err)
 	}
 	j.report = Report{Path: j.Path, To: j.To, How: j.how, DryRun: j.DryRun}
 	return j, nil

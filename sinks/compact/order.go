@@ -81,7 +81,7 @@ func (j *job) orderBy() (string, error) {
 			if j.schema.partitions != nil && j.schema.partitions.HasField(name) {
 				continue
 			}
-			return "", &Error{Err: fmt.Errorf("sort: there is no column %q", name), Hint: "the columns are " + strings.Join(names(j.schema.files), ", ")}
+			return "", &Error{Err: fmt.Errorf("sort: there is no column %q", name), Hint: "the columns are " + strings.Join(names(j.schema.files), ", "), Usage: true}
 		}
 		terms = append(terms, `"`+strings.ReplaceAll(name, `"`, `""`)+`" `+direction+" NULLS LAST")
 	}

@@ -3,6 +3,7 @@ package compact
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/rpipe-dev/rpipe/sinks"
 )
@@ -24,6 +25,9 @@ func (j *job) copyTo(ctx context.Context) (err error) {
 		ifExists = "replace"
 	}
 	w, err := j.sink(j.To, ifExists).Open(ctx, j.env)
+	if errors.Is(err, sinks.ErrExists) {
+		return &Error{Err: fmt.Errorf("%s: %w", j.To, sinks.ErrExists), Hint: "name another place with --to, or say --replace to replace it"}
+	}
 	if err != nil {
 		return err
 	}
