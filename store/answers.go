@@ -120,9 +120,12 @@ func (c *Client) styleHint() string {
 
 // permission is what an operation of ours needs in a policy.
 func permission(op string) string {
-	verb, _, _ := strings.Cut(op, " ")
+	verb, what, _ := strings.Cut(op, " ")
 	switch verb {
 	case "list":
+		if strings.HasPrefix(what, "uploads") {
+			return "s3:ListBucketMultipartUploads"
+		}
 		return "s3:ListBucket"
 	case "look", "read":
 		return "s3:GetObject (and s3:ListBucket)"
@@ -130,8 +133,6 @@ func permission(op string) string {
 		return "s3:DeleteObject"
 	case "abort":
 		return "s3:AbortMultipartUpload"
-	case "copy":
-		return "s3:GetObject and s3:PutObject"
 	}
 	return "s3:PutObject"
 }

@@ -8,15 +8,12 @@ import "github.com/rpipe-dev/rpipe/configs"
 type Client struct {
 	config Config
 	*connection
-
-	largestCopy int64 // what one request may copy
-	copyPart    int64 // size of the parts of larger ones
 }
 
 // New returns a client, which looks for credentials at its first request.
 func New(c Config) *Client {
 	c = c.withDefaults()
-	return &Client{config: c, connection: newConnection(c), largestCopy: 5 << 30, copyPart: 1 << 30}
+	return &Client{config: c, connection: newConnection(c)}
 }
 
 // Config is what the client was made with, and the defaults of the rest.

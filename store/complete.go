@@ -25,7 +25,7 @@ const tokenKey = "rpipe-upload"
 // was completed, and one that is still open was not.
 func (c *Client) Complete(ctx context.Context, l Location, p *Pending, size int64, replace bool) error {
 	for attempt := 1; ; attempt++ {
-		err := c.complete(ctx, l, p, Condition{IfNoneMatch: !replace})
+		err := c.complete(ctx, l, p, replace)
 		gone := err == nil || codeOf(err) == "NoSuchUpload"
 		if !gone && !errors.Is(c.failed("complete", l, err), ErrConflict) {
 			return c.failed("complete", l, err)
@@ -44,17 +44,14 @@ func (c *Client) Complete(ctx context.Context, l Location, p *Pending, size int6
 	}
 }
 
-func (c *Client) complete(ctx context.Context, l Location, p *Pending, when Condition) error {
+func (c *Client) complete(ctx context.Context, l Location, p *Pending, replace bool) error {
 	api, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
 	in := &s3.CompleteMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, UploadId: &p.ID, MultipartUpload: &types.CompletedMultipartUpload{}}
-	if when.IfNoneMatch {
+	if !replace {
 		in.IfNoneMatch = aws.String("*")
-	}
-	if when.IfMatch != "" {
-		in.IfMatch = &when.IfMatch
 	}
 	for _, part := range p.Parts {
 		done := types.CompletedPart{PartNumber: &part.Number, ETag: &part.ETag}

@@ -15,7 +15,4 @@ func (c *Client) Hurry() *Client {
 // Silence sets how long a connection may carry nothing.
 func (c *Client) Silence(d time.Duration) { c.silence = d }
 
-// CopyBy makes objects of more than largest bytes go in parts.
-func (c *Client) CopyBy(largest, part int64) { c.largestCopy, c.copyPart = largest, part }
-
 var PartSize = partSize

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,25 +26,19 @@ func TestKeysMayHoldWhateverUsersPutThere(t *testing.T) {
 		bucket := s.Bucket(t)
 		for _, key := range oddKeys {
 			l := store.Location{Bucket: bucket, Key: key}
-			o := put(t, c, l, []byte(key))
+			put(t, c, l, []byte(key))
 			if parsed, err := store.Parse(l.String()); err != nil || parsed != l {
 				t.Errorf("%s is parsed as %+v, %v", l, parsed, err)
 			}
 			if got := get(t, c, l); string(got) != key {
 				t.Errorf("%s holds %q", l, got)
 			}
-			to := store.Location{Bucket: bucket, Key: "copied/" + key}
-			if err := c.Copy(t.Context(), o, to, store.Condition{}); err != nil {
-				t.Error(err)
-			} else if got := get(t, c, to); string(got) != key {
-				t.Errorf("%s holds %q", to, got)
-			}
 			up := store.Location{Bucket: bucket, Key: "uploaded/" + key}
 			if err := c.Complete(t.Context(), up, upload(t, c, up, []byte(key)), int64(len(key)), false); err != nil {
 				t.Error(err)
 			}
 		}
-		if got := keys(t, c, store.Location{Bucket: bucket, Key: "copied/"}); !slices.Equal(got, prefixed("copied/", oddKeys)) {
+		if got := keys(t, c, store.Location{Bucket: bucket, Key: "uploaded/"}); !slices.Equal(got, prefixed("uploaded/", oddKeys)) {
 			t.Errorf("listed %q", got)
 		}
 		var all []store.Location
@@ -55,8 +48,8 @@ func TestKeysMayHoldWhateverUsersPutThere(t *testing.T) {
 			}
 			all = append(all, o.Location)
 		}
-		if len(all) != 3*len(oddKeys) {
-			t.Errorf("%d objects, want %d", len(all), 3*len(oddKeys))
+		if len(all) != 2*len(oddKeys) {
+			t.Errorf("%d objects, want %d", len(all), 2*len(oddKeys))
 		}
 		if err := c.Delete(t.Context(), all...); err != nil {
 			t.Error(err)
@@ -149,66 +142,6 @@ func TestDeleteTakesWhatIsNotThereAsDone(t *testing.T) {
 		}
 		if err := c.Delete(t.Context(), store.Location{Bucket: "no-such-bucket", Key: "k"}); !errors.Is(err, store.ErrNotExist) {
 			t.Errorf("in a bucket that is not there: %v", err)
-		}
-	}
-}
-
-func TestCopyIsWholeAndHoldsItsConditions(t *testing.T) {
-	for _, s := range servers(t) {
-		c := s.Client(t)
-		c.CopyBy(12<<20, 5<<20) // what is larger goes in parts
-		bucket := s.Bucket(t)
-		for _, size := range []int{0, 1000, 12<<20 + 7} {
-			from := store.Location{Bucket: bucket, Key: fmt.Sprint("from", size)}
-			data := noise(size)
-			if err := c.Complete(t.Context(), from, upload(t, c, from, data), int64(size), false); err != nil {
-				t.Fatal(err)
-			}
-			o, err := c.Stat(t.Context(), from)
-			if err != nil {
-				t.Fatal(err)
-			}
-			to := store.Location{Bucket: s.Bucket(t), Key: "to"}
-			if err := c.Copy(t.Context(), o, to, store.Condition{IfNoneMatch: true}); err != nil {
-				t.Fatalf("%d bytes: %v", size, err)
-			}
-			if !bytes.Equal(get(t, c, to), data) {
-				t.Errorf("%d bytes are others in the copy", size)
-			}
-			changed := o
-			changed.ETag = `"0123456789abcdef0123456789abcdef"`
-			if err := c.Copy(t.Context(), changed, to, store.Condition{}); !errors.Is(err, store.ErrConflict) {
-				t.Errorf("%d bytes, a source that changed: %v", size, err)
-			}
-			if n := s.OpenUploads(t, to.Bucket); n != 0 {
-				t.Errorf("%d uploads stay open", n)
-			}
-		}
-		missing := store.Object{Location: store.Location{Bucket: bucket, Key: "never"}, Size: 1}
-		if err := c.Copy(t.Context(), missing, store.Location{Bucket: bucket, Key: "to"}, store.Condition{}); !errors.Is(err, store.ErrNotExist) {
-			t.Errorf("a source that is not there: %v", err)
-		}
-	}
-}
-
-func TestACopyInPartsReplacesNothingWhereItMustNot(t *testing.T) {
-	for _, s := range servers(t) {
-		c := s.Client(t)
-		c.CopyBy(0, 5<<20)
-		bucket := s.Bucket(t)
-		o := put(t, c, store.Location{Bucket: bucket, Key: "from"}, []byte("ours"))
-		to := put(t, c, store.Location{Bucket: bucket, Key: "to"}, []byte("them"))
-		if err := c.Copy(t.Context(), o, to.Location, store.Condition{IfNoneMatch: true}); !errors.Is(err, store.ErrConflict) {
-			t.Errorf("if none match: %v", err)
-		}
-		if got := get(t, c, to.Location); string(got) != "them" {
-			t.Errorf("it holds %q", got)
-		}
-		if err := c.Copy(t.Context(), o, to.Location, store.Condition{}); err != nil {
-			t.Error(err)
-		}
-		if got := get(t, c, to.Location); string(got) != "ours" {
-			t.Errorf("it holds %q", got)
 		}
 	}
 }

@@ -27,10 +27,10 @@ func partSize(n int32, first int64) int64 {
 	return min(first<<((n-evenParts-1)/growEvery+1), largestPart)
 }
 
-// begin opens an upload that carries a token of its own. parts names the
-// checksum that its parts will come with: some servers refuse to complete what
-// has checksums that were not announced.
-func (c *Client) begin(ctx context.Context, l Location, parts types.ChecksumAlgorithm) (Pending, error) {
+// begin opens an upload that carries a token of its own. It names the checksum
+// that the parts will come with: some servers refuse to complete what has
+// checksums that were not announced.
+func (c *Client) begin(ctx context.Context, l Location) (Pending, error) {
 	p := Pending{Token: rand.Text()}
 	api, err := c.connect(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *Client) begin(ctx context.Context, l Location, parts types.ChecksumAlgo
 	err = c.checked(func(crc bool) error {
 		in := &s3.CreateMultipartUploadInput{Bucket: &l.Bucket, Key: &l.Key, Metadata: map[string]string{tokenKey: p.Token}}
 		if crc {
-			in.ChecksumAlgorithm = parts
+			in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
 		}
 		out, err := api.CreateMultipartUpload(ctx, in)
 		if err == nil {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -38,7 +37,7 @@ var errUploadClosed = errors.New("the upload is closed")
 // is sent, so that it can be put on record; its error ends the upload. ctx is
 // that of the whole upload.
 func (c *Client) Upload(ctx context.Context, l Location, started func(id string) error) (*Upload, error) {
-	pending, err := c.begin(ctx, l, types.ChecksumAlgorithmCrc32)
+	pending, err := c.begin(ctx, l)
 	if err != nil {
 		return nil, c.failed("write", l, err)
 	}
