@@ -13,7 +13,8 @@ import (
 // State is what a pipeline's runs have left on record, for people to look at.
 type State struct {
 	Pipeline   string       `json:"pipeline"`
-	Path       string       `json:"path"` // where it is kept
+	Path       string       `json:"path"`              // where it is kept
+	Running    bool         `json:"running,omitempty"` // a run of this machine has the lock
 	Cursor     *SavedCursor `json:"cursor,omitempty"`
 	Unfinished *Unfinished  `json:"unfinished,omitempty"`
 }
@@ -69,6 +70,15 @@ func Unfinish(j *journal.Journal) *Unfinished {
 func (f *File) Incremental() bool {
 	s, ok := f.Source.Use.(sources.Incremental)
 	return ok && s.Incremental()
+}
+
+// CheckCursor reports what is wrong with a cursor that a person gives, by the
+// source's settings and by what a run has saved.
+func (f *File) CheckCursor(cursor, saved string) error {
+	if s, ok := f.Source.Use.(sources.Incremental); ok {
+		return s.CheckCursor(cursor, saved)
+	}
+	return nil
 }
 
 // Place is where a part of the file stands, or the nearest thing around it.

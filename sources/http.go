@@ -58,6 +58,11 @@ func (h *HTTP) Endless() bool { return h.Poll > 0 }
 // Incremental reports whether a cursor is saved between runs.
 func (h *HTTP) Incremental() bool { return h.Since != nil }
 
+// CheckCursor refuses a cursor of another kind than the one that is like it.
+func (h *HTTP) CheckCursor(cursor, saved string) error {
+	return h.Since.check(cursor, saved)
+}
+
 // StartFrom takes what Cursor of an earlier run's reader has said.
 func (h *HTTP) StartFrom(cursor string) { h.start = cursor }
 

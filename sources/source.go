@@ -103,4 +103,7 @@ type Incremental interface {
 	StartFrom(cursor string)
 	// Incremental reports whether a cursor is configured.
 	Incremental() bool
+	// CheckCursor reports what is wrong with a cursor that a person gives. saved
+	// is what a run has left; "" is nothing.
+	CheckCursor(cursor, saved string) error
 }

@@ -67,19 +67,23 @@ printed on stdout where none is saved: the next run reads everything.`,
 
 func newStateSet() *cobra.Command {
 	var vars variables
+	var force bool
 	c := &cobra.Command{
 		Use:   "set FILE CURSOR",
 		Short: "Say where the next run goes on",
 		Long: `Say where the next run of an incremental source goes on. What it means is the
-source's matter: rpipe state get shows how it is written. Nothing is changed
-while a run of the pipeline is working.`,
+source's matter: rpipe state get shows how it is written. A text is refused where
+the cursor that a run has saved, or initial, is a number or a time, and the like:
+runs would leave everything out, or read all again. Nothing is changed while a run
+of the pipeline is working.`,
 		Example: examplesText(`rpipe state set nightly.yaml 2026-11-01T00:00:00Z`),
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return changeCursor(c.Context(), args[0], vars, args[1])
+			return changeCursor(c.Context(), args[0], vars, args[1], force)
 		},
 	}
 	vars.flag(c)
+	c.Flags().BoolVar(&force, "force", false, "save the cursor whatever it is")
 	return c
 }
 
@@ -94,7 +98,7 @@ is changed while a run of the pipeline is working.`,
 		Example: examplesText(`rpipe state clear nightly.yaml`),
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return changeCursor(c.Context(), args[0], vars, "")
+			return changeCursor(c.Context(), args[0], vars, "", false)
 		},
 	}
 	vars.flag(c)
@@ -107,8 +111,8 @@ func newStateShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Show the cursor and the run that did not finish",
-		Long: `Show the cursor of an incremental source, and the run that did not finish: how
-far it is on record, and which files it has ready.`,
+		Long: `Show the cursor of an incremental source, and the run that did not finish, or is
+working: how far it is on record, and which files it has ready.`,
 		Example: examplesText(`
 			rpipe state show nightly.yaml
 			rpipe state show nightly.yaml --json | jq .unfinished.rows`),
@@ -162,7 +166,7 @@ func (s *record) without() string {
 
 // look reads all that is on record.
 func (s *record) look(ctx context.Context) (*pipeline.State, error) {
-	shown := &pipeline.State{Pipeline: s.file.Name, Path: s.dir.Path()}
+	shown := &pipeline.State{Pipeline: s.file.Name, Path: s.dir.Path(), Running: s.dir.Locked()}
 	at, run, saved, err := s.dir.Cursor(ctx)
 	if err != nil {
 		return nil, err
@@ -179,7 +183,7 @@ func (s *record) look(ctx context.Context) (*pipeline.State, error) {
 }
 
 // changeCursor saves a cursor, or forgets it where it is "".
-func changeCursor(ctx context.Context, path string, vars variables, at string) error {
+func changeCursor(ctx context.Context, path string, vars variables, at string, force bool) error {
 	s, err := openState(path, vars)
 	if err != nil {
 		return err
@@ -196,6 +200,15 @@ func changeCursor(ctx context.Context, path string, vars variables, at string) e
 		return told(&pipeline.EnvironmentError{Err: err})
 	}
 	defer s.dir.Unlock()
+	if at != "" && !force {
+		saved, _, _, err := s.dir.Cursor(ctx)
+		if err != nil {
+			return told(&pipeline.EnvironmentError{Err: err})
+		}
+		if err := s.file.CheckCursor(at, saved); err != nil {
+			return fmt.Errorf("%w; --force saves it all the same", err)
+		}
+	}
 	j, err := s.dir.Journal(ctx)
 	if err == nil && at == "" {
 		err = s.dir.ClearCursor(ctx)

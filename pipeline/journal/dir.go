@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/store"
 )
@@ -72,13 +73,18 @@ func (d *Dir) Lock() error {
 		return failed("make directory", d.path, err)
 	}
 	name := filepath.Join(d.path, "lock")
-	for {
+	for waited := false; ; {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return failed("lock", d.path, err)
 		}
 		if err := lockFile(f); err != nil {
 			f.Close()
+			if errors.Is(err, ErrLocked) && !waited { // Locked has it for a moment
+				waited = true
+				time.Sleep(10 * time.Millisecond)
+				continue
+			}
 			return failed("lock", d.path, err)
 		}
 		// Who lets go removes the file first: ours may no longer be the one that others see.
@@ -96,6 +102,20 @@ func (d *Dir) Lock() error {
 			return failed("lock", d.path, err)
 		}
 	}
+}
+
+// Locked reports whether another process has the lock. It is false on S3, where
+// nobody can know.
+func (d *Dir) Locked() bool {
+	if d.s3 != nil || d.lock != nil {
+		return false
+	}
+	f, err := os.Open(filepath.Join(d.path, "lock"))
+	if err != nil {
+		return false
+	}
+	defer f.Close() // which gives the lock back
+	return errors.Is(lockFile(f), ErrLocked)
 }
 
 // Unlock lets others in, and removes the directory where nothing is in it.

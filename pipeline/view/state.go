@@ -13,6 +13,9 @@ import (
 func State(w io.Writer, s *pipeline.State) {
 	if s.Cursor == nil && s.Unfinished == nil {
 		fmt.Fprintf(w, "%s: nothing is on record in %s\n", s.Pipeline, s.Path)
+		if s.Running {
+			fmt.Fprintf(w, "  a run is working, and has committed nothing yet\n")
+		}
 		return
 	}
 	fmt.Fprintf(w, "%s, on record in %s\n", s.Pipeline, s.Path)
@@ -24,10 +27,17 @@ func State(w io.Writer, s *pipeline.State) {
 		fmt.Fprintf(w, "\n  cursor: %s\n    saved %s %s\n", clean(c.Value), moment(c.Saved), by)
 	}
 	u := s.Unfinished
-	if u == nil {
+	switch {
+	case u == nil && s.Running:
+		fmt.Fprintf(w, "\n  a run is working, and has committed nothing yet\n")
 		return
+	case u == nil:
+		return
+	case s.Running:
+		fmt.Fprintf(w, "\n  run %s is on record, and a process is working on this pipeline now\n", u.Run)
+	default:
+		fmt.Fprintf(w, "\n  run %s did not finish: %s\n", u.Run, phase(u.Phase))
 	}
-	fmt.Fprintf(w, "\n  run %s did not finish: %s\n", u.Run, phase(u.Phase))
 	fmt.Fprintf(w, "    started %s, on record up to %s\n", moment(u.Started), moment(u.Recorded))
 	fmt.Fprintf(w, "    epoch %d: %s of the input in %s\n", u.Epoch, counted(u.Rows, "row"), counted(int64(u.Reads), "read"))
 	for _, r := range u.Outputs {
@@ -38,6 +48,9 @@ func State(w io.Writer, s *pipeline.State) {
 	}
 	if u.Cursor != "" {
 		fmt.Fprintf(w, "    its cursor so far: %s\n", clean(u.Cursor))
+	}
+	if s.Running {
+		return
 	}
 	fmt.Fprintf(w, "    rpipe run --resume goes on with it, --fresh gives it up\n")
 }
