@@ -210,7 +210,10 @@ func (r *Run) recordEnd(ctx context.Context, phase journal.Phase) error {
 		return err
 	}
 	failpoint.Hit("prepared")
-	at, _ := r.ledger.Frontier()
+	at, open := r.ledger.Frontier()
+	if open > 0 && r.mode == modeExactlyOnce {
+		return fmt.Errorf("%d reads are not accounted for, though all stages have ended: nothing is committed", open)
+	}
 	return r.record(ctx, last, at, phase)
 }
 
@@ -270,7 +273,7 @@ func (r *Run) lastMark() string {
 	if at, _ := r.ledger.Frontier(); at != "" {
 		return at
 	}
-	return mark{Rows: r.resumed.Rows, Reads: r.resumed.Reads, Cursor: r.resumed.Cursor, Pos: r.resumed.Pos}.String()
+	return mark{Rows: r.resumed.Rows, Reads: r.resumed.Reads, Skip: r.resumed.Skip, Cursor: r.resumed.Cursor, Pos: r.resumed.Pos}.String()
 }
 
 // commitAtOnce commits a run of which nothing is on record. Each step is taken

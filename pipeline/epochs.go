@@ -103,7 +103,7 @@ func (r *Run) record(ctx context.Context, epoch uint64, at string, phase journal
 	}
 	next := *j
 	if at != "" {
-		next.Pos, next.Rows, next.Reads, next.Cursor = m.Pos, m.Rows, m.Reads, m.Cursor
+		next.Pos, next.Skip, next.Rows, next.Reads, next.Cursor = m.Pos, m.Skip, m.Rows, m.Reads, m.Cursor
 	}
 	next.Epoch, next.Phase = epoch, phase
 	next.Notes = r.env.Notes(epoch)

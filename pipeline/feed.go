@@ -23,8 +23,14 @@ type feed struct {
 	perEpoch int64 // rows; 0 is no limit
 	reject   func(ctx context.Context, r *stages.Rejected) error
 
+	pieces *pieces // nil where a read goes on whole
+
 	rows int64  // read so far, those before a restart too
 	seq  uint64 // number of the next batch
+	pos  string // of the source after the last read that went on whole
+	skip int64  // rows after pos that were taken already
+
+	inEpoch int64 // rows since the last end of an epoch by rows
 
 	consumed atomic.Int64 // input bytes, as reader.Size counts them
 	complete atomic.Bool  // the input or the limit has been read to its end
@@ -38,7 +44,7 @@ func (f *feed) run(soft, hard context.Context, out chan<- *stages.Rows) error {
 
 // read reports whether the input was read to its end.
 func (f *feed) read(soft, hard context.Context, out chan<- *stages.Rows) (ended bool, err error) {
-	sent, epochRows := int64(0), int64(0)
+	sent := int64(0)
 	for soft.Err() == nil {
 		read, err := f.reader.Next(soft)
 		switch {
@@ -49,34 +55,66 @@ func (f *feed) read(soft, hard context.Context, out chan<- *stages.Rows) (ended 
 		case err != nil:
 			return false, fmt.Errorf("after %d rows: %w", f.rows, err)
 		}
-		n, err := f.take(soft, hard, read, out)
+		n, err := f.divide(soft, hard, read, out)
 		if err != nil || n < 0 {
 			return false, err
 		}
 		sent += n
-		epochRows += n
 		if f.limit > 0 && sent >= f.limit {
 			return true, nil
-		}
-		if f.perEpoch > 0 && epochRows >= f.perEpoch {
-			if err := f.ledger.CutWait(soft); err != nil {
-				return false, drained(hard, err)
-			}
-			epochRows = 0
 		}
 	}
 	return false, nil
 }
 
-// take sends one read on and returns how many rows it has; -1 where a drain came
-// before there was room for it.
-func (f *feed) take(soft, hard context.Context, read *sources.Read, out chan<- *stages.Rows) (int64, error) {
+// divide sends one read on, whole or in pieces, and returns how many rows that
+// are; -1 where a drain came in between. Rows that an earlier process has taken
+// are left out.
+func (f *feed) divide(soft, hard context.Context, read *sources.Read, out chan<- *stages.Rows) (sent int64, err error) {
 	value := read.Frame
+	before := f.skip
+	taken := min(before, value.NumRows())
+	value = frame.Slice(value, int(taken), int(value.NumRows()))
 	if f.limit > 0 && f.rows+value.NumRows() >= f.limit {
 		value = frame.Slice(value, 0, int(f.limit-f.rows))
 	}
+	for f.pieces != nil && value.NumRows() > 0 && soft.Err() == nil {
+		n := f.pieces.next(f.ledger)
+		if f.perEpoch > 0 {
+			n = min(n, f.perEpoch-f.inEpoch)
+		}
+		if n >= value.NumRows() {
+			break
+		}
+		// What is not rows of this read belongs to its last piece.
+		piece := &sources.Read{Frame: frame.Slice(value, 0, int(n))}
+		took, err := f.take(soft, hard, piece, f.pos, f.skip+n, out)
+		if err != nil || took < 0 {
+			return took, err
+		}
+		f.skip += n
+		sent += n
+		value = frame.Slice(value, int(n), int(value.NumRows()))
+	}
+	if sent > 0 && soft.Err() != nil {
+		return sent, nil
+	}
+	read.Frame = value
+	left := before - taken // of an input that is read in other portions than before
+	n, err := f.take(soft, hard, read, read.Pos, left, out)
+	if err != nil || n < 0 {
+		return n, err
+	}
+	f.pos, f.skip = read.Pos, left
+	return sent + n, nil
+}
+
+// take sends rows on and returns how many they are; -1 where a drain came before
+// there was room for them. The source stands skip rows after pos then.
+func (f *feed) take(soft, hard context.Context, read *sources.Read, pos string, skip int64, out chan<- *stages.Rows) (int64, error) {
+	value := read.Frame
 	size, n := frame.Bytes(value), value.NumRows()
-	origin, err := f.ledger.Open(soft, f.mark(read.Pos, n), n, size)
+	origin, err := f.ledger.Open(soft, f.mark(pos, skip, n), n, size)
 	if err != nil {
 		return -1, drained(hard, err)
 	}
@@ -97,7 +135,20 @@ func (f *feed) take(soft, hard context.Context, read *sources.Read, out chan<- *
 		b.Settle(nil)
 		return 0, nil
 	}
-	return n, stages.Send(hard, out, b)
+	if err := stages.Send(hard, out, b); err != nil {
+		return n, err
+	}
+	return n, f.endEpoch(soft, hard, n)
+}
+
+// endEpoch ends the epoch where it has its rows, once the one before is committed.
+func (f *feed) endEpoch(soft, hard context.Context, rows int64) error {
+	f.inEpoch += rows
+	if f.perEpoch == 0 || f.inEpoch < f.perEpoch {
+		return nil
+	}
+	f.inEpoch = 0
+	return drained(hard, f.ledger.CutWait(soft))
 }
 
 // drained is nil where a wait ended because of a drain.
@@ -118,8 +169,8 @@ func (f *feed) ended(ctx context.Context, rows int64, out chan<- *stages.Rows) e
 
 // mark is what the ledger keeps of a read: where the source stands after it, and
 // all that a later process or run needs beside.
-func (f *feed) mark(pos string, rows int64) string {
-	m := mark{Pos: pos, Rows: f.rows + rows, Reads: f.seq + 1}
+func (f *feed) mark(pos string, skip, rows int64) string {
+	m := mark{Pos: pos, Skip: skip, Rows: f.rows + rows, Reads: f.seq + 1}
 	if c, ok := f.reader.(sources.Cursor); ok {
 		m.Cursor = c.Cursor()
 	}
@@ -130,12 +181,13 @@ func (f *feed) mark(pos string, rows int64) string {
 type mark struct {
 	Rows   int64  // read up to there
 	Reads  uint64 // up to there
+	Skip   int64  // rows behind Pos that belong to it
 	Cursor string // for a later run
 	Pos    string // for Open
 }
 
 func (m mark) String() string {
-	return fmt.Sprintf("%d %d %d %s%s", m.Rows, m.Reads, len(m.Cursor), m.Cursor, m.Pos)
+	return fmt.Sprintf("%d %d %d %d %s%s", m.Rows, m.Reads, m.Skip, len(m.Cursor), m.Cursor, m.Pos)
 }
 
 // parseMark is the inverse of String; the zero mark is the input's beginning.
@@ -144,11 +196,11 @@ func parseMark(s string) (m mark, err error) {
 		return m, nil
 	}
 	var cursor int
-	if _, err := fmt.Sscanf(s, "%d %d %d", &m.Rows, &m.Reads, &cursor); err != nil {
+	if _, err := fmt.Sscanf(s, "%d %d %d %d", &m.Rows, &m.Reads, &m.Skip, &cursor); err != nil {
 		return m, fmt.Errorf("state: %q is no place in the input: %w", s, err)
 	}
 	rest := s
-	for range 3 {
+	for range 4 {
 		_, rest, _ = strings.Cut(rest, " ")
 	}
 	if cursor > len(rest) {

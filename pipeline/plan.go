@@ -25,6 +25,7 @@ type Plan struct {
 	Workers  int          `json:"workers,omitempty"` // R workers at most; 0 where no stage uses R
 	Memory   configs.Size `json:"memory"`
 	Commit   string       `json:"commit"` // how its runs commit, in words; "" where the source cannot be opened
+	settings bool         // of the nodes are wanted
 	problems configs.Problems
 	from     int // index of the node that the next one follows; -1 for none
 }
@@ -50,7 +51,7 @@ type Column struct {
 // Plan follows the columns from the source through the stages. It reads the
 // beginning of the input, and changes nothing. The problems are those of Check.
 func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
-	p := &Plan{Name: f.Name, Path: f.Path, Memory: f.Memory, from: -1}
+	p := &Plan{Name: f.Name, Path: f.Path, Memory: f.Memory, from: -1, settings: true}
 	if f.NeedsR() {
 		p.Workers = f.R.Workers.Max
 		if p.Workers == 0 {
@@ -59,6 +60,12 @@ func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
 		p.problems = append(p.problems, f.missingScripts()...)
 	}
 	schema := p.planSource(ctx, f)
+	p.planGraph(ctx, f, schema)
+	return p, p.problems
+}
+
+// planGraph follows the columns from the source to every sink.
+func (p *Plan) planGraph(ctx context.Context, f *File, schema *frame.Schema) {
 	schema = p.planStages(ctx, f, "stages", f.Stages, f.Labels, schema)
 	for _, b := range f.branches() {
 		p.from = len(f.Stages) // the last node of the trunk, after the source
@@ -74,7 +81,6 @@ func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
 		p.add("sink", b.label, sinks.Table.NameOf(b.use), f.line(b.path), b.use, out)
 		p.from = at
 	}
-	return p, p.problems
 }
 
 // planStages follows the columns through a row of stages.
@@ -126,8 +132,10 @@ func (p *Plan) planSource(ctx context.Context, f *File) *frame.Schema {
 
 func (p *Plan) add(kind, label, component string, line int, use any, schema *frame.Schema) {
 	n := Node{Label: label, Kind: kind, After: p.from, Component: component, Line: line, schema: schema, Out: columns(schema)}
-	if text, err := configs.Normalized(use); err == nil {
-		n.Settings = string(text)
+	if p.settings {
+		if text, err := configs.Normalized(use); err == nil {
+			n.Settings = string(text)
+		}
 	}
 	p.from = len(p.Nodes)
 	p.Nodes = append(p.Nodes, n)

@@ -161,6 +161,8 @@ type passing struct{ stages.Filter }
 
 func (*passing) Blocks() bool { return true }
 
+func (*passing) Plan(in *frame.Schema) (*frame.Schema, error) { return in, nil }
+
 func (*passing) Build(env *stages.Env) (stages.Stage[frame.Frame, frame.Frame], error) {
 	return stages.Whole(env, func(ctx context.Context, next func(context.Context) (frame.Frame, error), emit func(frame.Frame) error) error {
 		for {

@@ -112,6 +112,9 @@ func (r *Run) open(ctx context.Context, o Options) error {
 	if err := r.openSource(ctx); err != nil {
 		return err
 	}
+	if err := r.checkColumns(ctx); err != nil {
+		return err
+	}
 	if err := r.settleMode(ctx, o); err != nil {
 		return err
 	}
@@ -233,10 +236,13 @@ func (r *Run) join(ctx context.Context, o Options) error {
 	r.ledger = stages.NewLedger(int64(f.Memory), first)
 	r.feed = &feed{
 		reader: r.reader, ledger: r.ledger, limit: o.Limit, reject: r.reject,
-		rows: r.resumed.Rows, seq: r.resumed.Reads,
+		rows: r.resumed.Rows, seq: r.resumed.Reads, pos: r.resumed.Pos, skip: r.resumed.Skip,
 	}
 	if r.mode == modeExactlyOnce {
-		_, r.feed.perEpoch = f.cadence()
+		var every time.Duration
+		if every, r.feed.perEpoch = f.cadence(); f.divisible() {
+			r.feed.pieces = &pieces{every: every}
+		}
 	}
 	r.graph = stages.NewRun(ctx)
 	edge := stages.From(r.graph, "source", depth, r.feed.run)

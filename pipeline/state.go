@@ -48,8 +48,11 @@ func (r *Run) openState(ctx context.Context, o Options) error {
 	if r.state, err = r.file.State(); err != nil {
 		return &ConfigError{File: r.file.Path, At: r.file.doc.Place("state"), Path: "state", Err: err}
 	}
-	if o.Limit > 0 || o.Dry {
-		return nil // a try: what is on record stays as it is
+	if o.Dry {
+		return nil // a try, which leaves what is on record as it is
+	}
+	if o.Limit > 0 {
+		return r.refuseTry(ctx)
 	}
 	if err := r.refuseReplay(ctx); err != nil {
 		return err
@@ -72,6 +75,19 @@ func (r *Run) openState(ctx context.Context, o Options) error {
 		return r.giveUp(j)
 	}
 	return &UnfinishedError{Journal: j, State: r.state.Path()}
+}
+
+// refuseTry refuses to write the first rows to where a run that did not finish
+// has parts: it would take them for those of a dead one.
+func (r *Run) refuseTry(ctx context.Context) error {
+	j, err := r.state.Journal(ctx)
+	if err != nil {
+		return &EnvironmentError{Err: err}
+	}
+	if j == nil || j.Phase == journal.Stopped {
+		return nil
+	}
+	return fmt.Errorf("%w; --dry-run shows the first rows and writes nothing", &UnfinishedError{Journal: j, State: r.state.Path()})
 }
 
 // takeUp makes this process go on with a run.

@@ -31,7 +31,7 @@ func (c *Batcher) Plan(in *frame.Schema) (*frame.Schema, error) { return in, nil
 
 // Build implements Transform.
 func (c *Batcher) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
-	p := Policy{Rows: c.Rows, Bytes: int64(c.Bytes), Period: time.Duration(c.Period), Keep: func(epoch, next uint64) error {
+	p := Policy{Rows: c.Rows, Bytes: int64(c.Bytes), Period: time.Duration(c.Period), Keep: func(epoch uint64, next Place) error {
 		return env.Keep(epoch, next)
 	}}
 	_, err := env.Recall(&p.First)
@@ -43,9 +43,15 @@ type Policy struct {
 	Rows   int
 	Bytes  int64
 	Period time.Duration // from the first row of the batch
-	First  uint64        // number of the first batch
-	// Keep, if not nil, is told after each batch of an epoch the number of the next.
-	Keep func(epoch, next uint64) error
+	First  Place         // of the first batch
+	// Keep, if not nil, is told after each batch of an epoch the place of the next.
+	Keep func(epoch uint64, next Place) error
+}
+
+// Place is where a batch stands in the stream of a stage.
+type Place struct {
+	Batch uint64 // its number, from 0
+	Row   int64  // that of its first row, from 0
 }
 
 // Rebatch cuts its input into batches by the policy. The end of the input
@@ -54,7 +60,7 @@ type Policy struct {
 // epoch has no others left.
 func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
-		b := &cutter{policy: p, out: out, view: meterOf(ctx), seq: p.First}
+		b := &cutter{policy: p, out: out, view: meterOf(ctx), seq: p.First.Batch, first: p.First.Row}
 		defer b.stopClocks()
 		for {
 			var idle <-chan time.Time
@@ -228,7 +234,7 @@ func (b *cutter) flush(ctx context.Context, h *heap, reason string) error {
 	*h = heap{epoch: h.epoch}
 	b.heaps = slices.DeleteFunc(b.heaps, func(o *heap) bool { return o == h })
 	if b.policy.Keep != nil {
-		if err := b.policy.Keep(next.Epoch, b.seq); err != nil {
+		if err := b.policy.Keep(next.Epoch, Place{b.seq, b.first}); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ type Ledger struct {
 	bytes   int64
 	room    chan struct{} // closed, and replaced, when bytes are given back
 	waiting bool
+	rows    int64  // settled
 	front   string // position after the last read for which it and all before it are settled
 
 	epoch       uint64  // of the reads to come
@@ -53,6 +54,7 @@ type Origin struct {
 	ledger  *Ledger
 	pos     string
 	epoch   uint64
+	rows    int64
 	bytes   int64
 	shares  int
 	held    int // of the shares, those that wait for more rows to be read
@@ -68,7 +70,7 @@ func (l *Ledger) Open(ctx context.Context, pos string, rows, bytes int64) (*Orig
 	for {
 		l.mu.Lock()
 		if len(l.open) == 0 || l.max <= 0 || l.bytes+bytes <= l.max {
-			o := &Origin{ledger: l, pos: pos, epoch: l.epoch, bytes: bytes, shares: 1}
+			o := &Origin{ledger: l, pos: pos, epoch: l.epoch, rows: rows, bytes: bytes, shares: 1}
 			l.open = append(l.open, o)
 			l.bytes += bytes
 			l.waiting = false
@@ -185,6 +187,7 @@ func (o *Origin) settle(err error) {
 	if o.shares > 0 {
 		return
 	}
+	l.rows += o.rows
 	// A lost read stops the frontier for good, so that it is never skipped.
 	for len(l.open) > 0 && l.open[0].shares == 0 && l.open[0].err == nil {
 		l.front = l.open[0].pos
@@ -211,6 +214,13 @@ func (l *Ledger) Frontier() (pos string, open int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.front, len(l.open)
+}
+
+// SettledRows is how many rows the reads have that are settled.
+func (l *Ledger) SettledRows() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rows
 }
 
 // Bytes is how many bytes are open, and how many may be.

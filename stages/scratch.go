@@ -16,20 +16,33 @@ func (e *Env) TempDir() (string, error) {
 	made := false
 	v, err := e.Shared(tempKey{}, func() (any, error) {
 		made = true
-		if err := os.Mkdir(e.Temp, 0o700); err != nil {
-			return nil, err
-		}
-		return os.Open(e.Temp)
+		return lockedDir(e.Temp)
 	})
 	if err != nil {
 		return "", err
 	}
 	if made {
-		dir := v.(*os.File)
-		lockScratch(dir)
-		e.OnClose(func() { dir.Close() })
+		e.OnClose(func() { v.(*os.File).Close() })
 	}
 	return e.Temp, nil
+}
+
+// lockedDir makes a directory that is locked from the moment it has its name.
+func lockedDir(path string) (*os.File, error) {
+	making := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	if err := os.Mkdir(making, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.Open(making)
+	if err == nil {
+		lockScratch(dir) // a file system without locks has no ClearScratch either
+		if err = os.Rename(making, path); err == nil {
+			return dir, nil
+		}
+		dir.Close()
+	}
+	os.Remove(making)
+	return nil, err
 }
 
 // ClearScratch removes the scratch directories of dead processes among those that

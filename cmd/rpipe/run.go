@@ -163,14 +163,22 @@ func run(ctx context.Context, f *pipeline.File, o pipeline.Options, p *progressL
 	return report, nil
 }
 
+// sameSignal is how soon after the first a signal is the same one: timeout(1)
+// sends it to the process and to its group.
+const sameSignal = 100 * time.Millisecond
+
 // obey drains the run at the first signal and stops it at the second.
 func obey(ctx context.Context, signals <-chan os.Signal, started <-chan *pipeline.Run, first chan<- os.Signal, cancel context.CancelCauseFunc, log *slog.Logger) {
 	var r *pipeline.Run
+	var at time.Time // of the last signal
 	for n := 1; ; {
 		select {
 		case r = <-started:
 		case s := <-signals:
-			if n == 1 {
+			if n == 2 && time.Since(at) < sameSignal {
+				continue
+			}
+			if at = time.Now(); n == 1 {
 				first <- s
 			}
 			if r == nil {

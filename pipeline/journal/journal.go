@@ -39,6 +39,7 @@ type Journal struct {
 
 	Epoch  uint64 `json:"epoch"`  // the last committed one
 	Pos    string `json:"pos"`    // the source goes on after it
+	Skip   int64  `json:"skip"`   // rows behind pos that belong to it: a read may end in the middle
 	Rows   int64  `json:"rows"`   // read up to there
 	Reads  uint64 `json:"reads"`  // up to there: the number of the next one
 	Cursor string `json:"cursor"` // to be saved at the end of the run
