@@ -4,7 +4,7 @@ package sinks
 // file takes nothing more: it must not be there yet.
 func Appending(s Sink) Sink {
 	add := func(f Files, single bool) Files {
-		f.IfExists = existsAppend
+		f.IfExists, f.adds = existsAppend, true
 		if single {
 			f.IfExists = existsError
 		}

@@ -117,7 +117,13 @@ func (b *bucket) interrupt() { b.cancel() }
 func (b *bucket) key(rel string) store.Location { return b.at.Join(rel) }
 
 func (b *bucket) take(ctx context.Context, me owner) (before owner, err error) {
-	return b.lock.take(ctx, me)
+	if before, err = b.lock.take(ctx, me); err != nil {
+		return before, err
+	}
+	if err := b.lock.removeClocks(ctx); err != nil {
+		b.log.Debug("could not remove what runs left that asked for the server's time", "path", b.root(), "error", err)
+	}
+	return before, nil
 }
 
 func (b *bucket) holds(ctx context.Context) error { return b.lock.renew(ctx) }

@@ -127,6 +127,37 @@ func (b *bucket) sweep(ctx context.Context, drop func(l leftover) bool) (dropped
 	return dropped, kept, err
 }
 
+// abortListed looks through the server's list of uploads: a process that was
+// killed between the begin of one and its record left no other trace. The key of a
+// single file does not tell whose its upload is: that stays.
+func (b *bucket) abortListed(ctx context.Context, drop func(path, id string) bool) (dropped int) {
+	if b.file != "" {
+		return 0
+	}
+	below := b.at
+	if below.Key != "" {
+		below.Key += "/"
+	}
+	for u, err := range b.client.Uploads(ctx, below) {
+		if err == nil {
+			rel := strings.TrimPrefix(u.Key, below.Key)
+			if !local(rel) || !drop(rel, u.ID) {
+				continue
+			}
+			err = b.client.AbortUpload(ctx, u.Location, u.ID)
+		}
+		if err != nil {
+			b.log.Debug("could not look for uploads that are not on record", "path", b.root(), "error", err)
+			return dropped
+		}
+		dropped++
+	}
+	return dropped
+}
+
+// putBack has nothing to do: what is completed is committed.
+func (b *bucket) putBack(string) error { return nil }
+
 // readRecord is empty where the record is gone or is none of ours.
 func (b *bucket) readRecord(ctx context.Context, o store.Object) (r uploadRecord, err error) {
 	data, _, err := b.client.Get(ctx, o.Location, leaseLimit)

@@ -23,6 +23,8 @@ type directory struct {
 	dirs map[string]bool // partitions' directories that this run made
 	lost bool            // the single file of before could not be given a second name
 
+	settled bool // the directory's own name is on stable storage
+
 	create func(path string) (storage, error)
 }
 
@@ -128,6 +130,9 @@ func (d *directory) sweep(_ context.Context, drop func(l leftover) bool) (droppe
 	}
 	return dropped, kept, nil
 }
+
+// abortListed has nothing to do: sweep sees all files.
+func (d *directory) abortListed(context.Context, func(path, id string) bool) int { return 0 }
 
 // list looks into the directories that are wanted alone: others may be large.
 func (d *directory) list(_ context.Context, wanted func(path string, dir bool) bool) (map[string]int64, error) {

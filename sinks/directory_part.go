@@ -2,7 +2,9 @@ package sinks
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -61,8 +63,24 @@ func (d *directory) settle(parts []Part) error {
 	for _, made := range d.made {
 		dirs[filepath.Dir(made)] = true // a new directory is a name in its parent
 	}
-	if err := syncDirs(dirs); err != nil {
+	err := syncDirs(dirs)
+	if err == nil && !d.settled {
+		err = d.syncParent()
+	}
+	if err != nil {
 		return failed("write", d.shown, err)
 	}
+	d.settled = true
 	return d.makeDirs(parts)
+}
+
+// syncParent forces the directory's name to disk though this run did not make it:
+// one that died may have, a moment before a power cut. A parent that this user
+// may not read was made long ago, by another.
+func (d *directory) syncParent() error {
+	err := syncDir(filepath.Dir(d.dir))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }

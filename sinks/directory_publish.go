@@ -121,6 +121,14 @@ func (d *directory) replaceFile(from, to string) error {
 	return os.Rename(from, to)
 }
 
+func (d *directory) putBack(run string) error {
+	err := os.Rename(d.abs(tempName(d.file+secondName, run)), d.abs(d.file))
+	if err == nil {
+		err = syncDir(d.dir)
+	}
+	return err
+}
+
 func (d *directory) takeBack(_ context.Context, paths []string) error {
 	var errs []error
 	dirs := map[string]bool{}

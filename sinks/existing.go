@@ -82,7 +82,7 @@ func (o *output) checkDirectory(ctx context.Context) (uncommitted []string, err 
 		case run == "":
 			foreign = append(foreign, path)
 		case run == o.run: // before a restart
-		case slices.ContainsFunc(o.before.runs(), func(died string) bool { return fileSafe(died) == run }):
+		case o.died(run):
 			uncommitted = append(uncommitted, path)
 		default:
 			o.strays = append(o.strays, path)
@@ -206,6 +206,17 @@ func (o *output) existsError(what string) error {
 		choice = "set if_exists: replace (error is the default), or another path"
 	}
 	return &Error{Op: "open", Path: o.shown, Err: fmt.Errorf("%w: %s", ErrExists, what), Hint: choice}
+}
+
+// inOutput reports whether a path stands where this output has its files: another
+// one may be below the same directory.
+func (o *output) inOutput(path string) bool {
+	for i := range len(path) {
+		if path[i] == '/' && !o.isData(path[:i], true) {
+			return false
+		}
+	}
+	return o.isData(path, false)
 }
 
 // isData reports whether a path is a visible file of the output's format, in the

@@ -15,6 +15,8 @@ type Files struct {
 	BytesPerFile configs.Size `yaml:"bytes_per_file" min:"0" doc:"Bytes after which the next file begins; a file may exceed it by one batch or row group; 0 is no limit."`
 	MaxOpen      int          `yaml:"max_open_partitions" default:"64" min:"1" doc:"Files that may be open at once; beyond it the largest is closed and its partition goes on in another file. On S3 open files hold what is not sent yet, up to 10 MiB each; where all of them together would hold more than a tenth of memory, the largest is closed earlier."`
 	IfExists     string       `yaml:"if_exists" default:"error" enum:"error|append|replace|replace_partitions" doc:"What to do where the path holds output already: refuse, add to it, or replace all of it or the partitions that are written. A run that was stopped or that has --limit replaces nothing but output of such runs."`
+
+	adds bool // Appending made it: what is there may not be replaced
 }
 
 // What if_exists may be.

@@ -42,6 +42,12 @@ func openFiles(ctx context.Context, env *stages.Env, l layout, fm format) (Write
 		l.MaxOpen = defaultMaxOpen
 	}
 	out, err := openOutput(ctx, &l, fm, env)
+	if l.adds && errors.Is(err, ErrExists) {
+		return nil, &Error{
+			Op: "open", Path: l.path, Err: fmt.Errorf("%w, and one file takes no more rows, whatever if_exists says", ErrExists),
+			Hint: "make path a directory and run the pipeline again: rows can be added to that",
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -93,13 +93,39 @@ func (l *lease) busy(other owner, age time.Duration) error {
 
 // now is the clock of the server: the time of an object written at this moment.
 func (l *lease) now(ctx context.Context) (time.Time, error) {
-	at := l.at
-	at.Key += ".clock-" + l.me.Session
+	at := l.clocks()
+	at.Key += l.me.Session
 	if _, err := l.client.Put(ctx, at, []byte(l.me.Session), store.Condition{}); err != nil {
 		return time.Time{}, err
 	}
 	o, err := l.client.Stat(ctx, at)
 	return o.Modified, errors.Join(err, l.client.Delete(ctx, at))
+}
+
+// clocks is how the keys of such objects begin.
+func (l *lease) clocks() store.Location {
+	at := l.at
+	at.Key += ".clock-"
+	return at
+}
+
+// removeClocks removes those that processes left which were killed while they
+// asked. One that is younger than the lease may be of somebody who asks now.
+func (l *lease) removeClocks(ctx context.Context) error {
+	var now time.Time
+	var dead []store.Location
+	for o, err := range l.client.List(ctx, l.clocks()) {
+		if err == nil && now.IsZero() {
+			now, err = l.now(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if now.Sub(o.Modified) > l.ttl {
+			dead = append(dead, o.Location)
+		}
+	}
+	return l.client.Delete(ctx, dead...)
 }
 
 // write writes the object, under a condition where the server honours such.

@@ -111,10 +111,14 @@ func (o *output) begin(ctx context.Context, limited bool) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := o.sweepOthers(ctx); err != nil {
+	restored, err := o.restoreSingle(ctx)
+	if err == nil {
+		err = o.sweepOthers(ctx)
+	}
+	if err != nil {
 		return failed("write to", o.shown, err)
 	}
-	if o.before.Run != "" && o.place.remote() {
+	if restored || o.before.Run != "" && o.place.remote() {
 		// Until the sweep the other could complete what it had begun.
 		if uncommitted, err = o.checkExisting(ctx, limited); err != nil {
 			return err
@@ -183,6 +187,12 @@ func (o *output) makes(name string) bool {
 // ours, so none of them is alive, or none may go on.
 func (o *output) sweepOthers(ctx context.Context) error {
 	dropped, _, err := o.place.sweep(ctx, func(l leftover) bool { return l.run != o.run && o.makes(l.name) })
+	if len(o.before.runs()) > 0 && err == nil {
+		dropped += o.place.abortListed(ctx, func(path, _ string) bool {
+			run := runOf(path)
+			return run != o.run && o.died(run) && o.inOutput(path)
+		})
+	}
 	if dropped > 0 {
 		o.log.Info("removed unpublished files of runs that did not finish, which cannot be resumed any more", "files", dropped, "path", o.place.root())
 	}
@@ -192,7 +202,15 @@ func (o *output) sweepOthers(ctx context.Context) error {
 // sweepOwn removes what this run began and did not publish, but for what is kept by id.
 func (o *output) sweepOwn(ctx context.Context, keep map[string]bool) (kept map[string]bool, err error) {
 	_, kept, err = o.place.sweep(ctx, func(l leftover) bool { return l.run == o.run && o.makes(l.name) && !keep[l.id] })
+	if err == nil {
+		o.place.abortListed(ctx, func(path, id string) bool { return runOf(path) == o.run && o.inOutput(path) && !keep[id] })
+	}
 	return kept, err
+}
+
+// died reports whether the lock tells that a run died here, or left.
+func (o *output) died(run string) bool {
+	return slices.ContainsFunc(o.before.runs(), func(died string) bool { return fileSafe(died) == run })
 }
 
 // fileSafe makes a run's id fit for a file name on every system.

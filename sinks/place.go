@@ -46,6 +46,11 @@ type place interface {
 	takeBack(ctx context.Context, paths []string) error
 	// sweep drops what is not published, and returns what it keeps by id.
 	sweep(ctx context.Context, drop func(l leftover) bool) (dropped int, kept map[string]bool, err error)
+	// abortListed aborts what is begun and not on record, as far as it can be found.
+	abortListed(ctx context.Context, drop func(path, id string) bool) (dropped int)
+	// putBack puts the single file of before in its place, which a run that is dead
+	// has renamed another over.
+	putBack(run string) error
 
 	// list yields files and their sizes, in the directories that are wanted.
 	list(ctx context.Context, wanted func(path string, dir bool) bool) (map[string]int64, error)

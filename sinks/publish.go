@@ -148,6 +148,9 @@ func (o *output) finishReplace(ctx context.Context) error {
 	if o.old == nil || len(o.old.Replaces) == 0 {
 		return nil
 	}
+	if err := o.place.holds(ctx); err != nil {
+		return failed("delete a replaced file of", o.shown, err)
+	}
 	if err := o.place.remove(ctx, o.old.Replaces); err != nil {
 		return failed("delete a replaced file of", o.shown, err)
 	}
