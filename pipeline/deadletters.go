@@ -62,6 +62,13 @@ func DeadLettersAt(ctx context.Context, path string) (*DeadLetters, error) {
 
 func openDeadLetters(ctx context.Context, d *sinks.DeadLetter, env *stages.Env) (*DeadLetters, error) {
 	files, err := d.Files(ctx, env)
+	var own *sinks.Error
+	if errors.As(err, &own) { // which speaks of it as of an output
+		err = fmt.Errorf("dead letter %s: %w", d.Path, own.Err)
+		if own.Hint != "" {
+			err = fmt.Errorf("%w; %s", err, own.Hint)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ type rejects struct {
 	writer  *sinks.DeadLetterWriter // nil for none
 	dry     bool                    // rows for the dead letter are only counted
 	skipped atomic.Int64
+	dead    atomic.Int64 // rows of a dry run that the dead letter would have
 	last    atomic.Value // failure: of the last rows that failed
 }
 
@@ -38,7 +39,11 @@ func (r *rejects) add(ctx context.Context, rejected *stages.Rejected) error {
 		if rejected.Frame != nil {
 			rows = rejected.Frame.NumRows()
 		}
-		r.skipped.Add(rows)
+		if rejected.Drop {
+			r.skipped.Add(rows)
+		} else {
+			r.dead.Add(rows)
+		}
 	case r.writer == nil:
 		return errors.New("rows were rejected, and the pipeline has no dead_letter block")
 	default:
@@ -60,5 +65,5 @@ func (r *rejects) counts() (skipped, dead int64) {
 	if r.writer != nil {
 		dead = r.writer.Rows()
 	}
-	return r.skipped.Load(), dead
+	return r.skipped.Load(), dead + r.dead.Load()
 }

@@ -145,6 +145,9 @@ func (s *Snapshot) Bottleneck() string {
 func (r *Run) report(committed bool, elapsed time.Duration) *Report {
 	s := r.Snapshot()
 	s.Elapsed = elapsed
+	if r.rejects.dry && r.file.replay == nil { // nothing is in a dead letter then
+		s.Skipped, s.Rejected = s.Skipped+s.Rejected, 0
+	}
 	report := &Report{Snapshot: s, Bottleneck: s.Bottleneck(), DeadLetters: s.Rejected}
 	for _, o := range r.outs {
 		root := ""

@@ -183,7 +183,7 @@ by the settings that the file has now.
 
 Exit status: 0 done; 1 it failed, and everything is as it was; 2 the configuration
 is wrong, or the pipeline cannot take single rows; 3 the environment is; 4 done,
-and some rows have failed again; 129, 130 or 143 interrupted.`,
+and some rows have failed again, or would in a dry run; 129, 130 or 143 interrupted.`,
 		Example: examplesText(`
 			rpipe dlq replay nightly.yaml --dry-run      # what would become of them
 			rpipe dlq replay nightly.yaml

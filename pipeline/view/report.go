@@ -43,7 +43,11 @@ func Report(w io.Writer, r *pipeline.Report) {
 	if r.Skipped > 0 {
 		fmt.Fprintf(w, "  skipped: %s\n", counted(r.Skipped, "row"))
 	}
-	if r.DeadLetters > 0 && r.Error == "" {
+	switch {
+	case r.DeadLetters == 0 || r.Error != "":
+	case r.DeadLetterDir == "": // the dry run of a replay
+		fmt.Fprintf(w, "  dead letter: %s would fail again\n", counted(r.DeadLetters, "row"))
+	default:
 		fmt.Fprintf(w, "  dead letter: %s in %s\n", counted(r.DeadLetters, "row"), r.DeadLetterDir)
 	}
 	files(w, r)
