@@ -42,6 +42,8 @@ func (c *Client) answered(op string, l Location, api smithy.APIError, err error)
 		return text, "the keys are wrong or too old: look at access_key_id and secret_access_key of the s3 block, or at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_PROFILE" + c.atEndpoint(), nil
 	case code == "RequestTimeTooSkewed":
 		return text, "set the clock of this machine", nil
+	case status == http.StatusForbidden && code != "AccessDenied": // an answer without a body, which says no more
+		return "access denied (" + code + ")", "the keys may be wrong: look at access_key_id and secret_access_key of the s3 block, or at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_PROFILE; if they are right, allow " + permission(op) + " to them in the policy of the bucket or user" + c.atEndpoint(), nil
 	case status == http.StatusForbidden:
 		return "access denied (" + code + ")", "allow " + permission(op) + " to these keys in the policy of the bucket or user, or use other keys", nil
 	case code == "SlowDown" || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:

@@ -143,3 +143,14 @@ func TestACancelledRequestIsAnErrorOfItsContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An answer to HEAD has no body, and so does not say whether the keys are wrong or
+// may not do it.
+func TestARefusalWithoutABodyNamesBothCauses(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer server.Close()
+	c := hurried(t, store.Config{Endpoint: server.URL, AccessKeyID: "a", SecretAccessKey: "b", MaxAttempts: 2})
+	defer c.Close()
+	_, err := c.Stat(t.Context(), store.Location{Bucket: "b", Key: "k"})
+	says(t, err, "access denied", "the keys may be wrong", "secret_access_key", "allow s3:GetObject")
+}
