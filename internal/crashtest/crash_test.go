@@ -39,12 +39,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// api answers with id*10 after 0.5 to 50 ms.
+// api answers with id*10 after 1 to 100 ms.
 func api(t *testing.T) (url string, asked *atomic.Int64) {
 	asked = new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
-		latency := 500 * time.Microsecond
+		latency := time.Millisecond
 		for range 2 {
 			if rand.IntN(10) == 0 {
 				latency *= 10
