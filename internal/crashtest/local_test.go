@@ -26,6 +26,7 @@ func TestEachRowIsThereOnceWhateverTheCrash(t *testing.T) {
 		c := newTrial(t, *seed+uint64(run), binary, head+rowsTail, url, "", nil, often)
 		total += c.crash(6)
 		c.checkRows(t)
+		c.checkNothingLeft(t)
 	}
 	t.Logf("%d crashes, %d rows, %d requests", total, rows, asked.Load())
 }
@@ -37,6 +38,7 @@ func TestAnAggregateIsThatOfEachRowOnceWhateverTheCrash(t *testing.T) {
 		c := newTrial(t, *seed+1000+uint64(run), binary, head+aggregateTail, url, "", nil, often)
 		total += c.crash(6)
 		c.checkSums(t)
+		c.checkNothingLeft(t)
 	}
 	t.Logf("%d crashes, %d rows, %d requests", total, rows, asked.Load())
 }
@@ -48,6 +50,7 @@ func TestFilesThatAppearOnTheWayAreThereOnceToo(t *testing.T) {
 		c := newTrial(t, *seed+2000+uint64(run), binary, head+rowsTail, url, "", nil, "commit: {every: 40ms, publish: epoch}\n")
 		total += c.crash(6)
 		c.checkRows(t)
+		c.checkNothingLeft(t)
 	}
 	t.Logf("%d crashes, %d rows, %d requests", total, rows, asked.Load())
 }
