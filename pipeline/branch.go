@@ -28,6 +28,7 @@ type branch struct {
 	label  string
 	path   string // in the file: sink or sinks[i]
 	when   string // "" for all rows
+	rest   bool   // when is made of the other branches' conditions
 	stages []StageSpec
 	labels []string // of stages
 	use    sinks.Sink
@@ -44,7 +45,7 @@ func (f *File) branches() []branch {
 	for i, s := range f.Sinks {
 		b := branch{
 			label: names[i], path: fmt.Sprintf("sinks[%d]", i), when: f.condition(i),
-			stages: s.Stages, use: s.Use,
+			rest: strings.TrimSpace(s.When) == otherwise, stages: s.Stages, use: s.Use,
 		}
 		if len(f.Labels) >= at+len(s.Stages) {
 			b.labels = f.Labels[at : at+len(s.Stages)]

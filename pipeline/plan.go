@@ -72,7 +72,7 @@ func (p *Plan) planGraph(ctx context.Context, f *File, schema *frame.Schema) {
 		at := p.from
 		if b.when != "" {
 			when := &stages.Filter{Where: b.when}
-			if _, err := when.Plan(schema); err != nil {
+			if _, err := when.Plan(schema); err != nil && !b.rest { // what is wrong with the rest is so with another
 				p.problem(f, b.path+".when", err)
 			}
 			p.add("stage", b.label+".when", "filter", f.line(b.path), when, schema)

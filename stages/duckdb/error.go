@@ -3,6 +3,8 @@ package duckdb
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -70,13 +72,35 @@ func parseError(text string) *Error {
 	if m.Subtype == "COLUMN_NOT_FOUND" && m.Name != "" {
 		e.Message = fmt.Sprintf("there is no column %q", m.Name)
 		if _, candidates, ok := strings.Cut(m.Message, "Candidate bindings: "); ok {
-			e.Message += "; near it: " + oneLine(candidates)
+			if near := ownNames(oneLine(candidates)); near != "" {
+				e.Message += "; near it: " + near
+			}
 		}
 	}
 	if m.Kind == "Out of Memory" {
 		e.Message = "out of memory: " + e.Message
 	}
 	return e
+}
+
+// rowNumber is a column of BIGINT that counts an input's rows from 0, for
+// queries that must tell them apart. Users never see it.
+const rowNumber = "rpipe row number"
+
+// ownNames leaves columns out of a list that only rpipe's queries know.
+func ownNames(candidates string) string {
+	own := slices.DeleteFunc(strings.Split(candidates, ", "), func(name string) bool { return strings.Contains(name, rowNumber) })
+	return strings.Join(own, ", ")
+}
+
+var noTable = regexp.MustCompile(`(?s)^table with name (.+) does not exist.*$`)
+
+// nameTables says which tables there are to a query that names none of them.
+// DuckDB would suggest those of its own catalog.
+func (e *Error) nameTables(names []string) {
+	if m := noTable.FindStringSubmatch(e.Message); m != nil && e.Kind == "Catalog" {
+		e.Message = fmt.Sprintf("there is no table %q; there is %s", m[1], strings.Join(names, ", "))
+	}
 }
 
 // oneLine drops DuckDB's advice about settings, which a user cannot reach, and

@@ -199,6 +199,8 @@ func TestExpressionErrors(t *testing.T) {
 	condition("lag(distance) OVER () > 1", "column 1: a window function needs other rows, and this expression sees one row at a time")
 	condition("unnest([true, false])", "column 1: unnest makes several rows of one, and this expression has one value for each row")
 	condition("distance > (SELECT max(distance) FROM input)", "the query reads input twice, and a stream can be read once only")
+	condition("row > 1", `column 1: there is no column "row"`)
+	condition("distance IN (SELECT 1 FROM inpt)", `column 28: there is no table "inpt"; there is input`)
 	condition("distance > ?", "the query has parameters (? or $1), which have no values here")
 	condition("x > 1", `the columns "x" and "X" differ only in case, and SQL cannot tell them apart: rename one of them first`)
 	condition("nofun(distance)", `column 1: scalar Function with name nofun does not exist; Did you mean "count"?`)

@@ -5,6 +5,8 @@ package duckdb
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	b "github.com/duckdb/duckdb-go-bindings"
@@ -39,6 +41,7 @@ func (q *Query) newRunner(ctx context.Context) (*runner, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	err.nameTables(slices.Concat(q.names, slices.Sorted(maps.Keys(q.tables))))
 	err.locate(q.sql)
 	return nil, err
 }

@@ -46,12 +46,8 @@ type scanColumn struct {
 	index int // in the frames; isRowNumber for none of them
 }
 
-// rowNumber is a column of BIGINT that counts an input's rows from 0, for
-// queries that must tell them apart.
-const (
-	rowNumber   = "rpipe row number"
-	isRowNumber = -1
-)
+// isRowNumber is the index of the column rowNumber.
+const isRowNumber = -1
 
 // newScan lays out the columns that SQL can have. Others are left out: a query
 // that names one of them fails, others do not mind.
