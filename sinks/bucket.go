@@ -120,8 +120,8 @@ func (b *bucket) take(ctx context.Context, me owner) (before owner, err error) {
 	if before, err = b.lock.take(ctx, me); err != nil {
 		return before, err
 	}
-	if err := b.lock.removeClocks(ctx); err != nil {
-		b.log.Debug("could not remove what runs left that asked for the server's time", "path", b.root(), "error", err)
+	if err := b.removeQuestions(ctx); err != nil {
+		b.log.Debug("could not remove what killed runs left that asked the server something", "path", b.root(), "error", err)
 	}
 	return before, nil
 }

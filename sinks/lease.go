@@ -109,25 +109,6 @@ func (l *lease) clocks() store.Location {
 	return at
 }
 
-// removeClocks removes those that processes left which were killed while they
-// asked. One that is younger than the lease may be of somebody who asks now.
-func (l *lease) removeClocks(ctx context.Context) error {
-	var now time.Time
-	var dead []store.Location
-	for o, err := range l.client.List(ctx, l.clocks()) {
-		if err == nil && now.IsZero() {
-			now, err = l.now(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		if now.Sub(o.Modified) > l.ttl {
-			dead = append(dead, o.Location)
-		}
-	}
-	return l.client.Delete(ctx, dead...)
-}
-
 // write writes the object, under a condition where the server honours such.
 func (l *lease) write(ctx context.Context, o owner, when store.Condition) error {
 	if !l.strict {

@@ -2,12 +2,14 @@ package sinks
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/rpipe-dev/rpipe/internal/s3test"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rpipe-dev/rpipe/stages"
 	"github.com/rpipe-dev/rpipe/store"
 )
@@ -72,21 +74,39 @@ func TestUploadsWithoutARecord(t *testing.T) {
 	})
 }
 
-// Who asked for the server's time and was killed left an object, which the next
-// run removes; that of one who may be asking stays.
-func TestClocksOfTheDead(t *testing.T) {
+// Who asked the server something and was killed left an object or an upload, which
+// the next run removes; those of one who may be asking stay.
+func TestQuestionsOfTheDead(t *testing.T) {
 	g := parquetOnS3(t)
 	env := g.env(t, "run-1")
 	bucket := filepath.Base(env.Dir)
-	for session, age := range map[string]time.Duration{"dead": time.Hour, "alive": 0} {
-		l := store.Location{Bucket: bucket, Key: "out/.rpipe.lock.clock-" + session}
-		must(env.S3.Put(t.Context(), l, []byte(session), store.Condition{}))(t)
-		then := time.Now().Add(-age)
-		check(t, os.Chtimes(s3test.Start(t).Path(l), then, then))
+	ask := func(who string) {
+		for _, name := range []string{".rpipe.lock.clock-", store.ProbeName} {
+			must(env.S3.Put(t.Context(), store.Location{Bucket: bucket, Key: "out/" + name + who}, []byte(who), store.Condition{}))(t)
+		}
+		unrecorded(t, env, store.ProbeName+who)
 	}
+	age := func(by time.Duration) { // all that is younger
+		then := time.Now().Add(-by)
+		check(t, filepath.WalkDir(env.Dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := e.Info()
+			if err == nil && info.ModTime().After(then) {
+				err = os.Chtimes(path, then, then)
+			}
+			return err
+		}))
+	}
+	ask("dead")
+	age(time.Hour)
+	ask("alive")
+	age(10 * time.Second)
 	check(t, open(t, g.sink("out", Files{}), env).Abort())
-	if left := leftovers(t, env.Dir); len(left) != 1 || left[0] != "out/.rpipe.lock.clock-alive" {
-		t.Errorf("left: %v", left)
+	want := []string{"out/" + store.ProbeName + "alive", "out/.rpipe.lock.clock-alive"}
+	if d := cmp.Diff(want, leftovers(t, env.Dir)); d != "" || uploads(t, env) != 1 {
+		t.Errorf("%s%d uploads", d, uploads(t, env))
 	}
 }
 

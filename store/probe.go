@@ -7,10 +7,14 @@ import (
 	"net/http"
 )
 
+// ProbeName begins the names of the objects by which Probe asks. One that is older
+// than a minute or two is of a process that was killed.
+const ProbeName = ".rpipe-probe-"
+
 // Probe finds out, with small objects below l that it removes again, which
 // conditions the server honours. An error says that l cannot be written to.
 func (c *Client) Probe(ctx context.Context, l Location) (found Conditions, err error) {
-	at := l.Join(".rpipe-probe-" + rand.Text())
+	at := l.Join(ProbeName + rand.Text())
 	etag, err := c.Put(ctx, at, []byte("a first object"), Condition{})
 	if err != nil {
 		return Conditions{}, err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -11,7 +12,8 @@ import (
 // OpenUpload is an upload that is neither completed nor aborted.
 type OpenUpload struct {
 	Location
-	ID string
+	ID    string
+	Begun time.Time // by the server's clock
 }
 
 // Uploads yields the open uploads whose keys begin with l.Key, as far as the
@@ -35,7 +37,7 @@ func (c *Client) Uploads(ctx context.Context, l Location) iter.Seq2[OpenUpload, 
 				return
 			}
 			for _, found := range page.Uploads {
-				u := OpenUpload{Location: Location{Bucket: l.Bucket, Key: aws.ToString(found.Key)}, ID: aws.ToString(found.UploadId)}
+				u := OpenUpload{Location: Location{Bucket: l.Bucket, Key: aws.ToString(found.Key)}, ID: aws.ToString(found.UploadId), Begun: aws.ToTime(found.Initiated)}
 				if !yield(u, nil) {
 					return
 				}
