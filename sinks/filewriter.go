@@ -45,7 +45,7 @@ func openFiles(ctx context.Context, env *stages.Env, l layout, fm format) (Write
 	if l.adds && errors.Is(err, ErrExists) {
 		return nil, &Error{
 			Op: "open", Path: l.path, Err: fmt.Errorf("%w, and one file takes no more rows, whatever if_exists says", ErrExists),
-			Hint: "make path a directory and run the pipeline again: rows can be added to that",
+			Hint: "give the sink another path, or a directory, to which rows can be added",
 		}
 	}
 	if err != nil {

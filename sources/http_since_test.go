@@ -276,3 +276,25 @@ func TestPoll(t *testing.T) {
 		}
 	})
 }
+
+// A person's cursor is of the kind of those that it is compared with.
+func TestCursorsOfAPerson(t *testing.T) {
+	f := func(settings, cursor, saved, want string) {
+		t.Helper()
+		h := httpOf(t, "http: {url: https://x/, incremental: {cursor: at, param: since"+settings+"}}")
+		err := h.CheckCursor(cursor, saved)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q with %q saved: %v, want %s", cursor, saved, err, want)
+		}
+	}
+	f("", "whatever", "", "")
+	f("", "2026-11-01", "2026-10-01T00:00:00Z", "")
+	f("", "garbage", "2026-10-01T00:00:00Z", `the cursor "garbage" is a text, and the cursor on record is a time`)
+	f("", "2026-11-01", "17", "the cursor on record is a number, 17")
+	f("", "18.5", "17", "")
+	f("", "garbage", "b7", "")
+	f(", initial: '2026-01-01'", "17", "", `the cursor "17" is a number, and incremental.initial is a time, 2026-01-01`)
+	f(", unique_key: id", `{"cursor":"x","seen":{}}`, `{"cursor":"2026-10-01","seen":{}}`, `the cursor "x" is a text`)
+	f(", unique_key: id", `{"cursor":`, "", "is damaged")
+	f(", lag: 1h", "17", "", "only times have a lag")
+}
