@@ -44,7 +44,7 @@ func TestDefaults(t *testing.T) {
 		if _, problems := configs.Load("x.yaml", []byte(text+"\ndead_letter: {path: dead}\n"), configs.Variables{}, &p); len(problems) > 0 {
 			t.Fatal(problems)
 		}
-		if d := cmp.Diff(want, p.Sink.Component, cmp.AllowUnexported(Stdout{})); d != "" {
+		if d := cmp.Diff(want, p.Sink.Component, cmp.AllowUnexported(Stdout{}, Files{})); d != "" {
 			t.Error(d)
 		}
 	}

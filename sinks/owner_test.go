@@ -75,8 +75,8 @@ func TestUncleanRuns(t *testing.T) {
 			check(t, err)
 			next.lock.f.Close()
 		} else {
-			l := p.(*bucket).lock
-			next := &bucket{lock: &lease{client: env.S3, at: l.at, ttl: l.ttl, strict: true, log: w.(*fileWriter).out.log}}
+			b := p.(*bucket)
+			next := &bucket{client: env.S3, at: b.at, log: b.log, lock: &lease{client: env.S3, at: b.lock.at, ttl: b.lock.ttl, strict: true, log: b.log}}
 			_, err := next.take(t.Context(), newOwner(env))
 			check(t, err)
 			stall(t, next)
