@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -166,15 +165,6 @@ func shownValue(v any) string {
 		}
 	}
 	return fmt.Sprint(v)
-}
-
-// shownRow is a row in one line.
-func shownRow(row configs.Object) string {
-	cells := make([]string, len(row))
-	for i, m := range row {
-		cells[i] = m.Key + ": " + shownValue(m.Value)
-	}
-	return strings.Join(cells, ", ")
 }
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

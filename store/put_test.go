@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/rpipe-dev/rpipe/internal/s3test"
@@ -138,10 +139,15 @@ func TestFailuresThatPassAreTriedAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
 			failed := map[string]int{}
 			c := hurried(t, s.Front(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				key := r.Method + r.URL.String()
-				if failed[key]++; failed[key] <= 4 {
+				mu.Lock()
+				failed[key]++
+				times := failed[key]
+				mu.Unlock()
+				if times <= 4 {
 					fail(w)
 					return
 				}

@@ -140,7 +140,7 @@ func (r *rProcess) score(batch []item) error {
 	}
 	for i := range batch {
 		if !r.out.Scan() {
-			return fmt.Errorf("R has ended: %w", r.out.Err())
+			return fmt.Errorf("the R process has ended: %w", r.out.Err())
 		}
 		var err error
 		if batch[i].Beyond, err = strconv.ParseFloat(r.out.Text(), 64); err != nil {

@@ -97,8 +97,8 @@ func deadLettersOf(ctx context.Context, name string, vars variables) (*pipeline.
 	return pipeline.DeadLettersAt(ctx, name)
 }
 
-// enough ends the listing of rows.
-var enough = errors.New("enough")
+// errEnough ends the listing of rows.
+var errEnough = errors.New("enough")
 
 func showDead(ctx context.Context, name string, vars variables, filter pipeline.DeadFilter, rows int, asJSON bool) error {
 	d, err := deadLettersOf(ctx, name, vars)
@@ -136,7 +136,7 @@ func showDead(ctx context.Context, name string, vars variables, filter pipeline.
 	shown := 0
 	err = d.Each(ctx, filter, true, func(r *pipeline.DeadRow) error {
 		if shown == rows {
-			return enough
+			return errEnough
 		}
 		shown++
 		if asJSON {
@@ -148,7 +148,7 @@ func showDead(ctx context.Context, name string, vars variables, filter pipeline.
 		view.DeadRow(os.Stdout, r)
 		return nil
 	})
-	if err == nil || errors.Is(err, enough) || errors.As(err, &code) {
+	if err == nil || errors.Is(err, errEnough) || errors.As(err, &code) {
 		return asExit(err)
 	}
 	return told(err)
