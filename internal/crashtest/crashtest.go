@@ -58,6 +58,8 @@ type trial struct {
 	s3     *store.Client // nil on a local disk
 
 	file, out, dead, state string // the pipeline, and its places
+
+	atEnd bool // a process was killed when it had done everything but to let go of its locks
 }
 
 // newTrial writes the input and the pipeline. s3 is a prefix s3://bucket, or "".
@@ -147,6 +149,7 @@ func (c *trial) done(err error, said string) bool {
 	case exit.ExitCode() == 4:
 		return true
 	case strings.Contains(said, "there is nothing to resume") && strings.Contains(said, "output exists: it holds"):
+		c.atEnd = true
 		return true // the one before was killed when it had done everything but to say so
 	case exit.ExitCode() >= 0: // not killed
 		c.t.Fatalf("exit %d:\n%s", exit.ExitCode(), said)
