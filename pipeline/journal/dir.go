@@ -80,7 +80,9 @@ func (d *Dir) Lock() error {
 		}
 		if err := lockFile(f); err != nil {
 			f.Close()
-			if errors.Is(err, ErrLocked) && !waited { // Locked has it for a moment
+			if errors.Is(err, ErrLocked) && !waited {
+				// Locked of another process may have it for a moment: flock has no
+				// way to ask without taking, and no event tells when it is free.
 				waited = true
 				time.Sleep(10 * time.Millisecond)
 				continue
