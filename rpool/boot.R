@@ -1,4 +1,4 @@
-# What an R process of rpipe runs first: read the two scripts beside this one
+# What an R process of rpipe runs first: read the scripts beside this one
 # and serve. The process leaves through parallel:::mcexit() or quit() inside
 # main(); the last line is reached only by a jump to top level, such as
 # invokeRestart("abort") in a user's code.
@@ -6,7 +6,7 @@ local({
   setwd(Sys.getenv("RPIPE_WD", ".")) # a profile may have gone elsewhere
   dir <- Sys.getenv("RPIPE_BOOT")
   self <- new.env(parent = baseenv())
-  for (script in c("worker.R", "template.R")) {
+  for (script in c("worker.R", "http.R", "template.R")) {
     sys.source(file.path(dir, script), self, keep.source = FALSE)
   }
   self$main(Sys.getenv("RPIPE_DIR"), Sys.getenv("RPIPE_NONCE"))

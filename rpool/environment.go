@@ -22,13 +22,23 @@ const (
 // Environment is what an R worker has loaded before its first request. Two
 // environments with the same Fingerprint share a template.
 type Environment struct {
-	R        string            // the Rscript or R binary; "" finds it (RPIPE_R, R_HOME, PATH)
-	Packages []string          // attached in order, in the template, once
-	Sources  []string          // files sourced into the global environment, in the template, once
-	Setup    string            // R code run after Sources
-	Dir      string            // working directory of the template; "" is the process's
-	Env      []string          // extra environment variables, KEY=value
-	Options  map[string]string // R options() set before Packages: name to R expression
+	R        string   // the Rscript or R binary; "" finds it (RPIPE_R, R_HOME, PATH)
+	Packages []string // attached in order, in the template, once
+	Sources  []string // files sourced into the global environment, in the template, once
+	Setup    string   // R code run after Sources
+	// Handler is R code, evaluated after Setup in an environment of its own, whose
+	// value is a function that answers HTTP requests: of one argument, a Rook
+	// request, it returns a Rook response, or a promise of one. Its attribute
+	// "about", a string, is what Pool.About returns; its attribute "exit", a
+	// function of no arguments, is called when a worker ends in good order.
+	Handler string
+	Dir     string            // working directory of the template; "" is the process's
+	Env     []string          // extra environment variables, KEY=value
+	Options map[string]string // R options() set before Packages: name to R expression
+
+	// Version tells environments apart that are equal otherwise: a reload of the
+	// same files, which may read others.
+	Version string
 
 	Start      Start         // "" is StartAuto
 	Canary     string        // an R function name or expression run in the canary fork; "" is a data.frame round trip
@@ -70,7 +80,9 @@ func (e *Environment) check() error {
 		text(fmt.Sprintf("option %q", s), s)
 		text(fmt.Sprintf("value of option %q", s), e.Options[s])
 	}
+	text("version", e.Version)
 	text("setup", e.Setup)
+	text("handler", e.Handler)
 	text("canary", e.Canary)
 	text("before_fork", e.BeforeFork)
 	text("after_fork", e.AfterFork)

@@ -100,6 +100,8 @@ func (t *fakeTemplate) Start(ctx context.Context) (process, error) {
 	return p, nil
 }
 
+func (t *fakeTemplate) About() string { return "" }
+
 func (t *fakeTemplate) Forks() (bool, string) {
 	if t.f.Spawn {
 		return false, "the test wants it"

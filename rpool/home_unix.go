@@ -19,6 +19,9 @@ var bootScript []byte
 //go:embed worker.R
 var workerScript []byte
 
+//go:embed http.R
+var httpScript []byte
+
 //go:embed template.R
 var templateScript []byte
 
@@ -46,7 +49,7 @@ func newHome(runAs string) (*home, error) {
 		return nil, err
 	}
 	for name, script := range map[string][]byte{
-		"boot.R": bootScript, "worker.R": workerScript, "template.R": templateScript,
+		"boot.R": bootScript, "worker.R": workerScript, "http.R": httpScript, "template.R": templateScript,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), script, 0o600); err != nil {
 			h.remove()

@@ -76,7 +76,7 @@ func launchAsking(ctx context.Context, env *Environment, o *Options, ask []strin
 		t.Close()
 		return nil, nil, err
 	}
-	t.ready = w
+	t.ready, t.about = w, l.about
 	return t, l, nil
 }
 
@@ -94,6 +94,7 @@ func (s *settings) launchForker(ctx context.Context, ask []string) (*forker, *lo
 		s.tasks.Wait()
 		return nil, nil, err
 	}
+	t.about = l.about
 	return t, l, nil
 }
 

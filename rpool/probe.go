@@ -23,6 +23,7 @@ type Info struct {
 func Probe(ctx context.Context, env *Environment) (Info, error) {
 	bare := *env
 	bare.Packages, bare.Sources, bare.Setup = nil, nil, ""
+	bare.Handler = ""
 	bare.Canary, bare.BeforeFork, bare.AfterFork = "", "", ""
 	info := Info{Packages: make(map[string]string)}
 	bin, version, err := FindR(env.R)

@@ -32,6 +32,8 @@ type template interface {
 	Start(ctx context.Context) (process, error)
 	// Forks reports whether workers are forked (false: spawned), and why not.
 	Forks() (bool, string)
+	// About is what the environment's Handler says of itself; "" for none.
+	About() string
 	// Exited is closed when the template process is gone (its workers may live on).
 	Exited() <-chan struct{}
 	Pid() int

@@ -28,6 +28,8 @@ const (
 	Map Kind = iota + 1
 	// Call evaluates a serialized list(fun, args): fun is a function or a name.
 	Call
+	// HTTP gives HTTP to the environment's Handler.
+	HTTP
 )
 
 // Request is one unit of work for one worker. Everything that carries R values
@@ -39,6 +41,7 @@ type Request struct {
 	Coded   []int32       // Map: columns of Data, from 1, that are codes with levels for text (frame.AppendCodedR)
 	Args    []byte        // Map: a named list of further arguments; nil for none
 	Seed    *Seed         // nil leaves the worker's own stream alone
+	HTTP    *HTTPRequest  // HTTP
 	Timeout time.Duration // 0 is none
 	Isolate bool          // run in a fork of its own, which ends with the request
 	Label   string        // for logs and errors, such as "batch 12 (rows 120001-130000)"
@@ -49,9 +52,10 @@ type Seed [6]int32
 
 // Reply is what a worker answered.
 type Reply struct {
-	Data     []byte   // the value, a headerless item
-	Warnings []string // conditionMessage of each warning, at most 50
-	Output   string   // what the code printed, cut at 64 KiB
+	Data     []byte        // the value, a headerless item
+	HTTP     *HTTPResponse // of a request of that kind, in place of Data
+	Warnings []string      // conditionMessage of each warning, at most 50
+	Output   string        // what the code printed, cut at 64 KiB
 	User     time.Duration
 	System   time.Duration
 	PeakRSS  int64 // bytes; the worker's high-water mark after the request
@@ -61,6 +65,8 @@ type Reply struct {
 // check finds what would be a mistake of the caller's, before R is troubled.
 func (r *Request) check() error {
 	switch {
+	case r.Kind == HTTP:
+		return r.HTTP.check()
 	case r.Kind != Map && r.Kind != Call:
 		return fmt.Errorf("rpool: request of unknown kind %d", r.Kind)
 	case r.Kind == Map && r.Fun == "":

@@ -19,7 +19,7 @@ compile <- function() {
   for (name in c(
     "serve", "send", "send_value", "send_condition", "run", "guarded", "take", "tidy", "map",
     "call_function", "decoded", "lightened", "evaluate", "function_name", "argument_refs", "swallow_interrupt",
-    "on_warning", "on_error", "user_calls", "handler_frame", "located", "one_line", "shorten", "utf8"
+    "http", "settled", "body_input", "rook_response", "on_warning", "on_error", "user_calls", "handler_frame", "located", "one_line", "shorten", "utf8"
   )) {
     self[[name]] <- compiler::cmpfun(self[[name]])
   }
@@ -62,7 +62,7 @@ leave <- function(status) {
 # condition whose trace names the step and what it was about.
 load_environment <- function(id, order) {
   env <- structure(order, names = c(
-    "max_frame", "option_names", "option_values", "packages", "sources", "setup", "ask"
+    "max_frame", "option_names", "option_values", "packages", "sources", "setup", "handler", "ask"
   ))
   max_frame <<- env[["max_frame"]]
   warned <<- NULL
@@ -88,6 +88,10 @@ load_environment <- function(id, order) {
         if (nzchar(env[["setup"]])) {
           at("setup")
           eval(parse(text = env[["setup"]]), globalenv())
+        }
+        if (nzchar(env[["handler"]])) {
+          at("handler")
+          handler <<- eval(parse(text = env[["handler"]], keep.source = FALSE), new.env(parent = globalenv()))
         }
         NULL
       },
@@ -119,7 +123,7 @@ about <- function(ask) {
   list(
     c(0, 0), utf8(warned), paste(R.version$major, R.version$minor, sep = "."),
     R.version$platform, .libPaths(), intersect("rJava", loadedNamespaces()),
-    as.character(versions)
+    as.character(versions), paste0("", attr(handler, "about"))
   )
 }
 

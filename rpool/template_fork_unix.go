@@ -22,6 +22,7 @@ import (
 type forker struct {
 	*settings
 	proc  *worker
+	about string        // set before the first Start
 	turn  chan struct{} // holds one token while a fork is under way: forks are serial
 	forks int           // guarded by turn
 }
@@ -29,6 +30,7 @@ type forker struct {
 func (t *forker) Pid() int                { return t.proc.pid }
 func (t *forker) Exited() <-chan struct{} { return t.proc.exited }
 func (t *forker) Forks() (bool, string)   { return true, "" }
+func (t *forker) About() string           { return t.about }
 
 // Start forks a worker.
 func (t *forker) Start(ctx context.Context) (process, error) {

@@ -12,7 +12,8 @@ import (
 // has no process of its own.
 type spawner struct {
 	*settings
-	why string // workers are not forked
+	why   string // workers are not forked
+	about string // set before the first Start
 
 	mu      sync.Mutex
 	started int
@@ -29,6 +30,7 @@ func newSpawner(s *settings, why string) *spawner {
 func (t *spawner) Pid() int                { return 0 }
 func (t *spawner) Exited() <-chan struct{} { return t.exited }
 func (t *spawner) Forks() (bool, string)   { return false, t.why }
+func (t *spawner) About() string           { return t.about }
 
 // Start starts an R with the environment loaded.
 func (t *spawner) Start(ctx context.Context) (process, error) {

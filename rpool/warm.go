@@ -52,3 +52,14 @@ func (p *Pool) Warm(ctx context.Context, env *Environment, n int) error {
 		return context.Cause(ctx)
 	}
 }
+
+// About is what the Handler of env says of itself, in its attribute "about"; ""
+// where it says nothing, or where env is not up: call Warm before.
+func (p *Pool) About(env *Environment) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.byEnv[env]; c != nil && c.origin != nil {
+		return c.origin.t.About()
+	}
+	return ""
+}

@@ -24,10 +24,11 @@ const maxFrame = 1<<31 - 1
 type frameKind uint8
 
 const (
-	// Requests. 4 and 5 are kept for HTTP requests and reload.
+	// Requests: a Kind's number, then those of the package's own.
 	frameMap  frameKind = 1  // list(fun, seed or NULL, raw serialized args or NULL, data)
 	frameCall frameKind = 2  // list(NULL, seed or NULL, NULL, list(fun, args))
-	framePing frameKind = 3  // nothing; a pending interrupt is swallowed
+	frameHTTP frameKind = 3  // list(names, values, header names, header values, body's file, body), see http.go
+	framePing frameKind = 5  // nothing; a pending interrupt is swallowed
 	frameLoad frameKind = 16 // an environment, see encodeLoad; once, first
 	frameFork frameKind = 17 // an order to fork, see encodeFork; templates only
 	frameTry  frameKind = 18 // list(R code); answered by pong or a condition

@@ -187,18 +187,19 @@ type loaded struct {
 	libPaths []string // .libPaths()
 	unsafe   []string // loaded packages whose state does not survive a fork
 	versions []string // of the packages asked for, in order; "" is not installed
+	about    string   // attribute "about" of the handler; "" for none
 }
 
 // decodeLoaded reads the answer to a frameLoad.
 func decodeLoaded(payload []byte) (*loaded, error) {
 	p := items{b: payload}
-	if p.open() != 7 {
+	if p.open() != 8 {
 		return nil, errReply
 	}
 	p.cpu()
 	l := loaded{
 		warnings: p.strings(), version: p.text(), platform: p.text(),
-		libPaths: p.strings(), unsafe: p.strings(), versions: p.strings(),
+		libPaths: p.strings(), unsafe: p.strings(), versions: p.strings(), about: p.text(),
 	}
 	return &l, p.err
 }

@@ -47,6 +47,9 @@ func begin(e *rdata.Encoder, n int) {
 // Args have names, hence symbols, and travel as a stream of their own in a raw
 // vector.
 func encodeRequest(e *rdata.Encoder, r *Request) splice {
+	if r.Kind == HTTP {
+		return encodeHTTP(e, r.HTTP)
+	}
 	begin(e, 5)
 	if r.Kind == Map {
 		e.Strs(r.Fun)
@@ -85,7 +88,7 @@ func encodeLoad(e *rdata.Encoder, env *Environment, limit int64, ask []string) s
 	for _, name := range sortedKeys(env.Options) {
 		names, values = append(names, name), append(values, env.Options[name])
 	}
-	begin(e, 7)
+	begin(e, 8)
 	e.VectorHead(rdata.KindDouble, 1, false, false)
 	e.Float64s([]float64{float64(limit)})
 	e.Strs(names...)
@@ -93,6 +96,7 @@ func encodeLoad(e *rdata.Encoder, env *Environment, limit int64, ask []string) s
 	e.Strs(env.Packages...)
 	e.Strs(env.Sources...)
 	e.Strs(env.Setup)
+	e.Strs(env.Handler)
 	e.Strs(ask...)
 	return finish(e, nil)
 }

@@ -13,7 +13,8 @@
 
 KIND_MAP <- 1L
 KIND_CALL <- 2L
-KIND_PING <- 3L
+KIND_HTTP <- 3L
+KIND_PING <- 5L
 KIND_LOAD <- 16L
 KIND_FORK <- 17L
 KIND_TRY <- 18L
@@ -59,7 +60,7 @@ serve <- function() {
       return(NULL)
     }
     kind <- head[4L]
-    if (kind == KIND_MAP || kind == KIND_CALL) {
+    if (kind <= KIND_HTTP) {
       incoming <<- payload
       payload <- NULL
       run(head[3L], kind)
@@ -149,7 +150,7 @@ run <- function(id, kind) {
 guarded <- function(kind) {
   delayedAssign("escape", return(NULL))
   withCallingHandlers(
-    if (kind == KIND_MAP) map(take()) else call_function(take()),
+    switch(kind, map(take()), call_function(take()), http(take())),
     warning = on_warning,
     error = on_error,
     interrupt = function(i) {

@@ -217,6 +217,10 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	reply, err := w.decode(h, payload)
+	if err == nil && r.Kind == HTTP {
+		reply.HTTP, err = decodeHTTP(reply.Data)
+		reply.Data = nil
+	}
 	if err != nil {
 		if c := (*ConditionError)(nil); errors.As(err, &c) {
 			c.Output = text
