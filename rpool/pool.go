@@ -19,6 +19,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sourcegraph/conc"
 )
@@ -107,10 +108,18 @@ func (p *Pool) Do(ctx context.Context, env *Environment, pri Priority, r *Reques
 	if err := r.check(); err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	m, err := p.take(ctx, env, pri)
+	if r.Trace != nil {
+		r.Trace.Queue += time.Since(start)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer p.release(m)
+	if r.Trace != nil {
+		start, r.Trace.Pid = time.Now(), m.proc.Pid()
+		defer func() { r.Trace.Run += time.Since(start) }()
+	}
 	return p.run(ctx, m, nil, r)
 }

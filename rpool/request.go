@@ -44,7 +44,15 @@ type Request struct {
 	HTTP    *HTTPRequest  // HTTP
 	Timeout time.Duration // 0 is none
 	Isolate bool          // run in a fork of its own, which ends with the request
+	Trace   *Trace        // if set, filled in before Pool.Do returns
 	Label   string        // for logs and errors, such as "batch 12 (rows 120001-130000)"
+}
+
+// Trace is where the time of a request went. It adds up over repeated tries.
+type Trace struct {
+	Queue time.Duration // waiting for a worker
+	Run   time.Duration // with one
+	Pid   int           // of the last worker; 0 where there was none
 }
 
 // Seed is an L'Ecuyer-CMRG state, as it stands in .Random.seed after the kind.

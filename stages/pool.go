@@ -13,6 +13,10 @@ type Work[T any] struct {
 	For     T
 	Rows    int
 	Request *rpool.Request // nil where it could not be made: Part then says why
+	// Context is of who waits for the answer: its end cancels the request, whose
+	// error is then its cause. Nil is the stage's own.
+	Context     context.Context
+	MaxAttempts int // in place of PoolOptions.MaxAttempts; 0 is that
 	// Part makes the request for the rows [from, to) alone. Nil where rows
 	// depend on each other, so that a failed request cannot be taken apart.
 	Part func(from, to int) (*rpool.Request, error)
@@ -51,14 +55,18 @@ type PoolOptions struct {
 	// Halvings is how often a failed request with a Part may be halved after
 	// err; nil is never.
 	Halvings func(err error) int
+	// Answer says that whatever a request comes to is an answer (Part.Err), also
+	// where no worker could be had: the queue is full, the pool is closed, R does
+	// not start. Only the end of the stage's context ends the stage.
+	Answer bool
 }
 
 // Pool is the stage that R works in: requests in, replies out. Pipelines put
 // frames through it and the HTTP front requests; they may share one pool.
 //
 // What R does wrong is a reply too (Part.Err), for the next stage to judge. The
-// stage itself fails only when the pool cannot work: it is closed, R does not
-// start, or the context ends.
+// stage itself fails only when the pool cannot work (see PoolOptions.Answer): it
+// is closed, R does not start, or the context ends.
 func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
 	return Parallel(o.InFlight, o.Ordered, func(ctx context.Context, b *Batch[*Work[T]]) (*Batch[*Done[T]], error) {
 		w := b.Value
@@ -69,8 +77,22 @@ func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
 			}
 			return o.Halvings(err)
 		}
-		pieces, err := salvage(w.Rows, halvings, fatal, func(from, to int) (*rpool.Reply, error) {
+		stop := fatal
+		if o.Answer {
+			stop = func(error) bool { return ctx.Err() != nil }
+		}
+		own := ctx
+		if w.Context != nil {
+			var cancel context.CancelCauseFunc
+			own, cancel = context.WithCancelCause(context.WithValue(w.Context, viewKey{}, meterOf(ctx)))
+			defer cancel(nil)
+			defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		}
+		pieces, err := salvage(w.Rows, halvings, stop, func(from, to int) (*rpool.Reply, error) {
 			req, most := w.Request, o.MaxAttempts
+			if w.MaxAttempts > 0 {
+				most = w.MaxAttempts
+			}
 			if req == nil || from > 0 || to < w.Rows {
 				var err error
 				if req, err = w.Part(from, to); err != nil {
@@ -78,7 +100,7 @@ func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
 				}
 				most = min(most, partAttempts)
 			}
-			reply, n, err := try(ctx, p, &o, req, most)
+			reply, n, err := try(own, p, &o, req, most)
 			attempts[from] = n
 			return reply, err
 		})

@@ -32,7 +32,18 @@ var allowed = map[string][]string{
 	"pipeline/journal":            {"sinks", "store"},
 	"pipeline":                    {"configs", "frame", "internal/failpoint", "pipeline/journal", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
 	"pipeline/view":               {"frame", "pipeline", "pipeline/journal", "sinks/compact", "stages"},
-	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "rpool", "sinks", "sinks/compact", "sources", "stages", "store"},
+	"tokens":                      {},
+	"metrics":                     {"rpool", "stages"},
+	"proxy/exchange":              {},
+	"proxy/fault":                 {"proxy/exchange", "rpool"},
+	"proxy/graph":                 {"proxy/fault", "rpool", "stages"},
+	"proxy/front":                 {"configs", "proxy/exchange", "proxy/fault", "tokens"},
+	"proxy/admin":                 {"configs", "metrics", "proxy/exchange", "rpool", "tokens"},
+	"proxy/plumber":               {"configs", "proxy/exchange", "proxy/fault", "proxy/graph", "rpool"},
+	"proxy/httpuv":                {"configs", "proxy/exchange", "proxy/fault", "rdata", "rpool"},
+	"proxy/predict":               {"configs", "frame", "frame/ndjson", "pipeline", "proxy/exchange", "proxy/fault", "rdata", "rpool", "stages"},
+	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rpool", "tokens"},
+	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "sources", "stages", "store", "tokens"},
 }
 
 // TestImports: imports run one way, from cmd down to rdata.
