@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"frame/ndjson":                {"frame"},
 	"frame/partition":             {},
 	"rpool":                       {"rdata"},
+	"rblock":                      {"configs", "rpool"},
 	"stages/duckdb":               {"frame"},
 	"stages":                      {"configs", "frame", "frame/ndjson", "rdata", "rpool", "stages/duckdb", "store", "webapi"},
 	"sources":                     {"configs", "frame", "frame/ndjson", "frame/partition", "rdata", "stages", "store", "webapi"},
@@ -30,7 +31,7 @@ var allowed = map[string][]string{
 	"sinks":                       {"configs", "frame", "frame/partition", "internal/failpoint", "rdata", "stages", "store"},
 	"sinks/compact":               {"configs", "frame", "frame/partition", "internal/failpoint", "sinks", "sources", "stages", "store"},
 	"pipeline/journal":            {"sinks", "store"},
-	"pipeline":                    {"configs", "frame", "internal/failpoint", "pipeline/journal", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
+	"pipeline":                    {"configs", "frame", "internal/failpoint", "pipeline/journal", "rblock", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
 	"pipeline/view":               {"frame", "pipeline", "pipeline/journal", "sinks/compact", "stages"},
 	"tokens":                      {},
 	"metrics":                     {"rpool", "stages"},
@@ -42,7 +43,7 @@ var allowed = map[string][]string{
 	"proxy/plumber":               {"configs", "proxy/exchange", "proxy/fault", "proxy/graph", "rpool"},
 	"proxy/httpuv":                {"configs", "proxy/exchange", "proxy/fault", "rdata", "rpool"},
 	"proxy/predict":               {"configs", "frame", "frame/ndjson", "pipeline", "proxy/exchange", "proxy/fault", "rdata", "rpool", "stages"},
-	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rpool", "tokens"},
+	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "tokens"},
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "sources", "stages", "store", "tokens"},
 }
 
