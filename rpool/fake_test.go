@@ -216,6 +216,12 @@ func (p *fakeProcess) die(how *DiedError) {
 	close(p.exited)
 }
 
+func (p *fakeProcess) Interrupt() bool {
+	p.f.mu.Lock()
+	defer p.f.mu.Unlock()
+	return p.inUse
+}
+
 func (p *fakeProcess) Pid() int                { return p.pid }
 func (p *fakeProcess) Exited() <-chan struct{} { return p.exited }
 

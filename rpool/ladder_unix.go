@@ -69,7 +69,8 @@ type watch struct {
 	stops    [2]func() bool
 }
 
-func (w *worker) watch(ctx context.Context, timeout time.Duration) *watch {
+func (w *worker) watch(ctx context.Context, r *Request) *watch {
+	timeout := r.Timeout
 	if ctx.Done() == nil && timeout <= 0 {
 		return nil
 	}
@@ -77,6 +78,7 @@ func (w *worker) watch(ctx context.Context, timeout time.Duration) *watch {
 	fire := func(h *halt) {
 		v.once.Do(func() {
 			defer close(v.fired)
+			announce(r.Ending)
 			h.step = w.descend(unix.SIGINT, v.answered)
 			v.halt = h
 		})

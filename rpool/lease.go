@@ -31,6 +31,27 @@ func (l *Lease) Do(ctx context.Context, r *Request) (*Reply, error) {
 	return l.pool.run(ctx, l.m, l, r)
 }
 
+// Interrupt sends SIGINT to the worker while a request of this lease runs, and
+// leaves the request going; it reports whether one ran. It is for requests that
+// are loops of their own and trap interrupts, as a server's is:
+//
+//	suspendInterrupts(repeat {
+//	  tryCatch(allowInterrupts(later::run_now(Inf)), interrupt = function(i) NULL)
+//	  if (file.exists(ending)) break
+//	})
+//
+// where ending is the Request's. Code that traps none ends with a
+// *ConditionError of class interrupt, as if it had been cancelled. No other
+// request is hit: the lease's next one waits until the worker has answered a ping.
+// What such a loop serves is its caller's to tell apart: a SIGINT that comes when
+// its work is done strikes what it does next, so let it answer something of
+// yours before it is given more.
+func (l *Lease) Interrupt() bool {
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	return !l.released && l.m.cancel != nil && l.m.proc.Interrupt()
+}
+
 // Release gives the worker back; one that is dead or whose state is unknown is
 // replaced. A request that still runs is cancelled. Further calls do nothing.
 func (l *Lease) Release() {

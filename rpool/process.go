@@ -12,6 +12,9 @@ type process interface {
 	// goes down the ladder (SIGINT, grace, SIGTERM, grace, SIGKILL) and returns
 	// only when the worker is ready again (it answered a ping) or is dead.
 	Do(ctx context.Context, r *Request) (*Reply, error)
+	// Interrupt sends SIGINT to the request under way, and no later one; it
+	// reports whether there was one.
+	Interrupt() bool
 	Pid() int
 	// Exited is closed once the process has been reaped; Death then says how.
 	Exited() <-chan struct{}

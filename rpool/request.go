@@ -45,7 +45,10 @@ type Request struct {
 	Timeout time.Duration // 0 is none
 	Isolate bool          // run in a fork of its own, which ends with the request
 	Trace   *Trace        // if set, filled in before Pool.Do returns
-	Label   string        // for logs and errors, such as "batch 12 (rows 120001-130000)"
+	// Ending is a file that is made before the first signal is sent to stop the
+	// request: code that traps interrupts knows by it that it is to end. "" for none.
+	Ending string
+	Label  string // for logs and errors, such as "batch 12 (rows 120001-130000)"
 }
 
 // Trace is where the time of a request went. It adds up over repeated tries.

@@ -30,6 +30,7 @@ type worker struct {
 	isolate func(context.Context) (*worker, error) // starts a process for one request; nil in a template
 
 	busy   sync.Mutex // held by the request under way
+	strike strike     // SIGINTs that are to leave the request going
 	enc    rdata.Encoder
 	lastID uint32
 	peak   int64 // PeakRSS when last looked at
@@ -197,35 +198,44 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 	}
 	start := time.Now()
 	w.out.begin()
-	watch := w.watch(ctx, r.Timeout)
+	watch := w.watch(ctx, r)
+	w.strike.open()
 	h, payload, err := w.roundTrip(frameKind(r.Kind), s)
+	struck := w.strike.shut()
 	if err != nil {
 		err = w.failed(err)
 	}
-	halt := watch.end()
+	halted := watch.end()
 	text, dropped := w.out.end()
 	if dropped > 0 {
 		text += fmt.Sprintf("\n[%d bytes more]\n", dropped)
 	}
-	if halt != nil {
-		w.recover(halt)
+	switch {
+	case halted != nil:
+		w.recover(halted)
+	case struck:
+		w.recover(&halt{})
 	}
 	if err != nil {
-		if died := (*DiedError)(nil); halt != nil && errors.As(err, &died) {
-			return nil, halt.err()
+		if died := (*DiedError)(nil); halted != nil && errors.As(err, &died) {
+			return nil, halted.err()
 		}
 		return nil, err
 	}
 	reply, err := w.decode(h, payload)
 	if err == nil && r.Kind == HTTP {
+		// Frameworks make an answer of whatever befalls them, of an interrupt too.
+		if halted != nil {
+			return nil, halted.err()
+		}
 		reply.HTTP, err = decodeHTTP(reply.Data)
 		reply.Data = nil
 	}
 	if err != nil {
 		if c := (*ConditionError)(nil); errors.As(err, &c) {
 			c.Output = text
-			if halt != nil {
-				return nil, halt.err()
+			if halted != nil {
+				return nil, halted.err()
 			}
 		}
 		return nil, err
