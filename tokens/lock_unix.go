@@ -1,0 +1,67 @@
+//go:build unix
+
+package tokens
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockFile takes the lock, where the file system has locks.
+func lockFile(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return errLocked
+		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS):
+			return nil
+		}
+		return err
+	}
+}
+
+// keepOwner gives a file that is to replace the one at path its owner, group and
+// mode: root may make a token in a store that a server of another user reads.
+// The first belongs to whom the directory does.
+func keepOwner(f *os.File, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return giveTo(f, filepath.Dir(path))
+	}
+	return errors.Join(giveTo(f, path), f.Chmod(info.Mode().Perm()))
+}
+
+// giveTo makes f belong to the owner of what is at path, where we may.
+func giveTo(f *os.File, path string) error {
+	info, err := os.Stat(path)
+	if err != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return f.Chown(int(owner.Uid), int(owner.Gid))
+}
+
+func replace(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return nil // the file is there; that it outlives a power cut is not ours to say
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
+		return err
+	}
+	return nil
+}
