@@ -4,11 +4,12 @@
 #   bench/run.sh                     all of them, most of an hour on two idle cores
 #   bench/run.sh bulk start          some: roundtrip bulk start memory files aggregate join
 #                                    fetch enrich s3 commit compact codecs
+#                                    proxy proxysleep proxystart
 #   bench/run.sh -quick              everything once and small, to see that it works
 #   bench/run.sh -update [name...]   puts the tables into docs/benchmarks.md as well
 #
 # The tables are printed and kept in out/bench. A peer that is not installed is
-# left out, and said so.
+# left out, and said so; VALVE, FAUCET and BENTO are where those are that PATH has not.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,11 +18,11 @@ for arg in "$@"; do
 	case $arg in
 	-quick) quick=-quick ;;
 	-update) update=1 ;;
-	-*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+	-*) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 	*) names+=("$arg") ;;
 	esac
 done
-[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk start memory files aggregate join fetch enrich s3 commit compact codecs)
+[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk start memory files aggregate join fetch enrich s3 commit compact codecs proxy proxysleep proxystart)
 if [ -n "$quick" ] && [ -n "$update" ]; then
 	echo "bench: the figures of a quick run are for nobody to read: leave out -update" >&2
 	exit 2
@@ -109,6 +110,8 @@ for name in "${names[@]}"; do
 	# they win what else the machine has to do.
 	bulk) nice -n 10 go run ./bench/bulk $quick ;;
 	enrich) build && nice -n 10 go run ./bench/enrich -rounds 3 $quick -bento "${BENTO:-bento}" ;;
+	proxy | proxystart) build && go run "./bench/$name" $quick -valve "${VALVE:-valve}" -faucet "${FAUCET:-faucet}" ;;
+	proxysleep) build && go run ./bench/proxysleep -rounds 3 $quick -valve "${VALVE:-valve}" -faucet "${FAUCET:-faucet}" ;;
 	*) go run "./bench/$name" $quick ;;
 	esac | tee "$out/$name.md"
 	[ "${PIPESTATUS[0]}" = 0 ] || { echo "bench: $name failed" >&2; failed=1; continue; }

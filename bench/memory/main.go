@@ -19,7 +19,7 @@ func main() {
 }
 
 func run(s bench.Setting) error {
-	if _, err := memoryOf(os.Getpid()); err != nil {
+	if _, err := bench.MemoryOf(os.Getpid()); err != nil {
 		return err
 	}
 	rows, err := bench.Frames(10_000, 10_000, 50)
@@ -45,7 +45,7 @@ score <- function(df) {
 	measure := func(workers int, start rpool.Start) func() (float64, error) {
 		return func() (float64, error) {
 			all, _, err := after(&rpool.Environment{Setup: code, Start: start}, workers, rows)
-			return all.pss, err
+			return all.Pss, err
 		}
 	}
 	four := &bench.Side{Name: "rpipe: template and 4 workers", Run: measure(4, rpool.StartFork)}
@@ -66,7 +66,7 @@ func private(s bench.Setting, rows frame.Frame) error {
 			return func() (float64, error) {
 				env := &rpool.Environment{Packages: packages, Start: start, Setup: "score <- function(df) { df$sum <- df$x + df$y; gc(); df }"}
 				_, worker, err := after(env, 1, rows)
-				return worker.private, err
+				return worker.Private, err
 			}
 		}
 		forked := &bench.Side{Name: "rpipe, forked", Run: measure(rpool.StartFork)}
@@ -86,7 +86,7 @@ func private(s bench.Setting, rows frame.Frame) error {
 
 // after is the memory of all R processes, and of one worker, when each of the
 // workers has scored rows and collected its garbage.
-func after(env *rpool.Environment, workers int, rows frame.Frame) (all, worker memory, err error) {
+func after(env *rpool.Environment, workers int, rows frame.Frame) (all, worker bench.Memory, err error) {
 	ctx := context.Background()
 	data, err := frame.AppendR(nil, rows, frame.ROptions{})
 	if err != nil {
@@ -109,12 +109,12 @@ func after(env *rpool.Environment, workers int, rows frame.Frame) (all, worker m
 		}
 		pids = append(pids, lease.Pid())
 	}
-	if worker, err = memoryOf(pids[0]); err != nil {
+	if worker, err = bench.MemoryOf(pids[0]); err != nil {
 		return all, worker, err
 	}
 	if template := pool.Stats().Environments[0].Template; template != 0 {
 		pids = append(pids, template)
 	}
-	all, err = memoryOf(pids...)
+	all, err = bench.MemoryOf(pids...)
 	return all, worker, err
 }

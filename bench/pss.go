@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bufio"
@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// memory is what Linux says of a process's memory, in bytes.
-type memory struct {
-	pss     float64 // private memory, and its share of what others have mapped too
-	private float64
+// Memory is what Linux says of a process's memory, in bytes.
+type Memory struct {
+	Pss     float64 // private memory, and its share of what others have mapped too
+	Private float64
 }
 
-// memoryOf adds up the memory of processes.
-func memoryOf(pids ...int) (sum memory, err error) {
+// MemoryOf adds up the memory of processes.
+func MemoryOf(pids ...int) (sum Memory, err error) {
 	for _, pid := range pids {
 		f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
@@ -33,9 +33,9 @@ func memoryOf(pids ...int) (sum memory, err error) {
 			}
 			switch fields[0] {
 			case "Pss:":
-				sum.pss += kb * 1024
+				sum.Pss += kb * 1024
 			case "Private_Clean:", "Private_Dirty:":
-				sum.private += kb * 1024
+				sum.Private += kb * 1024
 			}
 		}
 		err = lines.Err()
