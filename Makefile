@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The SQL engine is C++ that is linked in: without cgo, filter and derive are missing.
 export CGO_ENABLED := 1
 
-.PHONY: help demo build setup servers test test-long race lint vet bench docs fuzz clean
+.PHONY: help demo build setup setup-test servers test test-long race lint vet bench docs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,21 +21,24 @@ build: setup ## build bin/rpipe
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/rpipe
 	@$(BIN) version | grep -q 'DuckDB' || { echo "make: $(BIN) was built without cgo: install a C++ compiler" >&2; exit 1; }
 
-setup: ## install R and a C++ compiler where they are missing (apt or brew)
+setup: ## install R, plumber and a C++ compiler where they are missing (apt or brew)
 	@tools/setup.sh
+
+setup-test: ## install what the tests use besides: R packages and Chromium
+	@tools/setup.sh test
 
 servers: ## build the S3 server of the tests into the user's cache, once (a minute of two cores)
 	@echo "building the S3 server of the tests, unless it is there"
 	@$(GO) run ./internal/s3test/server
 
-test: build servers ## all tests, with the real R; under 15 minutes
+test: setup-test build servers ## all tests, with the real R; under 15 minutes
 	$(GO) test -timeout 15m ./...
 
-test-long: build servers ## the long tests as well: many crashes, large inputs
+test-long: setup-test build servers ## the long tests as well: many crashes, large inputs
 	@$(GO) run ./internal/s3test/server rclone
 	$(GO) test -timeout 60m -tags long ./...
 
-race: setup servers ## all tests under the race detector
+race: setup-test servers ## all tests under the race detector
 	$(GO) test -race -timeout 30m ./...
 
 vet: ## go vet, also for the other systems
@@ -50,7 +53,7 @@ lint: vet ## gofmt, go vet and staticcheck
 bench: build ## every figure of docs/benchmarks.md
 	bench/run.sh
 
-docs: setup ## write the generated pages and golden files again
+docs: setup-test ## write the generated pages and golden files again
 	$(GO) test ./internal/repo -run 'Reference|Schema' -update
 	$(GO) test ./configs -update
 	$(GO) test ./cmd/rpipe -run Script -update
