@@ -75,3 +75,30 @@ func TestIdleWorkersAreDrained(t *testing.T) {
 	printed(t, p, `system("(head -c 3000000 /dev/zero; touch $TMPDIR/done) &")`)
 	eventually(t, "a background process has written 3 MB to an idle worker's log", func() bool { return exists(p.dir + "/tmp/done") })
 }
+
+func TestCodeThatSpeaksAloudIsHeardAtOnce(t *testing.T) {
+	heard := make(chan string, 16)
+	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode}, &Options{Output: func(pid int, line string) { heard <- line }})
+	p := started(t, tpl)
+	printed(t, p, `cat("kept\n")`)
+	r := run(`cat("now\n"); while (!file.exists(file.path(Sys.getenv("TMPDIR"), "heard"))) Sys.sleep(0.01)`)
+	r.Aloud = true
+	done := make(chan *Reply, 1)
+	go func() {
+		reply, err := p.Do(t.Context(), r)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- reply
+	}()
+	if line := <-heard; line != "now" {
+		t.Errorf("heard %q", line)
+	}
+	touch(t, p.dir+"/tmp/heard")
+	if reply := <-done; reply != nil && reply.Output != "" {
+		t.Errorf("the reply has %q too", reply.Output)
+	}
+	if got := printed(t, p, `cat("then")`); got != "then" {
+		t.Errorf("the next request printed %q", got)
+	}
+}

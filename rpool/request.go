@@ -48,7 +48,10 @@ type Request struct {
 	// Ending is a file that is made before the first signal is sent to stop the
 	// request: code that traps interrupts knows by it that it is to end. "" for none.
 	Ending string
-	Label  string // for logs and errors, such as "batch 12 (rows 120001-130000)"
+	// Aloud says that what the code prints goes to Options.Output as it comes, in
+	// place of Reply.Output: for code that runs without end.
+	Aloud bool
+	Label string // for logs and errors, such as "batch 12 (rows 120001-130000)"
 }
 
 // Trace is where the time of a request went. It adds up over repeated tries.

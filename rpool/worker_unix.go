@@ -197,7 +197,9 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, &FrameSizeError{Size: s.size(), Limit: w.link.limit, Request: true}
 	}
 	start := time.Now()
-	w.out.begin()
+	if !r.Aloud {
+		w.out.begin()
+	}
 	watch := w.watch(ctx, r)
 	w.strike.open()
 	h, payload, err := w.roundTrip(frameKind(r.Kind), s)
@@ -206,9 +208,9 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 		err = w.failed(err)
 	}
 	halted := watch.end()
-	text, dropped := w.out.end()
-	if dropped > 0 {
-		text += fmt.Sprintf("\n[%d bytes more]\n", dropped)
+	text := ""
+	if !r.Aloud {
+		text = w.captured()
 	}
 	switch {
 	case halted != nil:
@@ -246,6 +248,15 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 	}
 	reply.PeakRSS = w.peak
 	return reply, nil
+}
+
+// captured is what the request that has just ended has printed.
+func (w *worker) captured() string {
+	text, dropped := w.out.end()
+	if dropped > 0 {
+		text += fmt.Sprintf("\n[%d bytes more]\n", dropped)
+	}
+	return text
 }
 
 // decode reads the answer to a request.
