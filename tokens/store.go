@@ -62,8 +62,12 @@ func Open(path string) (*Store, error) {
 // Path is the file.
 func (s *Store) Path() string { return s.path }
 
+// ErrInvalid says that Create was asked for what cannot be.
+var ErrInvalid = errors.New("no such token can be made")
+
 // Create makes a token, which is good for scopes until ttl has passed; 0 is for
-// ever. Its secret is never shown again.
+// ever. Its secret is never shown again. Errors are ErrInvalid and those of the
+// file.
 func (s *Store) Create(owner string, scopes []Scope, ttl time.Duration) (secret string, t Token, err error) {
 	names := make([]string, len(scopes))
 	for i, scope := range scopes {
@@ -76,7 +80,7 @@ func (s *Store) Create(owner string, scopes []Scope, ttl time.Duration) (secret 
 		err = fmt.Errorf("a token that expires %v ago is of no use", -ttl)
 	}
 	if err != nil {
-		return "", Token{}, fmt.Errorf("create a token: %w", err)
+		return "", Token{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	secret = newSecret()
 	hash := hashOf(secret)

@@ -108,7 +108,7 @@ func TestWhatCannotBeMade(t *testing.T) {
 	s := open(t, t.TempDir())
 	f := func(owner string, ttl time.Duration, want string, scopes ...Scope) {
 		t.Helper()
-		if _, _, err := s.Create(owner, scopes, ttl); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := s.Create(owner, scopes, ttl); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
