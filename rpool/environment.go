@@ -41,7 +41,7 @@ type Environment struct {
 	Version string
 
 	Start      Start         // "" is StartAuto
-	Canary     string        // an R function name or expression run in the canary fork; "" is a data.frame round trip
+	Canary     string        // an R function name or expression run in the canary fork; "" is DefaultCanary
 	CanaryWait time.Duration // 0 is 5s
 	BeforeFork string        // R code run in the template before each fork
 	AfterFork  string        // R code run in each worker after its fork
@@ -90,3 +90,10 @@ func (e *Environment) check() error {
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+// DefaultCanary is what a canary does where an Environment does not say: it sends
+// a data.frame round and touches the linear algebra, whose libraries have threads.
+const DefaultCanary = `local({
+  df <- unserialize(serialize(data.frame(x = 1:100, y = as.character(1:100)), NULL, xdr = FALSE))
+  stopifnot(nrow(df) == 100L, all(is.finite(crossprod(matrix(1, 200, 200)))))
+})`

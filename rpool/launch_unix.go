@@ -118,7 +118,7 @@ func (t *forker) canary(ctx context.Context, l *loaded) error {
 	defer w.kill()
 	code := t.env.Canary
 	if code == "" {
-		code = defaultCanary
+		code = DefaultCanary
 	}
 	var e rdata.Encoder
 	h, payload, err := w.ask(ctx, frameTry, encodeTry(&e, code))
@@ -132,13 +132,6 @@ func (t *forker) canary(ctx context.Context, l *loaded) error {
 	}
 	return nil
 }
-
-// defaultCanary sends a data.frame round and touches the linear algebra, whose
-// libraries have threads.
-const defaultCanary = `local({
-  df <- unserialize(serialize(data.frame(x = 1:100, y = as.character(1:100)), NULL, xdr = FALSE))
-  stopifnot(nrow(df) == 100L, all(is.finite(crossprod(matrix(1, 200, 200)))))
-})`
 
 func causeOr(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

@@ -85,6 +85,7 @@ func (p *Pool) take(ctx context.Context, env *Environment, pri Priority) (*membe
 			// Nobody who could have this worker waits, or it would not be idle.
 			if m = p.pop(c); m != nil {
 				p.lease(m, pri)
+				p.waits[pri].observe(0)
 			}
 		}
 		if m != nil {
@@ -130,7 +131,7 @@ func (p *Pool) pop(c *crew) *member {
 func (p *Pool) lease(m *member, pri Priority) {
 	c := m.crew
 	c.idle = c.idle[:len(c.idle)-1]
-	m.state, m.pri = leased, pri
+	m.state, m.pri, m.since = leased, pri, time.Now()
 	c.leased++
 	p.leased++
 	if pri == Bulk {

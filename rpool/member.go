@@ -29,7 +29,7 @@ type member struct {
 	pri      Priority // of the lease
 	served   int      // requests
 	born     time.Time
-	since    time.Time // idle since
+	since    time.Time // idle or leased since
 	rss      int64     // when last polled
 	doomed   string    // why it is to be replaced: a name of an option; "" is not
 	spent    bool      // must not be leased again
@@ -89,6 +89,10 @@ func (p *Pool) stop(m *member) {
 	m.expected = true
 	if m.doomed != "" {
 		m.crew.counts.Recycled++
+		if p.recycled == nil {
+			p.recycled = make(map[string]int64)
+		}
+		p.recycled[m.doomed]++
 	} else {
 		m.crew.counts.Retired++
 	}
@@ -119,6 +123,7 @@ func (p *Pool) leave(m *member) {
 	c.lastUp = time.Now()
 	if !m.expected {
 		c.counts.Died++
+		p.died(m)
 		p.delay(c, c.crashes.fail())
 	}
 }

@@ -56,7 +56,12 @@ type Pool struct {
 	// end because it is up. At most one at a time, so that the pool is never
 	// more than one worker over Max.
 	replacing *member
-	past      Counts // of crews that are no more
+	past      Counts       // of crews that are no more
+	waits     [2]Histogram // by Priority
+	runs      [2]Histogram // by Priority
+	incidents []Incident   // the last ones, the oldest first
+	deaths    map[string]int64
+	recycled  map[string]int64
 	draining  bool
 	closed    bool
 }

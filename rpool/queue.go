@@ -59,6 +59,7 @@ func (l *line) remove(w *waiter) {
 // enqueue puts the caller at the end of its line. p.mu is held.
 func (p *Pool) enqueue(c *crew, pri Priority) (*waiter, error) {
 	if n := p.waiting[pri]; n >= p.o.QueueLength {
+		c.counts.QueueFull++
 		return nil, fmt.Errorf("%w: %d requests wait", ErrQueueFull, n)
 	}
 	w := p.spareWaiters.Get().(*waiter)
@@ -71,17 +72,19 @@ func (p *Pool) enqueue(c *crew, pri Priority) (*waiter, error) {
 
 // dequeue takes w out of its line and hands it g. p.mu is held.
 func (p *Pool) dequeue(w *waiter, g grant) {
-	p.abandon(w)
-	waited := time.Since(w.since)
+	waited := p.abandon(w)
 	w.crew.counts.QueueWait += waited
 	w.crew.counts.QueueWaitMax = max(w.crew.counts.QueueWaitMax, waited)
 	w.got <- g
 }
 
-// abandon takes w out of its line. p.mu is held.
-func (p *Pool) abandon(w *waiter) {
+// abandon takes w out of its line, and says how long it stood there. p.mu is held.
+func (p *Pool) abandon(w *waiter) time.Duration {
 	w.crew.lines[w.pri].remove(w)
 	p.waiting[w.pri]--
+	waited := time.Since(w.since)
+	p.waits[w.pri].observe(waited)
+	return waited
 }
 
 // await waits until w is served, gives up, or its context ends. Whoever stops
@@ -108,6 +111,11 @@ func (p *Pool) await(ctx context.Context, w *waiter) (*member, error) {
 	failure := w.crew.failure
 	if w.queued {
 		p.abandon(w)
+		if errors.Is(err, ErrQueueWait) {
+			w.crew.counts.QueueTimeouts++
+		} else {
+			w.crew.counts.QueueCanceled++
+		}
 		p.schedule()
 		p.mu.Unlock()
 	} else {

@@ -20,6 +20,14 @@ const (
 	Bulk
 )
 
+// String is interactive or bulk.
+func (p Priority) String() string {
+	if p == Bulk {
+		return "bulk"
+	}
+	return "interactive"
+}
+
 // Kind says what a request asks of a worker.
 type Kind uint8
 

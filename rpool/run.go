@@ -86,7 +86,8 @@ func (p *Pool) explain(m *member, reason, err error) error {
 // account books a request that ended with err; interrupted says that the pool
 // itself wanted it to end.
 func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err error, interrupted bool) {
-	clean, deliberate, timeout := true, interrupted, false
+	clean, deliberate := true, interrupted
+	var outcome Counts
 	if err != nil {
 		var (
 			condition *ConditionError
@@ -97,16 +98,22 @@ func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err e
 		)
 		switch {
 		case errors.As(err, &condition):
+			outcome.Errors++
 		case errors.As(err, &timedOut):
-			timeout, deliberate = true, true
+			outcome.Timeouts++
+			deliberate = true
 		case errors.As(err, &size): // a reply that is too large costs the worker its life
+			outcome.Errors++
 			deliberate = true
 		case errors.As(err, &died), errors.As(err, &start):
 			// Of the process of an isolated request, if m is alive.
+			outcome.Lost++
 			clean = !m.dead()
 		case ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())):
+			outcome.Canceled++
 			deliberate = true
 		default:
+			outcome.Lost++
 			clean = false
 		}
 	}
@@ -114,12 +121,13 @@ func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err e
 	defer p.mu.Unlock()
 	c := m.crew
 	m.served++
-	c.counts.Requests++
-	c.counts.BusyTime += busy
-	if timeout {
-		c.counts.Timeouts++
-	}
+	outcome.Requests, outcome.BusyTime = 1, busy
+	c.counts.add(&outcome)
+	p.runs[m.pri].observe(busy)
 	m.expected = deliberate && m.dead()
+	if m.expected {
+		p.killed(m, err)
+	}
 	if clean && !deliberate {
 		c.crashes.succeed()
 	}

@@ -157,6 +157,7 @@ func (p *Pool) startFailed(c *crew, err error, pause time.Duration) {
 		return // everyone has been told already
 	}
 	c.failure = startError(err)
+	p.record(c, 0, causeStart, err)
 	p.delay(c, pause)
 	told := false
 	if len(c.members) == 0 && c.inflight == 0 {

@@ -1,6 +1,7 @@
 package rpool
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -11,6 +12,12 @@ type Stats struct {
 	Reserve      int // of those, the ones Bulk may not take
 	Environments []EnvironmentStats
 	Total        Counts // over Environments, and those that have ended
+
+	QueueWait [2]Histogram     // by Priority: how long every request waited for a worker, whether it got one or not
+	RunTime   [2]Histogram     // by Priority: how long requests ran, whatever came out
+	Incidents []Incident       // the last 32, the oldest first
+	Deaths    map[string]int64 // workers that died or were killed, by Incident.Cause
+	Recycled  map[string]int64 // workers replaced, by the option that wanted it: max_requests, max_lifetime or max_memory
 }
 
 // EnvironmentStats are the figures of one environment.
@@ -22,7 +29,24 @@ type EnvironmentStats struct {
 	Forks       bool   // workers are forked from the template, not started afresh
 	WhySpawn    string // why they are not forked
 	Failure     string // why the last launch or start failed; "" once one succeeded
+	Failures    int    // launches, starts and workers that failed in a row
+	// NotBefore is when the next launch or start is tried, after failures; zero
+	// where nothing stands against one.
+	NotBefore time.Time
+	Workers   []WorkerStats // those up, the oldest first
 	Counts
+}
+
+// WorkerStats is one worker.
+type WorkerStats struct {
+	Pid       int
+	Busy      bool
+	Priority  Priority  // of who holds it, or held it last
+	Since     time.Time // busy or idle since
+	Born      time.Time
+	Requests  int // done
+	RSS       int64
+	Replacing string // the option for which it is to be replaced; "" for none
 }
 
 // Counts are figures of workers and requests.
@@ -40,7 +64,13 @@ type Counts struct {
 	// Since the pool was made.
 	Requests       int64         // done, whatever came out
 	BusyTime       time.Duration // of those
+	Errors         int64         // of those, ended with an R error
 	Timeouts       int64         // of those, stopped at their Timeout
+	Canceled       int64         // of those, stopped because their context ended
+	Lost           int64         // of those, lost with their worker
+	QueueFull      int64         // refused because the queue was full
+	QueueTimeouts  int64         // refused after Options.QueueWait
+	QueueCanceled  int64         // whose context ended in the queue
 	QueueWait      time.Duration // of all who had to wait and were served or refused
 	QueueWaitMax   time.Duration
 	Launches       int64 // templates that came up
@@ -64,7 +94,13 @@ func (t *Counts) add(c *Counts) {
 	t.RSS += c.RSS
 	t.Requests += c.Requests
 	t.BusyTime += c.BusyTime
+	t.Errors += c.Errors
 	t.Timeouts += c.Timeouts
+	t.Canceled += c.Canceled
+	t.Lost += c.Lost
+	t.QueueFull += c.QueueFull
+	t.QueueTimeouts += c.QueueTimeouts
+	t.QueueCanceled += c.QueueCanceled
 	t.QueueWait += c.QueueWait
 	t.QueueWaitMax = max(t.QueueWaitMax, c.QueueWaitMax)
 	t.Launches += c.Launches
@@ -86,7 +122,11 @@ func (p *Pool) Stats() Stats {
 		Max: p.o.Max, Reserve: p.o.Reserve,
 		Environments: make([]EnvironmentStats, 0, len(p.order)),
 		Total:        p.past,
+		QueueWait:    p.waits, RunTime: p.runs,
+		Incidents: slices.Clone(p.incidents),
+		Deaths:    maps.Clone(p.deaths), Recycled: maps.Clone(p.recycled),
 	}
+	now := time.Now()
 	for _, c := range p.order {
 		e := EnvironmentStats{
 			Fingerprint: c.key,
@@ -104,8 +144,17 @@ func (p *Pool) Stats() Stats {
 		e.Up, e.Busy, e.Idle, e.Starting = len(c.members), c.leased, len(c.idle), c.claims
 		e.Stopping = c.leaving
 		e.WaitingInteractive, e.WaitingBulk = c.lines[Interactive].length, c.lines[Bulk].length
-		for _, m := range c.members {
+		e.Failures = max(c.launches.failures, c.crashes.failures)
+		if c.notBefore.After(now) {
+			e.NotBefore = c.notBefore
+		}
+		e.Workers = make([]WorkerStats, len(c.members))
+		for i, m := range c.members {
 			e.RSS += m.rss
+			e.Workers[i] = WorkerStats{
+				Pid: m.proc.Pid(), Busy: m.state == leased, Priority: m.pri, Since: m.since, Born: m.born,
+				Requests: m.served, RSS: m.rss, Replacing: m.doomed,
+			}
 		}
 		s.Total.add(&e.Counts)
 		s.Environments = append(s.Environments, e)
