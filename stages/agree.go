@@ -22,9 +22,14 @@ const (
 // the first batch. A column that is all NA there takes the type that it has in
 // a later batch, of those held back; after that a batch conforms without loss
 // (NA and integers fit anywhere they can) or is an error that names both batches.
+// The batches of a request, which are few, are all held back.
 func agree(env *Env, declared *frame.Schema) Stage[frame.Frame, frame.Frame] {
+	var others *known
+	if env.Interactive {
+		others = &known{}
+	}
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
-		a := &agreement{schema: declared, declared: declared != nil, env: env}
+		a := &agreement{schema: declared, declared: declared != nil, others: others, env: env}
 		if err := a.recall(); err != nil {
 			return err
 		}
@@ -65,9 +70,10 @@ type agreement struct {
 	first    string // the batch that decided the schema
 	frozen   bool   // batches have been sent with it
 
-	held  []*Rows
-	bytes int64
-	env   *Env
+	others *known // nil but for requests
+	held   []*Rows
+	bytes  int64
+	env    *Env
 }
 
 // recall takes the schema that was agreed on before a crash.
@@ -105,7 +111,7 @@ func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {
 	hold(b.Origins)
 	a.held = append(a.held, b)
 	a.bytes += b.Bytes
-	if a.undecided() && len(a.held) < agreeBatches && a.bytes < agreeBytes {
+	if a.others != nil || a.undecided() && len(a.held) < agreeBatches && a.bytes < agreeBytes {
 		return nil
 	}
 	return a.release(ctx, out)
@@ -114,6 +120,9 @@ func (a *agreement) add(ctx context.Context, b *Rows, out chan<- *Rows) error {
 // release sends what is held back; the schema stays from then on.
 func (a *agreement) release(ctx context.Context, out chan<- *Rows) error {
 	a.frozen = a.schema != nil
+	if a.frozen && !a.declared && a.others != nil {
+		a.schema = a.others.types(a.schema, a.allHeldNA)
+	}
 	if a.frozen && len(a.held) > 0 {
 		if err := a.keep(a.held[0].Epoch); err != nil {
 			return err
@@ -149,7 +158,8 @@ func (a *agreement) isStuck() bool {
 
 // widen takes b's columns into the schema.
 func (a *agreement) widen(b *Rows) error {
-	schema := b.Value.Schema()
+	value := plain(b.Value)
+	schema := value.Schema()
 	if a.schema == nil {
 		a.schema, a.first = schema, batchOf(b)
 		return nil
@@ -162,7 +172,7 @@ func (a *agreement) widen(b *Rows) error {
 			continue
 		}
 		switch known := a.schema.Field(at[0]); {
-		case allNA(b.Value, i):
+		case allNA(value, i):
 			fields[i] = known
 		case a.allHeldNA(f.Name):
 			a.schema = replaceField(a.schema, at[0], f)
@@ -177,11 +187,11 @@ func (a *agreement) widen(b *Rows) error {
 }
 
 func (a *agreement) conform(b *Rows) (frame.Frame, error) {
-	f, err := frame.Conform(b.Value, a.schema)
+	f, err := frame.Conform(plain(b.Value), a.schema)
 	if err != nil {
 		return nil, a.conflict(err)
 	}
-	return f, nil
+	return withNumbers(f, numbersOf(b.Value)), nil
 }
 
 // conflict says with which batch a type disagrees.
@@ -228,4 +238,29 @@ func replaceField(s *frame.Schema, i int, f arrow.Field) *frame.Schema {
 	fields := append([]arrow.Field(nil), s.Fields()...)
 	fields[i] = f
 	return arrow.NewSchema(fields, nil)
+}
+
+// alike gives what R made of the parts of one batch one schema, as agree does,
+// where there is one: a part may have nothing but NA in a column.
+func alike(parts []frame.Frame) []frame.Frame {
+	if len(parts) == 1 {
+		return parts
+	}
+	a := &agreement{}
+	for _, p := range parts {
+		b := &Rows{Value: p}
+		if err := a.widen(b); err != nil {
+			return parts
+		}
+		a.held = append(a.held, b)
+	}
+	conformed := make([]frame.Frame, len(parts))
+	for i, p := range parts {
+		f, err := frame.Conform(p, a.schema)
+		if err != nil {
+			return parts
+		}
+		conformed[i] = f
+	}
+	return conformed
 }

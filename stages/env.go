@@ -30,6 +30,11 @@ type Env struct {
 
 	S3     *store.Client // for paths that begin with s3://; nil where the run has none
 	Resume bool          // the run goes on after an earlier process of the same id
+	// Interactive says that somebody waits for the rows: the stages serve requests,
+	// each of which flows through them by itself (see Transform.Build). R is asked
+	// at that priority, nothing is kept for a later process, and max_failed, which
+	// is about a run, does nothing.
+	Interactive bool
 	// Endless says that the source may have no end: nothing that needs the whole
 	// input would ever come.
 	Endless bool
@@ -48,6 +53,14 @@ type Env struct {
 	Reject func(ctx context.Context, r *Rejected) error
 
 	shared *shared
+}
+
+// priority is the one at which R is asked.
+func (e *Env) priority() rpool.Priority {
+	if e.Interactive {
+		return rpool.Interactive
+	}
+	return rpool.Bulk
 }
 
 // Spool keeps the input of a blocking stage across a crash. One goroutine uses it.

@@ -83,7 +83,7 @@ func stageWith(t testing.TB, c *Fetch, env *Env, a webapi.Doer) Stage[frame.Fram
 		t.Fatal(err)
 	}
 	f.client = &placed{a, f.gate}
-	return f.run
+	return f.stage
 }
 
 func quietEnv(reject func(context.Context, *Rejected) error) *Env {

@@ -24,8 +24,10 @@ type gathering struct {
 
 // gather adds a row to the batch of its epoch, and sends what is full.
 func (f *fetcher) gather(ctx context.Context, r *fetchedRow) error {
-	if err := f.absent.look(r, f.warn); err != nil {
-		return err
+	if !f.env.Interactive {
+		if err := f.absent.look(r, f.warn); err != nil {
+			return err
+		}
 	}
 	epoch := r.in.batch.Epoch
 	g := f.gathered[epoch]

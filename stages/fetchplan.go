@@ -1,7 +1,10 @@
 package stages
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sourcegraph/conc/pool"
@@ -38,7 +41,18 @@ func (c *Fetch) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.run, nil
+	return f.stage, nil
+}
+
+// stage is one stream through the fetcher: with the client and the gate of all,
+// and accounts of its own.
+func (f *fetcher) stage(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
+	own := *f
+	own.shape = slices.Clone(f.shape)
+	own.gathered = map[uint64]*gathering{}
+	own.done = make(chan *fetchedRow, f.window)
+	own.absent = newAbsences(f.requests, f.config.InferRows)
+	return own.run(ctx, in, out)
 }
 
 func (c *Fetch) fetcher(env *Env) (*fetcher, error) {
@@ -47,14 +61,11 @@ func (c *Fetch) fetcher(env *Env) (*fetcher, error) {
 		return nil, err
 	}
 	f := &fetcher{
-		config: c, env: env, requests: requests, shape: declaredShape(requests),
-		absent:   newAbsences(requests, c.InferRows),
+		config: c, env: env, requests: requests, shape: declaredShape(requests), accepted: new(atomic.Bool),
 		failures: newFailures(&OnError{OnError: c.OnError, MaxFailed: c.MaxFailed}, env),
 		window:   rowsPerRequest * c.InFlight,
 		gate:     newGate(c.InFlight),
-		gathered: map[uint64]*gathering{},
 	}
-	f.done = make(chan *fetchedRow, f.window)
 	if err := f.recall(); err != nil {
 		return nil, err
 	}
@@ -66,8 +77,9 @@ func (c *Fetch) fetcher(env *Env) (*fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.client, f.close = client, client.Close
+	f.client = client
 	if c.Cache == nil {
+		env.OnClose(client.Close)
 		return f, nil
 	}
 	cache, err := webapi.NewCache(c.Cache, client, c.Auth, env.Dir, env.Log)
@@ -75,12 +87,12 @@ func (c *Fetch) fetcher(env *Env) (*fetcher, error) {
 		return nil, err
 	}
 	f.client = cache
-	f.close = func() {
+	env.OnClose(func() {
 		client.Close()
 		if err := cache.Sweep(); err != nil && env.Log != nil {
 			env.Log.Warn("the cache could not be cleaned up", "error", err)
 		}
-	}
+	})
 	return f, nil
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/rpipe-dev/rpipe/webapi"
 )
 
-// fetcher is one fetch in one run. All but fetch runs in one goroutine, which
+// fetcher is one fetch, and one stream through it. All but fetch runs in one goroutine, which
 // starts rows, takes them back in the order in which they come, and gathers them
 // into batches; the rows' requests run in workers.
 type fetcher struct {
@@ -22,10 +22,9 @@ type fetcher struct {
 	env      *Env
 	requests []*compiledRequest
 	client   webapi.Doer
-	close    func()
 	gate     *gate
 	failures *failures
-	accepted atomic.Bool // a request has had a good answer
+	accepted *atomic.Bool // a request has had a good answer
 	done     chan *fetchedRow
 	window   int // rows that may be with the workers; done has room for them
 
@@ -54,12 +53,13 @@ type fetcher struct {
 
 func (f *fetcher) run(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer f.close()
 	f.workers = newWorkers(f.window)
 	defer f.workers.Wait()
 	defer cancel(nil) // before the wait: requests end at once
 	f.view, f.out = meterOf(ctx), out
-	f.gate.view = f.view
+	if !f.env.Interactive { // else many streams pass it
+		f.gate.view = f.view
+	}
 	f.view.staffed(f.config.InFlight)
 	f.quiet = time.Now()
 	alarm := time.NewTimer(0)
@@ -264,8 +264,10 @@ func (f *fetcher) finish(ctx context.Context) error {
 	if len(f.suspects) > 0 {
 		return f.accuse()
 	}
-	if err := f.absent.end(f.warn); err != nil {
-		return err
+	if !f.env.Interactive { // the answers of one request show little
+		if err := f.absent.end(f.warn); err != nil {
+			return err
+		}
 	}
 	if err := f.flushAll(ctx, "end"); err != nil {
 		return err

@@ -169,3 +169,18 @@ func (f *fetcher) recall() error {
 	}
 	return nil
 }
+
+// Undeclared is the first key of the configuration under which columns lack a
+// type, so that only answers can tell it; "" where all have one.
+func (c *Fetch) Undeclared() string {
+	requests, err := c.compile()
+	if err != nil {
+		return "" // Check has said so
+	}
+	for i, p := range declaredShape(requests) {
+		if p.json == nil {
+			return requests[i].field("response.columns")
+		}
+	}
+	return ""
+}

@@ -30,11 +30,15 @@ func (c *Map) build(env *Env, m *mapper) (Stage[frame.Frame, frame.Frame], error
 	}
 	inFlight := c.InFlight
 	if inFlight == 0 {
-		inFlight = env.Pool.Stats().Max + 1
+		s := env.Pool.Stats()
+		inFlight = s.Max + 1
+		if !env.Interactive {
+			inFlight -= s.Reserve // which it may not have
+		}
 	}
 	m.config, m.env, m.args, m.failures = c, env, args, newFailures(&c.OnError, env)
 	pool := Pool[*encoded](env.Pool, PoolOptions{
-		Env: env.R, Priority: rpool.Bulk,
+		Env: env.R, Priority: env.priority(),
 		InFlight: inFlight, Ordered: c.Ordered,
 		MaxAttempts: c.MaxAttempts, RetryErrors: c.OnError.OnError == "retry",
 		Halvings: m.halvings,
@@ -44,7 +48,7 @@ func (c *Map) build(env *Env, m *mapper) (Stage[frame.Frame, frame.Frame], error
 	return Chain(0, requests, Chain(0, pool, Chain(0, replies, agree(env, declared)))), nil
 }
 
-// mapper is one map in one run.
+// mapper is one map.
 type mapper struct {
 	config   *Map
 	env      *Env
@@ -112,7 +116,7 @@ func (m *mapper) encode(ctx context.Context, b *Rows) (*Batch[*Work[*encoded]], 
 // its number; a part of it has a sub-stream of that, by its first row, so that no
 // two parts draw the same numbers.
 func (m *mapper) request(b *Rows, from, to int, buf []byte) (*rpool.Request, error) {
-	data, coded, err := frame.AppendCodedR(buf, sliceRows(b.Value, from, to), m.config.rOptions())
+	data, coded, err := frame.AppendCodedR(buf, plain(sliceRows(b.Value, from, to)), m.config.rOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -140,11 +144,13 @@ func (m *mapper) decode(ctx context.Context, b *Batch[*Done[*encoded]]) (*Rows, 
 	m.buffers.Put(job.buffer) // the worker has answered: it reads the request no more
 	in := Carry(b, job.frame, b.Rows, b.Bytes)
 	var frames []frame.Frame
+	var numbers []int
 	for _, p := range b.Value.Parts {
 		f, err := m.frameOf(in.Value, p)
 		if err == nil {
 			if f.NumCols() > 0 { // else it is data.frame(), which says "nothing" and no more
 				frames = append(frames, f)
+				numbers = append(numbers, madeOf(in.Value, p.From, p.To, int(f.NumRows()), m.config.Rows == "same")...)
 			}
 			m.failures.passed(p.To - p.From)
 			continue
@@ -160,11 +166,11 @@ func (m *mapper) decode(ctx context.Context, b *Batch[*Done[*encoded]]) (*Rows, 
 		in.Settle(nil)
 		return nil, nil
 	}
-	f, err := frame.Concat(frames...)
+	f, err := frame.Concat(alike(frames)...)
 	if err != nil {
 		return nil, m.at(in, err)
 	}
-	return WithFrame(in, f), nil
+	return WithFrame(in, withNumbers(f, numbers)), nil
 }
 
 // frameOf is the frame that R returned for a part of the rows of in.
@@ -172,6 +178,7 @@ func (m *mapper) frameOf(in frame.Frame, p Part) (frame.Frame, error) {
 	if p.Err != nil {
 		return nil, p.Err
 	}
+	in = plain(in)
 	sent := sliceRows(in, p.From, p.To)
 	f, err := frame.FromRBeside(p.Reply.Data, sent)
 	if err != nil {

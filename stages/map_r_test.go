@@ -37,6 +37,7 @@ draw_once_killed <- function(d) {
 }
 odd <- function(d) { if (any(d$x %% 7 == 3)) stop("no ", paste(d$x[d$x %% 7 == 3], collapse = " ")); d }
 draw_but_3 <- function(d) { if (3 %in% d$x) stop("three"); draw(d) }
+text_or_na <- function(d) { if (3 %in% d$x) stop("three"); d$y <- ifelse(d$x < 8, NA, "a"); d }
 late_type <- function(d) { d$y <- if (d$x[1] < 20) NA else d$x / 4; d }
 whole_then_not <- function(d) { d$y <- if (d$x[1] < 20) 1L else 0.5; d }
 add <- function(d, by, sign = 1, note = NULL) { d$y <- d$x + sign * by; d$note <- note; d }
@@ -410,5 +411,19 @@ func TestBothGraphsUseOnePool(t *testing.T) {
 	}
 	if s := p.Stats(); s.Total.Started > 2 {
 		t.Errorf("%d workers for a pool of 2", s.Total.Started)
+	}
+}
+
+// The rows that are left of a batch may have nothing but NA in a column, which
+// says nothing of its type.
+func TestMapJoinsPartsOfABatchThatHaveNothingButNA(t *testing.T) {
+	p, env := rpoolOf(t, 1)
+	c := Map{Fun: "text_or_na", Rows: "same", Ordered: true, OnError: OnError{OnError: "skip", MaxHalvings: 16}}
+	got, _, err := mapped(t, p, env, c, 16, 16, func(*Rejected) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := whole(t, got); f.NumRows() != 15 || f.Column(1).DataType().ID() != arrow.STRING {
+		t.Errorf("%v", f)
 	}
 }

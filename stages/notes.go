@@ -29,7 +29,7 @@ func settled(epoch uint64) uint64 { return min(epoch, 1) }
 // Keep puts on record what this component must know to go on after epoch. Of
 // one epoch the last value counts.
 func (e *Env) Keep(epoch uint64, value any) error {
-	if e.shared == nil {
+	if e.shared == nil || e.Interactive {
 		return nil
 	}
 	b, err := json.Marshal(value)

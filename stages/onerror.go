@@ -50,7 +50,7 @@ func newFailures(c *OnError, env *Env) *failures { return &failures{config: c, e
 
 // passed tells of rows that did not fail.
 func (f *failures) passed(rows int) {
-	if m := f.config.MaxFailed; m != nil {
+	if m := f.config.MaxFailed; m != nil && !f.env.Interactive {
 		f.window.add(rows, 0, m.Of)
 	}
 }
@@ -75,7 +75,7 @@ func (f *failures) reject(ctx context.Context, b *Rows, from, to, attempts int, 
 	if err := f.env.Reject(ctx, r); err != nil {
 		return err
 	}
-	if m := f.config.MaxFailed; m != nil {
+	if m := f.config.MaxFailed; m != nil && !f.env.Interactive {
 		if failed := f.window.add(to-from, to-from, m.Of); failed > m.Count {
 			return At(b, fmt.Errorf("%d of the last %d rows failed, and max_failed allows %d; the last error: %w", failed, m.Of, m.Count, err))
 		}

@@ -26,7 +26,13 @@ func (c *Select) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 	return eachFrame(c.apply), nil
 }
 
-func (c *Select) apply(f frame.Frame) (frame.Frame, error) { return frame.Select(f, c.Columns) }
+func (c *Select) apply(f frame.Frame) (frame.Frame, error) {
+	selected, err := frame.Select(plain(f), c.Columns)
+	if err != nil {
+		return nil, err
+	}
+	return withNumbers(selected, numbersOf(f)), nil
+}
 
 // Rename gives columns other names.
 type Rename struct {

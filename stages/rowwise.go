@@ -21,19 +21,23 @@ type SQLErrors struct {
 // DeadLetters reports whether rows that fail go to the dead letter.
 func (c *SQLErrors) DeadLetters() bool { return c.OnError == "dead_letter" }
 
-// rowwise is a filter or derive in one run: a query over each batch, several at
-// once.
+// rowwise is a filter or derive: a query over each batch, several at once.
 type rowwise struct {
 	prepare func(in *frame.Schema) (SQLColumns, error)
 	apply   func(f, computed frame.Frame) (frame.Frame, error)
 
 	stop     bool
 	failures *failures
-	sent     atomic.Bool // something went on
-	empty    atomic.Pointer[Rows]
 
 	mu       sync.Mutex
 	prepared map[string]SQLColumns // by what SQL sees of the schema
+}
+
+// rowwiseRun is one stream through it.
+type rowwiseRun struct {
+	*rowwise
+	sent  atomic.Bool // something went on
+	empty atomic.Pointer[Rows]
 }
 
 func newRowwise(c *SQLErrors, env *Env) *rowwise {
@@ -42,20 +46,21 @@ func newRowwise(c *SQLErrors, env *Env) *rowwise {
 }
 
 func (r *rowwise) stage(workers int) Stage[frame.Frame, frame.Frame] {
-	each := Parallel(workers, true, r.batch)
 	return func(ctx context.Context, in <-chan *Rows, out chan<- *Rows) error {
-		if err := each(ctx, in, out); err != nil {
+		run := &rowwiseRun{rowwise: r}
+		if err := Parallel(workers, true, run.batch)(ctx, in, out); err != nil {
 			return err
 		}
-		if b := r.empty.Load(); b != nil && !r.sent.Load() {
+		if b := run.empty.Load(); b != nil && !run.sent.Load() {
 			return Send(ctx, out, b) // nothing is left but the schema, which a sink can use
 		}
 		return nil
 	}
 }
 
-func (r *rowwise) batch(ctx context.Context, b *Rows) (*Rows, error) {
-	columns, err := r.columns(b.Value.Schema())
+func (r *rowwiseRun) batch(ctx context.Context, b *Rows) (*Rows, error) {
+	seen := plain(b.Value)
+	columns, err := r.columns(seen.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -67,12 +72,11 @@ func (r *rowwise) batch(ctx context.Context, b *Rows) (*Rows, error) {
 	}
 	fatal := func(err error) bool { return !isRowError(err) }
 	pieces, err := salvage(b.Rows, limit, fatal, func(from, to int) (frame.Frame, error) {
-		f := sliceRows(b.Value, from, to)
-		computed, err := columns.Eval(ctx, f)
+		computed, err := columns.Eval(ctx, sliceRows(seen, from, to))
 		if err != nil {
 			return nil, err
 		}
-		return r.apply(f, computed)
+		return r.apply(sliceRows(b.Value, from, to), computed)
 	})
 	if err != nil {
 		return nil, At(b, err)
@@ -95,7 +99,7 @@ func (r *rowwise) batch(ctx context.Context, b *Rows) (*Rows, error) {
 }
 
 // result is the batch of what is left, or nil.
-func (r *rowwise) result(b *Rows, good []frame.Frame) (*Rows, error) {
+func (r *rowwiseRun) result(b *Rows, good []frame.Frame) (*Rows, error) {
 	if len(good) == 0 {
 		b.Settle(nil)
 		return nil, nil

@@ -7,7 +7,9 @@ type Transform interface {
 	// Plan gives the output's schema for an input's; nil means "not known until
 	// the first batch", both ways. It touches nothing outside the process.
 	Plan(in *frame.Schema) (out *frame.Schema, err error)
-	// Build makes the stage for one run.
+	// Build makes the stage for one run. One that is not Blocking may be run
+	// several times, also at once: each time a stream of its own flows through it,
+	// and what is dear to make, such as the table of a join, is made once for all.
 	Build(env *Env) (Stage[frame.Frame, frame.Frame], error)
 }
 

@@ -14,20 +14,25 @@ import (
 	"github.com/rpipe-dev/rpipe/stages"
 )
 
-// joiner is a join in one run.
+// joiner is a join: its table and the index of it.
 type joiner struct {
 	config *Join
 	from   *opened
 	env    *stages.Env
 	limit  int64
 
+	loading sync.Mutex    // guards what follows until it is loaded
 	lookup  *lookup       // once the dataset is loaded, as what follows
 	keys    []arrow.Array // of the table
 	columns frame.Frame   // of the table, those that are added
 
 	mu    sync.Mutex
 	ready *ready // for the schema of the last batch: as a rule there is one only
+}
 
+// stream is one stream through a join.
+type stream struct {
+	*joiner
 	sent  atomic.Bool // something went on
 	empty atomic.Pointer[stages.Rows]
 }
@@ -43,16 +48,17 @@ func (j *joiner) stage(ctx context.Context, in <-chan *stages.Rows, out chan<- *
 	if err := j.load(ctx); err != nil {
 		return err
 	}
-	if err := j.join()(ctx, in, out); err != nil {
+	s := &stream{joiner: j}
+	if err := s.join()(ctx, in, out); err != nil {
 		return err
 	}
-	if b := j.empty.Load(); b != nil && !j.sent.Load() {
+	if b := s.empty.Load(); b != nil && !s.sent.Load() {
 		return stages.Send(ctx, out, b) // nothing is left but the schema, which a sink can use
 	}
 	return nil
 }
 
-func (j *joiner) join() stages.Stage[frame.Frame, frame.Frame] {
+func (j *stream) join() stages.Stage[frame.Frame, frame.Frame] {
 	if j.multiplies() {
 		return stages.Chain(0, stages.Parallel(j.env.Parallel, true, j.pair), j.cut)
 	}
@@ -65,6 +71,11 @@ func (j *joiner) multiplies() bool {
 }
 
 func (j *joiner) load(ctx context.Context) error {
+	j.loading.Lock()
+	defer j.loading.Unlock()
+	if j.lookup != nil {
+		return nil
+	}
 	table, err := j.from.load(ctx, j.env)
 	if err != nil {
 		return err
@@ -76,15 +87,19 @@ func (j *joiner) load(ctx context.Context) error {
 				j.from.name, configs.Size(j.limit), n, size(bytes), size(index), moreMemory)
 		}
 	}
-	if j.lookup, err = j.config.lookup(j.from.schema); err != nil {
+	l, err := j.config.lookup(j.from.schema)
+	if err != nil {
 		return err
 	}
-	for _, f := range j.lookup.keys {
+	if j.columns, err = frame.Select(table, names(l.added)); err != nil {
+		return err
+	}
+	for _, f := range l.keys {
 		a, _, _ := frame.Lookup(table, f.Name)
 		j.keys = append(j.keys, a)
 	}
-	j.columns, err = frame.Select(table, names(j.lookup.added))
-	return err
+	j.lookup = l
+	return nil
 }
 
 // prepare is the plan and the index for batches like b.

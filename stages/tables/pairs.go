@@ -17,7 +17,7 @@ type pairs struct {
 }
 
 // pair finds all rows of the table for each row of a batch.
-func (j *joiner) pair(_ context.Context, b *stages.Rows) (*stages.Batch[*pairs], error) {
+func (j *stream) pair(_ context.Context, b *stages.Rows) (*stages.Batch[*pairs], error) {
 	r, err := j.prepare(b)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (j *joiner) pair(_ context.Context, b *stages.Rows) (*stages.Batch[*pairs],
 
 // cut sends what pair found in batches of at most frame.Rows rows, gathered one
 // at a time, and numbers them anew: a batch may become several.
-func (j *joiner) cut(ctx context.Context, in <-chan *stages.Batch[*pairs], out chan<- *stages.Rows) error {
+func (j *stream) cut(ctx context.Context, in <-chan *stages.Batch[*pairs], out chan<- *stages.Rows) error {
 	var number uint64
 	if _, err := j.env.Recall(&number); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (j *joiner) cut(ctx context.Context, in <-chan *stages.Batch[*pairs], out c
 }
 
 // piece is the rows of b's result from one on; nil where it has none.
-func (j *joiner) piece(b *stages.Batch[*pairs], from int) (*stages.Rows, error) {
+func (j *stream) piece(b *stages.Batch[*pairs], from int) (*stages.Rows, error) {
 	p := b.Value
 	to := min(from+frame.Rows, len(p.ours))
 	left, err := frame.Take(p.frame, p.ours[from:to])

@@ -10,7 +10,7 @@ import (
 )
 
 // batch joins a batch whose rows match one row of the table at most.
-func (j *joiner) batch(_ context.Context, b *stages.Rows) (*stages.Rows, error) {
+func (j *stream) batch(_ context.Context, b *stages.Rows) (*stages.Rows, error) {
 	r, err := j.prepare(b)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (j *joiner) beside(r *ready, f frame.Frame, rows []int32) (frame.Frame, err
 }
 
 // result is the batch of f, or nil where nothing is left of b.
-func (j *joiner) result(b *stages.Rows, f frame.Frame) *stages.Rows {
+func (j *stream) result(b *stages.Rows, f frame.Frame) *stages.Rows {
 	if f.NumRows() == 0 && b.Rows > 0 {
 		j.empty.CompareAndSwap(nil, &stages.Rows{Value: f, Seq: b.Seq, First: b.First, Epoch: b.Epoch})
 		b.Settle(nil)
