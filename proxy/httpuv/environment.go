@@ -1,0 +1,65 @@
+package httpuv
+
+import (
+	_ "embed"
+	"strings"
+
+	"github.com/rpipe-dev/rpipe/rdata"
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+//go:embed serve.R
+var serveScript string
+
+// Environment is base with what a worker needs to serve c. base.Dir must be the
+// directory that c.Root names.
+func (c *Config) Environment(base *rpool.Environment) *rpool.Environment {
+	env := *base
+	var b strings.Builder
+	b.WriteString(base.Setup)
+	// Attached, not in the global environment, which is the user's.
+	b.WriteString("\nattach(local({\n")
+	b.WriteString(serveScript)
+	b.WriteString("load(" + quote(c.kind()) + ", " + quote(c.path()) + ", " + quote(c.Router) + ")\n")
+	b.WriteString("list(rpipe_serve = serve, rpipe_place = function() tempdir())\n")
+	b.WriteString(`}), name = "rpipe:httpuv", warn.conflicts = FALSE)` + "\n")
+	env.Setup = b.String()
+	return &env
+}
+
+func (c *Config) kind() string {
+	if c.Kind == "" {
+		return App
+	}
+	return c.Kind
+}
+
+// quote is s as R source.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}
+
+// placeCall asks a worker for its private directory.
+func placeCall() (*rpool.Request, error) { return call("rpipe_place") }
+
+// serveCall has a worker serve until it is told to end; its names are those that
+// serve() reads.
+func (c *Config) serveCall(socket, ready, ending, worker string) (*rpool.Request, error) {
+	names := []string{"socket", "ready", "ending", "worker", "kind", "path", "code"}
+	values := []string{socket, ready, ending, worker, c.kind(), c.path(), c.Code}
+	order := rdata.NewCharacter(values)
+	order.Attrs = rdata.Attributes{{Name: "names", Value: rdata.NewCharacter(names)}}
+	r, err := call("rpipe_serve", order)
+	if err != nil {
+		return nil, err
+	}
+	r.Ending, r.Aloud = ending, true
+	return r, nil
+}
+
+func call(fun string, args ...rdata.Value) (*rpool.Request, error) {
+	data, err := rdata.AppendItem(nil, &rdata.List{Values: []rdata.Value{
+		rdata.NewCharacter([]string{fun}), &rdata.List{Values: args},
+	}})
+	return &rpool.Request{Kind: rpool.Call, Data: data}, err
+}

@@ -1,0 +1,252 @@
+package httpuv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
+	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+// forward answers a request that is no websocket.
+func (t *Transport) forward(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) {
+	for {
+		again, err := t.try(w, r, x)
+		if err == nil {
+			return
+		}
+		if again && x.Attempts < 2 {
+			continue
+		}
+		t.o.Fault.Write(w, r, err)
+		return
+	}
+}
+
+// try asks one worker. again says that another may be asked.
+func (t *Transport) try(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) (again bool, err error) {
+	a := ask{prefer: t.preferred(r)}
+	start := time.Now()
+	worker, err := t.crew.take(r.Context(), a)
+	x.Queue += time.Since(start)
+	if err != nil {
+		return false, err
+	}
+	x.Attempts++
+	x.Worker = worker.lease.Pid()
+
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	if t.o.Timeout > 0 {
+		defer time.AfterFunc(t.o.Timeout, func() {
+			cancel(&rpool.TimeoutError{After: t.o.Timeout, Step: "SIGINT"})
+		}).Stop()
+	}
+	start = time.Now()
+	s := spool{limit: int64(t.o.Config.MaxResponse)}
+	defer s.close()
+	resp, err := t.ask(ctx, worker, r, x)
+	if err == nil {
+		defer resp.Body.Close()
+		if isStream(resp) {
+			defer t.crew.give(worker, a)
+			t.answerHead(w, resp, x, a, worker)
+			w.WriteHeader(resp.StatusCode)
+			stream(w, resp.Body)
+			x.R += time.Since(start)
+			return false, nil
+		}
+		_, err = io.Copy(&s, resp.Body)
+	}
+	x.R += time.Since(start)
+	if err != nil {
+		return t.failed(ctx, worker, a, r, err)
+	}
+	t.crew.give(worker, a)
+	t.answerHead(w, resp, x, a, worker)
+	if resp.ContentLength < 0 && hasBody(r.Method, resp.StatusCode) {
+		w.Header().Set("Content-Length", strconv.FormatInt(s.size, 10))
+	}
+	w.WriteHeader(resp.StatusCode)
+	if hasBody(r.Method, resp.StatusCode) {
+		s.writeTo(w) // who does not read to the end has gone
+	}
+	return false, nil
+}
+
+func hasBody(method string, status int) bool {
+	return method != http.MethodHead && status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// ask sends r to a worker and waits for the head of its answer.
+func (t *Transport) ask(ctx context.Context, worker *worker, r *http.Request, x *exchange.Exchange) (*http.Response, error) {
+	body, size := body(r, x)
+	out := (&http.Request{
+		Method: r.Method, URL: target(r.URL), Host: r.Host, Header: t.requestHeader(r, x),
+		Body: body, ContentLength: size, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		// httpuv sends a body with the answer to HEAD: that connection is of no use after.
+		Close: r.Method == http.MethodHead,
+	}).WithContext(ctx)
+	return worker.http.RoundTrip(out)
+}
+
+// target is where a worker finds what u asks for, escaped as it came.
+func target(u *url.URL) *url.URL {
+	out := *u
+	out.Scheme, out.Host = "http", "worker"
+	if out.Path == "" {
+		out.Path, out.RawPath = "/", ""
+	}
+	return &out
+}
+
+// body is the request's, from its beginning.
+func body(r *http.Request, x *exchange.Exchange) (io.ReadCloser, int64) {
+	switch b := x.Body; {
+	case b == nil && r.Body == nil, b != nil && b.Size == 0:
+		return http.NoBody, 0
+	case b == nil:
+		return io.NopCloser(r.Body), r.ContentLength
+	case b.File != nil:
+		return io.NopCloser(io.NewSectionReader(b.File, 0, b.Size)), b.Size
+	default:
+		return io.NopCloser(bytes.NewReader(b.Data)), b.Size
+	}
+}
+
+// answerHead takes over the head of a worker's answer.
+func (t *Transport) answerHead(w http.ResponseWriter, resp *http.Response, x *exchange.Exchange, a ask, worker *worker) {
+	stripHopByHop(resp.Header)
+	h := w.Header()
+	for name, values := range resp.Header {
+		h[name] = append(h[name], values...)
+	}
+	t.stick(h, x, a.prefer, worker.id)
+}
+
+// isStream tells answers that are to be handed on as they come: server-sent
+// events whose end is not known.
+func isStream(resp *http.Response) bool {
+	return resp.ContentLength < 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+}
+
+func stream(w http.ResponseWriter, body io.Reader) {
+	flush := http.NewResponseController(w)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := body.Read(buf)
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return
+			}
+			flush.Flush()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// failed says what became of a request whose worker gave no whole answer, and
+// sees to the worker.
+func (t *Transport) failed(ctx context.Context, worker *worker, a ask, r *http.Request, err error) (again bool, _ error) {
+	var dial *dialError
+	switch {
+	case errors.Is(err, errTooLarge):
+		t.crew.give(worker, a)
+		return false, &fault.Fault{
+			Status: http.StatusInternalServerError, Reason: "response_too_large", Message: "the answer is too large",
+			Err: fmt.Errorf("the answer has more than %v (max_response)", t.o.Config.MaxResponse),
+		}
+	case ctx.Err() != nil:
+		t.crew.abandon(worker, a)
+		return false, context.Cause(ctx)
+	}
+	// The connection broke: mostly because the worker has died, which is known soon.
+	late := time.NewTimer(t.o.Grace)
+	defer late.Stop()
+	select {
+	case <-worker.ended:
+		if worker.err != nil {
+			err = worker.err
+		}
+	case <-late.C:
+	case <-r.Context().Done():
+	}
+	t.crew.give(worker, a)
+	if again = errors.As(err, &dial) || slices.Contains(idempotent, r.Method); again && !replayable(r) {
+		again = false
+	}
+	var died *rpool.DiedError
+	if !errors.As(err, &died) {
+		err = &fault.Fault{Status: http.StatusBadGateway, Reason: "worker_died", Message: "the R worker broke off", Err: err}
+	}
+	return again, err
+}
+
+var idempotent = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete}
+
+// replayable reports whether the request's body is still there.
+func replayable(r *http.Request) bool {
+	return exchange.Of(r.Context()).Body != nil || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0
+}
+
+// spool keeps an answer until its client has read it: in memory at first, then in
+// a file.
+type spool struct {
+	limit int64
+	size  int64
+	mem   bytes.Buffer
+	file  *os.File
+}
+
+// inMemory is how much of an answer is kept in memory.
+const inMemory = 1 << 20
+
+var errTooLarge = errors.New("the answer is too large")
+
+func (s *spool) Write(b []byte) (int, error) {
+	if s.size += int64(len(b)); s.size > s.limit {
+		return 0, errTooLarge
+	}
+	if s.file == nil {
+		if s.mem.Len()+len(b) <= inMemory {
+			return s.mem.Write(b)
+		}
+		f, err := os.CreateTemp("", "rpipe-answer-")
+		if err != nil {
+			return 0, err
+		}
+		s.file = f
+	}
+	return s.file.Write(b)
+}
+
+func (s *spool) writeTo(w io.Writer) error {
+	if _, err := w.Write(s.mem.Bytes()); err != nil || s.file == nil {
+		return err
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, s.file)
+	return err
+}
+
+func (s *spool) close() {
+	if s.file != nil {
+		s.file.Close()
+		os.Remove(s.file.Name())
+	}
+}

@@ -1,0 +1,187 @@
+//go:build unix
+
+package httpuv
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+// served is an R file behind a Transport behind a real HTTP server.
+type served struct {
+	*Transport
+	t    *testing.T
+	url  string
+	pool *rpool.Pool
+	out  *lines
+}
+
+// serve has files written to a directory of their own and serves c from there;
+// change may set options.
+func serve(t *testing.T, c Config, files map[string]string, change func(*rpool.Options, *Options)) *served {
+	t.Helper()
+	s, err := attempt(t, c, files, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func attempt(t *testing.T, c Config, files map[string]string, change func(*rpool.Options, *Options)) (*served, error) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configs.SetDefaults(&c)
+	out := &lines{}
+	log := slog.New(slog.NewTextHandler(out, nil))
+	po := rpool.Options{Max: 2, Grace: 2 * time.Second, Log: log, Output: func(pid int, line string) { out.Write([]byte(line + "\n")) }}
+	o := Options{Config: &c, Log: log, Fault: fault.Writer{Details: true}}
+	if change != nil {
+		change(&po, &o)
+	}
+	pool, err := rpool.New(po)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pool.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(out.String())
+		}
+	})
+	o.Pool = pool
+	o.Env = c.Environment(&rpool.Environment{
+		Dir: filepath.Join(dir, c.Root()), Start: rpool.StartFork,
+		Env: []string{"R_PROFILE_USER=/dev/null", "R_ENVIRON_USER=/dev/null"},
+	})
+	tr, err := New(t.Context(), o)
+	if err != nil {
+		return nil, err
+	}
+	server := httptest.NewServer(tr)
+	s := &served{Transport: tr, t: t, url: server.URL, pool: pool, out: out}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		tr.Drain(ctx)
+		http.DefaultClient.CloseIdleConnections()
+		server.Close()
+	})
+	return s, nil
+}
+
+// get is the status and the body of a path.
+func (s *served) get(path string) (int, string) {
+	s.t.Helper()
+	resp, body := s.do(http.MethodGet, path, "", nil)
+	return resp.StatusCode, body
+}
+
+func (s *served) do(method, path, body string, header http.Header) (*http.Response, string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+// socket opens a websocket.
+func (s *served) socket(path string, header http.Header) *websocket.Conn {
+	s.t.Helper()
+	c, _, err := websocket.Dial(s.t.Context(), s.url+path, &websocket.DialOptions{HTTPHeader: header})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c.SetReadLimit(1 << 30)
+	s.t.Cleanup(func() { c.CloseNow() })
+	return c
+}
+
+// say sends text and returns the next message.
+func say(t *testing.T, c *websocket.Conn, text string) string {
+	t.Helper()
+	if err := c.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return hear(t, c)
+}
+
+func hear(t *testing.T, c *websocket.Conn) string {
+	t.Helper()
+	_, b, err := c.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// lines collects what R and the log say.
+type lines struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// eventually waits until holds is true.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("not so after 20 s: %s", what)
+		}
+	}
+}
