@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"proxy/fault":                 {"proxy/exchange", "rpool"},
 	"proxy/graph":                 {"proxy/fault", "rpool", "stages"},
 	"proxy/front":                 {"configs", "proxy/exchange", "proxy/fault", "tokens"},
-	"proxy/admin":                 {"configs", "metrics", "proxy/exchange", "rpool", "tokens"},
+	"proxy/admin":                 {"configs", "metrics", "proxy/exchange", "proxy/fault", "rpool", "tokens"},
 	"proxy/plumber":               {"configs", "proxy/exchange", "proxy/fault", "proxy/graph", "rpool"},
 	"proxy/httpuv":                {"configs", "proxy/exchange", "proxy/fault", "rdata", "rpool"},
 	"proxy/predict":               {"configs", "frame", "frame/ndjson", "pipeline", "proxy/exchange", "proxy/fault", "rdata", "rpool", "stages"},
