@@ -1,0 +1,152 @@
+package front
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
+	"github.com/rpipe-dev/rpipe/proxy/fault"
+)
+
+// authority admits requests by tokens and passwords.
+type authority struct {
+	config *Auth
+	tokens Tokens
+	users  map[string]User
+	// bcrypt takes tens of milliseconds on purpose: as many run as there are
+	// cores, and a password that was right is known again by a hash under a key
+	// of this process.
+	busy  chan struct{}
+	key   [32]byte
+	mu    sync.Mutex
+	known map[[32]byte]bool
+}
+
+// knownPasswords bounds known; there is one for each user, more only if a
+// password has several spellings.
+const knownPasswords = 1000
+
+func newAuthority(c *Auth, t Tokens) *authority {
+	a := &authority{config: c, tokens: t, users: map[string]User{}, busy: make(chan struct{}, runtime.GOMAXPROCS(0)), known: map[[32]byte]bool{}}
+	rand.Read(a.key[:])
+	for _, u := range c.Basic {
+		a.users[u.Name] = u
+	}
+	return a
+}
+
+// admit lets a request in, or says why not. What it came with goes no further; R
+// sees the owner as X-Forwarded-User.
+func (a *authority) admit(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) error {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	name, password, isBasic := r.BasicAuth()
+	switch {
+	case a.config.Bearer && strings.EqualFold(scheme, "Bearer"):
+		t, err := a.tokens.Verify(strings.TrimSpace(secret))
+		if err != nil {
+			return a.challenge(w, "bad_token", "the token is not valid", err)
+		}
+		if !a.config.good(t) {
+			return &fault.Fault{Status: http.StatusForbidden, Reason: "scope", Message: "the token is not good for this"}
+		}
+		x.Owner = t.Owner
+	case len(a.users) > 0 && isBasic:
+		ok, err := a.right(r, name, password)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return a.challenge(w, "bad_password", "the user or the password is wrong", nil)
+		}
+		x.Owner = name
+	default:
+		return a.challenge(w, "no_credentials", "this needs "+a.wanted(), nil)
+	}
+	delete(r.Header, "Authorization")
+	set(r.Header, "X-Forwarded-User", x.Owner)
+	return nil
+}
+
+// right compares a password. The time that it takes does not tell whether there
+// is such a user.
+func (a *authority) right(r *http.Request, name, password string) (bool, error) {
+	u, exists := a.users[name]
+	mac := hmac.New(sha256.New, a.key[:])
+	mac.Write([]byte(name + "\x00" + password))
+	sum := [32]byte(mac.Sum(nil))
+	if u.Password != "" {
+		want := hmac.New(sha256.New, a.key[:])
+		want.Write([]byte(name + "\x00" + string(u.Password)))
+		return subtle.ConstantTimeCompare(sum[:], want.Sum(nil)) == 1, nil
+	}
+	a.mu.Lock()
+	known := a.known[sum]
+	a.mu.Unlock()
+	if known {
+		return true, nil
+	}
+	hash := []byte(u.Hash)
+	if !exists {
+		hash = nobody
+		for _, other := range a.users { // any: it costs what theirs cost
+			if other.Hash != "" {
+				hash = []byte(other.Hash)
+				break
+			}
+		}
+	}
+	select {
+	case a.busy <- struct{}{}:
+		defer func() { <-a.busy }()
+	case <-r.Context().Done():
+		return false, fault.ErrClientGone
+	}
+	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || !exists {
+		return false, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.known) < knownPasswords {
+		a.known[sum] = true
+	}
+	return true, nil
+}
+
+// nobody is a hash that no password has been chosen for.
+var nobody = []byte("$2a$10$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
+
+// challenge is 401, with what would let in.
+func (a *authority) challenge(w http.ResponseWriter, reason, message string, err error) error {
+	h := w.Header()
+	if a.config.Bearer {
+		text := `Bearer realm="` + quotable(a.config.Realm) + `"`
+		if reason == "bad_token" {
+			text += `, error="invalid_token"`
+		}
+		h.Add("WWW-Authenticate", text)
+	}
+	if len(a.users) > 0 {
+		h.Add("WWW-Authenticate", `Basic realm="`+quotable(a.config.Realm)+`", charset="UTF-8"`)
+	}
+	return &fault.Fault{Status: http.StatusUnauthorized, Reason: reason, Message: message, Err: err}
+}
+
+func (a *authority) wanted() string {
+	switch {
+	case len(a.users) == 0:
+		return "a token"
+	case !a.config.Bearer:
+		return "a user and a password"
+	}
+	return "a token, or a user and a password"
+}
+
+var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace

@@ -1,0 +1,100 @@
+package front
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// budget is a number of bytes that many share.
+type budget struct {
+	most int64
+	used atomic.Int64
+}
+
+func newBudget(most int64) *budget { return &budget{most: most} }
+
+// take reports whether there are n bytes left, and takes them.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) <= b.most {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
+
+func (b *budget) give(n int64) { b.used.Add(-n) }
+
+// spool holds bodies and answers that wait for somebody slow: in memory while
+// there is some, else in files of a directory that nobody else may enter.
+type spool struct {
+	dir    string
+	memory *budget
+	disk   *budget
+}
+
+func newSpool(parent string, memory, disk int64) (*spool, error) {
+	dir, err := os.MkdirTemp(parent, "rpipe-front-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for bodies: %w", err)
+	}
+	return &spool{dir: dir, memory: newBudget(memory), disk: newBudget(disk)}, nil
+}
+
+func (s *spool) close() { os.RemoveAll(s.dir) }
+
+// stored is one body in a file, which comes with the first byte.
+type stored struct {
+	spool *spool
+	file  *os.File
+	size  int64
+}
+
+func (s *spool) store() *stored { return &stored{spool: s} }
+
+func (s *stored) Write(p []byte) (n int, err error) {
+	if !s.spool.disk.take(int64(len(p))) {
+		return 0, errNoPlace
+	}
+	s.size += int64(len(p))
+	if s.file == nil {
+		if s.file, err = os.CreateTemp(s.spool.dir, "body-"); err != nil {
+			return 0, fmt.Errorf("store a body: %w", err)
+		}
+	}
+	if n, err = s.file.Write(p); err != nil {
+		return n, fmt.Errorf("store a body: %w", err)
+	}
+	return n, nil
+}
+
+func (s *stored) Read(p []byte) (int, error) {
+	if s.file == nil {
+		return 0, io.EOF
+	}
+	return s.file.Read(p)
+}
+
+func (s *stored) rewind() error {
+	if s.file == nil {
+		return nil
+	}
+	_, err := s.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// Close removes the file.
+func (s *stored) Close() error {
+	s.spool.disk.give(s.size)
+	s.size = 0
+	if s.file == nil {
+		return nil
+	}
+	s.file.Close()
+	return os.Remove(s.file.Name())
+}
+
+// pieces are buffers for what passes through.
+var pieces = sync.Pool{New: func() any { b := make([]byte, piece); return &b }}

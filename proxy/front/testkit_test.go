@@ -1,0 +1,224 @@
+package front
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// decoded reads a configuration as a file has it, defaults filled in.
+func decoded[T any](t testing.TB, text string) (c T) {
+	t.Helper()
+	doc, problems := configs.Parse("test.yaml", []byte("x-test: 1\n"+text), configs.Variables{})
+	if len(problems) == 0 {
+		problems = configs.Decode(doc, &c)
+	}
+	for _, p := range problems {
+		t.Fatal(p)
+	}
+	return c
+}
+
+// site is a front that serves, and what is known of it.
+type site struct {
+	*Front
+	t    testing.TB
+	log  *logged
+	done chan done // what the observer heard
+}
+
+type done struct {
+	exchange.Exchange
+	status  int
+	written int64
+}
+
+// setup is a site to be.
+type setup struct {
+	listen string // YAML
+	policy string // YAML; no guard where it is "-"
+	log    string // YAML of Log; "" writes none
+	deps   Deps
+}
+
+func (s setup) start(t testing.TB, h http.HandlerFunc) *site {
+	t.Helper()
+	if !strings.Contains(s.listen, "address") {
+		s.listen = "address: 127.0.0.1:0\n" + s.listen
+	}
+	out := &site{t: t, log: new(logged), done: make(chan done, 1000)}
+	s.deps.Log = slog.New(slog.NewTextHandler(out.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.deps.Observer = heard(out.done)
+	s.deps.TempDir = t.TempDir()
+	if s.log != "" {
+		s.deps.Access = decoded[Log](t, s.log)
+	}
+	f, err := New(decoded[Listen](t, s.listen), s.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Front = f
+	next := http.Handler(h)
+	if s.policy != "-" {
+		p := decoded[Policy](t, s.policy)
+		guard, err := f.Guard(&p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next = guard(h)
+	}
+	served := make(chan error, 1)
+	go func() { served <- f.Serve(context.Background(), next) }()
+	t.Cleanup(func() {
+		f.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return out
+}
+
+// heard is an observer that passes on what it hears.
+type heard chan done
+
+func (h heard) Done(x *exchange.Exchange, r *http.Request, status int, written int64, took time.Duration) {
+	h <- done{*x, status, written}
+}
+
+func (s *site) url(path string) string { return "http://" + s.Addr().String() + path }
+
+// do asks over a connection of its own.
+func (s *site) do(method, path, body string, headers ...string) (*http.Response, string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url(path), strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp, string(text)
+}
+
+func (s *site) get(path string, headers ...string) (*http.Response, string) {
+	s.t.Helper()
+	return s.do("GET", path, "", headers...)
+}
+
+// dial is a raw connection.
+func (s *site) dial() *raw {
+	s.t.Helper()
+	c, err := net.Dial(s.Addr().Network(), s.Addr().String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	return &raw{Conn: c, in: bufio.NewReader(c), t: s.t}
+}
+
+type raw struct {
+	net.Conn
+	in *bufio.Reader
+	t  testing.TB
+}
+
+func (c *raw) send(format string, args ...any) {
+	c.t.Helper()
+	if _, err := fmt.Fprintf(c, format, args...); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// answer reads one, with its body.
+func (c *raw) answer() (*http.Response, string) {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// rest is what comes until the other side closes.
+func (c *raw) rest() string {
+	b, _ := io.ReadAll(c.in)
+	return string(b)
+}
+
+// logged is a log that tests can wait for.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// wait returns when the log has the text.
+func (l *logged) wait(t testing.TB, text string) {
+	t.Helper()
+	for {
+		l.mu.Lock()
+		if strings.Contains(l.text.String(), text) {
+			l.mu.Unlock()
+			return
+		}
+		if l.more == nil {
+			l.more = make(chan struct{})
+		}
+		more := l.more
+		l.mu.Unlock()
+		select {
+		case <-more:
+		case <-t.Context().Done():
+			t.Fatalf("the log never had %q", text)
+		}
+	}
+}
