@@ -23,6 +23,7 @@ type Options struct {
 	// Ignore skips keys that are not in the schema, which are a
 	// *frame.ConflictError otherwise.
 	Ignore bool
+	Rows   int // how many rows to make room for; 0 is frame.Rows
 }
 
 // Parser builds frames of one schema from records. It is not safe for
@@ -44,7 +45,11 @@ type Parser struct {
 // NewParser makes a parser for schema s. It panics where s has a type that
 // frames do not have.
 func NewParser(s *frame.Schema, o Options) *Parser {
-	p := &Parser{Builder: frame.NewBuilder(s), o: o, index: make(map[string]int, s.NumFields()),
+	rows := o.Rows
+	if rows == 0 {
+		rows = frame.Rows
+	}
+	p := &Parser{Builder: frame.NewBuilderSize(s, rows), o: o, index: make(map[string]int, s.NumFields()),
 		seen: make([]int, s.NumFields()), ignored: map[string]int{}}
 	for i, f := range s.Fields() {
 		p.names = append(p.names, f.Name)
