@@ -46,6 +46,9 @@ type TLS struct {
 	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2|1.3" doc:"Oldest version of TLS."`
 }
 
+// Shorthand lets the address stand for the mapping.
+func (Listen) Shorthand() string { return "address" }
+
 // Check implements configs.Checker.
 func (l *Listen) Check(report func(field, message, hint string)) {
 	if l.unix() {

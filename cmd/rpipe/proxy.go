@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/pipeline/view"
+	"github.com/rpipe-dev/rpipe/proxy"
+)
+
+// proxyFlags are those of rpipe proxy. All but config, watch and verbose are
+// about one API without a file.
+type proxyFlags struct {
+	file, host              string
+	port, max, min, threads int
+	check, idle             int // seconds, as valve has them
+	timeout                 time.Duration
+	config                  string
+	watch, verbose          bool
+}
+
+func newProxy() *cobra.Command {
+	var f proxyFlags
+	var vars variables
+	c := &cobra.Command{
+		Use:   "proxy [plumber.R | DIRECTORY | proxy.yaml]",
+		Short: "Serve a plumber API by many R processes on one port",
+		Long: `Serve a plumber API by many R processes on one port.
+
+The argument is an R file, a directory with plumber.R or entrypoint.R, or a
+configuration file (.yaml) for several APIs, TLS, authentication and limits.
+Without one it is plumber.R in this directory.
+
+With --watch the API is loaded again when its files change, and errors come
+with R's message and traceback: for development. SIGHUP loads it again without
+losing a request; code that does not work leaves the old one in place.
+SIGINT and SIGTERM finish the requests under way, a second one stops at once.
+
+The state of it all: http://HOST:PORT/__rpipe__/status
+
+Exit status: 0 stopped; 1 the server failed; 2 the configuration or the API's
+code is wrong; 3 the environment is (no R, no plumber, the port is taken).`,
+		Example: examplesText(`
+			rpipe proxy plumber.R
+			rpipe proxy plumber.R --watch               # while you write it
+			rpipe proxy -f plumber.R -n 5 --port 3000   # at most five R processes
+			rpipe proxy api/ --host 0.0.0.0 --n-min 2
+			rpipe proxy --config proxy.yaml`),
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				switch {
+				case isYAML(args[0]) && f.config == "":
+					f.config = args[0]
+				case c.Flags().Changed("file") || f.config != "":
+					return fmt.Errorf("proxy: %s and a flag both say what to serve; one of them is enough", args[0])
+				default:
+					f.file = args[0]
+				}
+			}
+			file, problems, err := f.load(c, vars)
+			if err != nil {
+				return err
+			}
+			problems.Format(os.Stderr, colored(os.Stderr))
+			if len(problems.Errors()) > 0 {
+				return exitCode(pipeline.ExitConfig)
+			}
+			if f.threads > 0 {
+				runtime.GOMAXPROCS(f.threads)
+			}
+			return serveProxy(c.Context(), file, f)
+		},
+	}
+	flags := c.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&f.file, "file", "f", "plumber.R", "R file or directory of the API")
+	flags.StringVar(&f.host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 for all")
+	flags.IntVarP(&f.port, "port", "p", 3000, "port to listen on; 0 takes a free one")
+	flags.IntVarP(&f.max, "n-max", "n", 0, "R processes at most (0: one for each core)")
+	flags.IntVar(&f.min, "n-min", 1, "R processes that are kept up")
+	flags.IntVar(&f.check, "check-unused", 10, "seconds between looks for R processes without work")
+	flags.IntVar(&f.idle, "max-age", 300, "seconds without work after which an R process above n-min ends")
+	flags.DurationVar(&f.timeout, "timeout", 0, "how long R may take for a request, such as 30s (0: no limit)")
+	flags.IntVarP(&f.threads, "workers", "w", 0, "threads of rpipe itself, not of R (0: one for each core)")
+	flags.StringVar(&f.config, "config", "", "configuration file, in place of all flags above")
+	flags.BoolVar(&f.watch, "watch", false, "load the API again when its files change; show R's errors to clients")
+	flags.BoolVar(&f.verbose, "verbose", false, "log more")
+	vars.flag(c)
+	for _, name := range []string{"file", "host", "port", "n-max", "n-min", "check-unused", "max-age", "timeout"} {
+		c.MarkFlagsMutuallyExclusive("config", name)
+	}
+	return c
+}
+
+// load makes the configuration of the file or of the flags.
+func (f *proxyFlags) load(c *cobra.Command, vars variables) (*proxy.File, configs.Problems, error) {
+	if f.config != "" {
+		for _, name := range []string{"host", "port", "n-max", "n-min", "check-unused", "max-age", "timeout"} {
+			if c.Flags().Changed(name) {
+				return nil, nil, fmt.Errorf("proxy: --%s is for one API without a file; say it in %s", name, f.config)
+			}
+		}
+		file, problems := proxy.Load(f.config, vars)
+		return file, problems, nil
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+		least int
+	}{{"n-max", f.max, 0}, {"n-min", f.min, 0}, {"check-unused", f.check, 1}, {"max-age", f.idle, 1}, {"port", f.port, 0}, {"workers", f.threads, 0}} {
+		if n.value < n.least {
+			return nil, nil, fmt.Errorf("proxy: --%s %d is less than %d", n.name, n.value, n.least)
+		}
+	}
+	most := f.max
+	if most == 0 {
+		most = runtime.NumCPU()
+	}
+	if f.min > most {
+		return nil, nil, fmt.Errorf("proxy: --n-min %d is more than --n-max %d", f.min, most)
+	}
+	file, problems := proxy.Single(f.file, func(file *proxy.File) {
+		file.Listen.Address = net.JoinHostPort(f.host, strconv.Itoa(f.port))
+		p := file.Pools["default"]
+		p.Max, p.Min = f.max, f.min
+		p.CheckInterval = configs.Duration(time.Duration(f.check) * time.Second)
+		p.IdleTimeout = configs.Duration(time.Duration(f.idle) * time.Second)
+		file.Pools["default"] = p
+		file.APIs[0].Timeout = configs.Duration(f.timeout)
+	})
+	return file, problems, nil
+}
+
+// serveProxy serves until a signal, and reloads at SIGHUP.
+func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	systemd := findSupervisor()
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	started := make(chan struct{})
+	var s *proxy.Server
+	var err error
+	go func() {
+		defer close(started)
+		s, err = proxy.Start(ctx, file, proxy.Options{Log: log, Version: version, Watch: f.watch})
+	}()
+	for running := true; running; {
+		select {
+		case <-started:
+			running = false
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				continue
+			}
+			cancel(fmt.Errorf("stopped by %v", sig))
+			<-started
+			if s != nil {
+				s.Close()
+			}
+			return exitCode(128 + int(sig.(syscall.Signal)))
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
+		return exitCode(proxyExit(err))
+	}
+	log.Info("serving", "url", s.URL(), "status", s.StatusURL())
+	if err := systemd.tell("READY=1"); err != nil {
+		log.Warn("systemd could not be told that the service is ready", "error", err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Wait() }()
+	stopping := false
+	var last time.Time
+	for {
+		select {
+		case err := <-failed:
+			s.Close()
+			if err != nil && !stopping {
+				fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
+				return exitCode(pipeline.ExitFailed)
+			}
+			return nil
+		case sig := <-signals:
+			switch {
+			case sig == syscall.SIGHUP && !stopping:
+				s.ReloadLater()
+			case sig == syscall.SIGHUP:
+			case !stopping:
+				stopping, last = true, time.Now()
+				log.Info("stopping: requests under way are finished; again to stop at once", "grace", s.Grace().String())
+				_ = systemd.tell("STOPPING=1") // it sees for itself when we have
+				s.DrainLater()
+			case time.Since(last) > sameSignal:
+				s.Stop(errors.New("stopped by a second signal"))
+			}
+		}
+	}
+}
+
+func proxyExit(err error) int {
+	var config *proxy.ConfigError
+	if errors.As(err, &config) {
+		return pipeline.ExitConfig
+	}
+	return pipeline.ExitEnvironment
+}
+
+func isYAML(path string) bool {
+	ext := strings.ToLower(filepath.Ext(path))
+	return ext == ".yaml" || ext == ".yml"
+}

@@ -1,0 +1,124 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/proxy/httpuv"
+	"github.com/rpipe-dev/rpipe/proxy/plumber"
+	"github.com/rpipe-dev/rpipe/proxy/predict"
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+// build brings up the newest code of an API: its environment, the first worker,
+// its endpoints. What it has begun is let go where a part fails.
+func (s *Server) build(ctx context.Context, c *API) (*api, error) {
+	a := &api{
+		config: c, generation: int(s.generations.Add(1)), began: time.Now(), pool: s.pools[c.Pool],
+		endpoints: map[string]backend{},
+	}
+	a.env = s.environment(c, a.generation)
+	if err := s.fill(ctx, a); err != nil {
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		a.drain(gone, s.log)
+		return nil, s.explain(c, err)
+	}
+	a.since = time.Now()
+	return a, nil
+}
+
+// environment is what the API's workers have loaded. Endpoints share it with the
+// API beside them: a worker can answer both.
+func (s *Server) environment(c *API, generation int) *rpool.Environment {
+	env := c.R.Environment(c.dir(s.file.Dir()), c.R.Limits)
+	switch {
+	case c.Plumber != nil:
+		env = plumber.Environment(env, c.Plumber, s.place(c))
+	case c.HTTPUV != nil:
+		env = c.HTTPUV.Environment(env)
+	}
+	env.Version = strconv.Itoa(generation)
+	return env
+}
+
+// place is where clients reach an API.
+func (s *Server) place(c *API) plumber.Site {
+	at := plumber.Site{Prefix: c.prefix(), Development: s.faults.Details}
+	if tcp, ok := s.front.Addr().(*net.TCPAddr); ok {
+		at.Port = tcp.Port
+		if !tcp.IP.IsUnspecified() {
+			at.Host = tcp.IP.String()
+		}
+	}
+	return at
+}
+
+// fill brings up the parts of a.
+func (s *Server) fill(ctx context.Context, a *api) error {
+	c := a.config
+	timeout := time.Duration(c.Timeout)
+	log := s.log.With("api", c.Name)
+	queue := s.file.Pools[c.Pool].Queue
+	switch {
+	case c.Plumber != nil:
+		p, err := plumber.New(ctx, plumber.Options{
+			Pool: a.pool, Env: a.env, Config: c.Plumber, Log: log, Fault: s.faults, Timeout: timeout, Prefix: c.prefix(),
+		})
+		if err != nil {
+			return err
+		}
+		a.main, a.docs = p, p.Docs()
+	case c.HTTPUV != nil:
+		t, err := httpuv.New(ctx, httpuv.Options{
+			Config: c.HTTPUV, Pool: a.pool, Env: a.env, Log: log, Fault: s.faults, Timeout: timeout, Prefix: c.prefix(),
+			Grace:       time.Duration(s.file.Pools[c.Pool].Grace),
+			QueueLength: queue.Length, QueueWait: time.Duration(queue.Wait),
+		})
+		if err != nil {
+			return err
+		}
+		a.main = t
+	default:
+		if err := a.pool.Warm(ctx, a.env, 1); err != nil {
+			return err
+		}
+	}
+	if a.main != nil {
+		a.backends = append(a.backends, a.main)
+	}
+	for i := range c.Predict {
+		e := &c.Predict[i]
+		p, err := predict.New(ctx, predict.Options{
+			Pool: a.pool, Env: a.env, Log: log, Fault: s.faults, Timeout: timeout, Prefix: c.prefix(), Endpoint: *e, Dir: s.file.Dir(),
+		})
+		if err != nil {
+			return err
+		}
+		a.endpoints[e.Path] = p
+		a.backends = append(a.backends, p)
+	}
+	handler, err := s.guarded(a)
+	a.handler = handler
+	return err
+}
+
+// explain says whose API it is, and whether the code is at fault or the machine.
+func (s *Server) explain(c *API, err error) error {
+	err = &APIError{Name: c.Name, Err: err}
+	var start *rpool.StartError
+	if errors.As(err, &start) && start.Step == "find R" {
+		return err
+	}
+	return &ConfigError{Err: err}
+}
+
+// ConfigError says that a server could not start because of what its file says, or
+// because of the code that it is to serve.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }

@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/proxy/plumber"
+)
+
+// Load reads proxy.yaml. vars are the values of -v name=value, which win over the
+// environment. The problems are all that the file itself shows; the File is
+// usable unless one of them is an error.
+func Load(path string, vars map[string]string) (*File, configs.Problems) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		hint := ""
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "to serve one API without a file: rpipe proxy plumber.R"
+		}
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return nil, configs.Problems{{File: path, Message: "cannot be read: " + err.Error(), Hint: hint}}
+	}
+	f := &File{Path: path, vars: vars}
+	doc, problems := configs.Load(path, data, configs.Variables{Flags: vars, Env: os.LookupEnv}, f)
+	if doc == nil {
+		return nil, problems
+	}
+	f.doc = doc
+	f.complete()
+	return f, append(problems, f.missing()...)
+}
+
+// Single is the file of one API, for rpipe proxy plumber.R: path is an R file, or
+// a directory with plumber.R or entrypoint.R.
+func Single(path string, dress func(*File)) (*File, configs.Problems) {
+	f := &File{Path: "."}
+	configs.SetDefaults(f)
+	a := API{}
+	configs.SetDefaults(&a)
+	a.Plumber = new(plumber.Config)
+	configs.SetDefaults(a.Plumber)
+	f.single = path
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		a.Plumber.Dir = path
+	} else {
+		a.Plumber.File = path
+	}
+	f.APIs = []API{a}
+	f.complete()
+	dress(f)
+	return f, f.missing()
+}
+
+// complete gives APIs their names, and fills in the pool that nobody described.
+func (f *File) complete() {
+	if f.Pools == nil {
+		f.Pools = map[string]Pool{}
+	}
+	if _, ok := f.Pools["default"]; !ok {
+		var p Pool
+		configs.SetDefaults(&p)
+		f.Pools["default"] = p
+	}
+	for i := range f.APIs {
+		f.APIs[i].Name = f.APIs[i].label()
+	}
+}
+
+// Dir is the directory that relative paths start from.
+func (f *File) Dir() string {
+	dir := filepath.Dir(f.Path)
+	if f.single != "" {
+		dir = "."
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+// reread is the file as it stands now; one that was made from a command line is
+// as it was.
+func (s *Server) reread(f *File) (*File, error) {
+	if f.single != "" {
+		return f, nil
+	}
+	again, problems := Load(f.Path, f.vars)
+	if errs := problems.Errors(); len(errs) > 0 {
+		return nil, fmt.Errorf("%s is left as it was loaded before: %w", f.Path, errs)
+	}
+	return again, nil
+}

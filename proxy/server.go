@@ -1,0 +1,234 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sourcegraph/conc"
+
+	"github.com/rpipe-dev/rpipe/metrics"
+	"github.com/rpipe-dev/rpipe/proxy/admin"
+	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/proxy/front"
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+// Options are what one server adds to its file.
+type Options struct {
+	Log     *slog.Logger // nil discards
+	Version string       // of rpipe, for the status page
+	// Watch is for development: APIs are loaded again when their files change,
+	// clients see R's errors, and a start whose code does not work waits for one
+	// that does.
+	Watch bool
+}
+
+// Server serves what a file says. Start makes it, Wait and Close end it.
+type Server struct {
+	file    *File
+	log     *slog.Logger
+	watch   bool
+	faults  fault.Writer
+	ctx     context.Context // ends when everything is to end at once
+	cancel  context.CancelCauseFunc
+	pools   map[string]*rpool.Pool
+	metrics *metrics.Registry
+	router  router
+	history history
+	front   *front.Front
+	admin   *admin.Admin
+	version string
+	started time.Time
+
+	recorder  *admin.Recorder
+	adminOn   net.Listener // of the pages, where they have an address of their own; nil once it is served
+	adminAddr net.Addr
+
+	generations atomic.Int64
+	reloading   sync.Mutex // over making another site
+	draining    atomic.Bool
+	drained     sync.Once
+	served      chan error // what serving ended with
+	tasks       conc.WaitGroup
+	beside      besides
+}
+
+// Start brings up all APIs, then listens: what fails before is an error, a
+// *ConfigError where the file or the code of an API is wrong. ctx ends the server
+// at once; Drain ends it after the requests under way.
+func Start(ctx context.Context, f *File, o Options) (*Server, error) {
+	s := &Server{
+		file: f, log: o.Log, watch: o.Watch, version: o.Version, started: time.Now(),
+		pools: map[string]*rpool.Pool{}, served: make(chan error, 1),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	s.faults = fault.Writer{Details: o.Watch || f.ErrorDetails}
+	s.router.faults, s.router.browser = s.faults, o.Watch
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open brings up the parts in the order in which it is cheapest to find out that
+// they cannot be had: addresses, then R.
+func (s *Server) open() error {
+	if err := s.listen(); err != nil {
+		return err
+	}
+	if err := s.openPools(); err != nil {
+		return err
+	}
+	first := &site{file: s.file}
+	var errs []error
+	for i := range s.file.APIs {
+		c := &slot{config: &s.file.APIs[i]}
+		c.api, c.broken = s.build(s.ctx, c.config)
+		if s.ctx.Err() != nil {
+			return context.Cause(s.ctx)
+		}
+		if c.broken != nil {
+			errs = append(errs, c.broken)
+			s.history.failed(c.config.Name, c.broken)
+		} else {
+			s.history.loaded(c.config.Name, c.api.generation)
+		}
+		first.apis = append(first.apis, c)
+	}
+	s.router.site.Store(first)
+	if err := errors.Join(errs...); err != nil {
+		if !s.watch {
+			return err
+		}
+		s.log.Error("the code does not work; waiting for it to change", "error", err)
+	}
+	if s.watch {
+		if err := s.watchFiles(); err != nil {
+			return err
+		}
+	}
+	if err := s.openPipelines(); err != nil {
+		return err
+	}
+	s.serve()
+	return nil
+}
+
+func (s *Server) openPools() error {
+	for name, p := range s.file.Pools {
+		pool, err := rpool.New(p.options(s.log, s.printed))
+		if err != nil {
+			return fmt.Errorf("pools.%s: %w", name, err)
+		}
+		s.pools[name] = pool
+		s.metrics.Pool(name, pool)
+	}
+	return nil
+}
+
+// printed logs what R writes outside of requests.
+func (s *Server) printed(pid int, line string) {
+	s.log.Info("R: "+line, "pid", pid)
+}
+
+// watchFiles reloads APIs when their files change.
+func (s *Server) watchFiles() error {
+	w, err := newWatcher(s.log)
+	if err != nil {
+		return fmt.Errorf("watch files: %w", err)
+	}
+	for i := range s.file.APIs {
+		dir := s.file.APIs[i].dir(s.file.Dir())
+		if err := w.add(dir); err != nil {
+			return fmt.Errorf("watch %s: %w", dir, err)
+		}
+	}
+	s.tasks.Go(func() { w.run(s.ctx, func(paths []string) { s.changed(s.ctx, paths) }) })
+	return nil
+}
+
+// ReloadLater is Reload in the background; what comes of it is logged.
+func (s *Server) ReloadLater() {
+	s.tasks.Go(func() {
+		if err := s.Reload(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.log.Error("the old code goes on: the new one does not work", "error", err)
+		}
+	})
+}
+
+// Drain answers what is under way and ends the server: it becomes unready, takes
+// no connection, finishes its requests, and lets its workers go. When ctx ends
+// first the rest is cancelled.
+func (s *Server) Drain(ctx context.Context) {
+	s.drained.Do(func() {
+		s.draining.Store(true)
+		err := s.front.Shutdown(ctx)
+		s.reloading.Lock() // until a reload is done: it has made a site of its own
+		current := s.router.site.Load()
+		s.reloading.Unlock()
+		s.beside.drain(ctx)
+		current.drain(ctx, func(ctx context.Context, a *api) { a.drain(ctx, s.log) })
+		s.served <- err
+	})
+}
+
+// DrainLater is Drain in the background, within the file's grace.
+func (s *Server) DrainLater() {
+	s.tasks.Go(func() {
+		ctx, cancel := context.WithTimeoutCause(s.ctx, s.Grace(), fault.ErrDraining)
+		defer cancel()
+		s.Drain(ctx)
+	})
+}
+
+// Grace is how long Drain may take.
+func (s *Server) Grace() time.Duration { return time.Duration(s.file.Grace) }
+
+// Stop ends everything at once.
+func (s *Server) Stop(cause error) { s.cancel(cause) }
+
+// Wait returns when the server has ended, and why; nil after Drain.
+func (s *Server) Wait() error {
+	select {
+	case err := <-s.served:
+		return err
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// Close ends what is left and returns when no process and no goroutine of the
+// server is there any more.
+func (s *Server) Close() {
+	s.cancel(fault.ErrDraining)
+	if s.front != nil {
+		s.front.Close()
+	}
+	if s.adminOn != nil {
+		s.adminOn.Close()
+	}
+	s.beside.tasks.Wait()
+	if current := s.router.site.Load(); current != nil {
+		current.drain(s.ctx, func(ctx context.Context, a *api) { a.drain(ctx, s.log) })
+	}
+	s.tasks.Wait()
+	var closing conc.WaitGroup
+	for name, p := range s.pools {
+		closing.Go(func() {
+			if err := p.Close(); err != nil {
+				s.log.Error("close a pool", "pool", name, "error", err)
+			}
+		})
+	}
+	closing.Wait()
+}

@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"cmp"
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/rpipe-dev/rpipe/proxy/admin"
+)
+
+// Snapshot implements admin.Source.
+func (s *Server) Snapshot() admin.Snapshot {
+	snap := admin.Snapshot{
+		Name: s.file.Name, Version: s.version, Started: s.started, Draining: s.draining.Load(),
+		FileError: s.history.ofFile(),
+	}
+	if s.file.single == "" {
+		snap.File = s.file.Path
+	}
+	if current := s.router.site.Load(); current != nil {
+		for _, c := range current.apis {
+			snap.APIs = append(snap.APIs, s.describe(c))
+		}
+	}
+	for name, p := range s.pools {
+		options := s.file.Pools[name]
+		snap.Pools = append(snap.Pools, admin.Pool{Name: name, Options: options.options(nil, nil), Stats: p.Stats()})
+	}
+	slices.SortFunc(snap.Pools, func(a, b admin.Pool) int { return cmp.Compare(a.Name, b.Name) })
+	for _, r := range s.beside.all {
+		snap.Pipelines = append(snap.Pipelines, r.state())
+	}
+	return snap
+}
+
+// describe is one API for the status page.
+func (s *Server) describe(c *slot) admin.API {
+	past := s.history.of(c.config.Name)
+	d := admin.API{
+		Name: c.config.Name, Path: c.config.Path, Host: c.config.Host, Transport: c.config.transport(),
+		File: c.config.code(s.file), Pool: c.config.Pool, OnDemand: s.file.Pools[c.config.Pool].Min == 0,
+		Generation: past.Generation, Since: past.Since, Tried: past.Tried, Err: c.broken,
+	}
+	if c.api != nil {
+		d.Environment = c.api.env.Fingerprint()
+		if c.api.docs != "" {
+			d.Docs = c.config.prefix() + c.api.docs
+		}
+	}
+	return d
+}
+
+// transport is what the status page calls the way to R.
+func (c *API) transport() string {
+	switch {
+	case c.Plumber != nil:
+		return "plumber"
+	case c.HTTPUV != nil && c.HTTPUV.Kind == "shiny":
+		return "shiny"
+	case c.HTTPUV != nil:
+		return "httpuv"
+	}
+	return "predict"
+}
+
+// code is where the API's code is, as the user named it.
+func (c *API) code(f *File) string {
+	switch {
+	case f.single != "":
+		return f.single
+	case c.Plumber != nil:
+		return cmp.Or(c.Plumber.File, c.Plumber.Dir)
+	case c.HTTPUV != nil:
+		return cmp.Or(c.HTTPUV.File, c.HTTPUV.Dir, "code")
+	}
+	return ""
+}
+
+// URL is where the server listens.
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.file.Listen.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + authority(s.front.Addr())
+}
+
+// StatusURL is where the status page is.
+func (s *Server) StatusURL() string {
+	if s.adminAddr != nil {
+		return "http://" + authority(s.adminAddr) + admin.Prefix + "status"
+	}
+	return s.URL() + admin.Prefix + "status"
+}
+
+// authority is an address as it stands in a URL: one that can be opened.
+func authority(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return a.String()
+	}
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}
