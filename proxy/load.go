@@ -1,13 +1,16 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/proxy/plumber"
 )
 
@@ -35,6 +38,47 @@ func Load(path string, vars map[string]string) (*File, configs.Problems) {
 	f.doc = doc
 	f.complete()
 	return f, append(problems, f.missing()...)
+}
+
+// Is reports whether the file at path is one of the proxy's, not a pipeline.
+func Is(path string) bool {
+	data, err := os.ReadFile(path)
+	return err == nil && topLevel.Match(data)
+}
+
+// topLevel is a key that only the proxy's files have.
+var topLevel = regexp.MustCompile(`(?m)^(apis|"apis"|listen)[ \t]*:`)
+
+// Check finds every problem of a proxy.yaml that can be seen without starting R:
+// those of Load, and of the pipelines that it names.
+func Check(ctx context.Context, path string, vars map[string]string) (*File, configs.Problems) {
+	f, problems := Load(path, vars)
+	if f == nil || len(problems.Errors()) > 0 {
+		return f, problems
+	}
+	for i := range f.APIs {
+		for k, e := range f.APIs[i].Predict {
+			if e.Pipeline == "" {
+				continue
+			}
+			p, found := pipeline.Check(ctx, below(f.Dir(), e.Pipeline), vars)
+			if p != nil && len(found.Errors()) == 0 {
+				found = append(found, p.CheckService()...)
+			}
+			if len(found.Errors()) > 0 {
+				problems = append(problems, f.doc.Problem(fmt.Sprintf("apis[%d].predict[%d].pipeline", i, k), "cannot be served as it is: see below", ""))
+			}
+			problems = append(problems, found...)
+		}
+	}
+	for _, b := range f.Pipelines {
+		p, found := pipeline.Check(ctx, below(f.Dir(), b.File), b.Values)
+		problems = append(problems, found...)
+		if p != nil {
+			problems = append(problems, p.Unshared()...)
+		}
+	}
+	return f, problems
 }
 
 // Single is the file of one API, for rpipe proxy plumber.R: path is an R file, or

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/proxy"
 )
 
 func newCheck() *cobra.Command {
@@ -16,21 +18,22 @@ func newCheck() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Find every problem of pipeline files, without running them",
+		Short: "Find every problem of pipeline files and proxy.yaml, without running them",
 		Long: `Find every problem of pipeline files: what the files say, the R files they name,
 the beginning of their input, and the columns and expressions of each stage.
-Nothing is run and nothing is changed.
+Nothing is run and nothing is changed. A file with apis is one for rpipe proxy.
 
 Exit status: 0 no errors (there may be warnings); 2 errors.`,
 		Example: examplesText(`
 			rpipe check flights.yaml
 			rpipe check pipelines/*.yaml
+			rpipe check proxy.yaml
 			rpipe check flights.yaml --json | jq '.[].message'`),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			all := configs.Problems{}
 			for _, path := range args {
-				_, problems := pipeline.Check(c.Context(), path, vars)
+				problems := checkFile(c.Context(), path, vars)
 				all = append(all, problems...)
 				if !asJSON {
 					problems.Format(os.Stdout, colored(os.Stdout))
@@ -53,6 +56,16 @@ Exit status: 0 no errors (there may be warnings); 2 errors.`,
 	vars.flag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
 	return c
+}
+
+// checkFile finds the problems of a file of either kind.
+func checkFile(ctx context.Context, path string, vars variables) configs.Problems {
+	if proxy.Is(path) {
+		_, problems := proxy.Check(ctx, path, vars)
+		return problems
+	}
+	_, problems := pipeline.Check(ctx, path, vars)
+	return problems
 }
 
 // colored reports whether f is a terminal that shall have colours.

@@ -7,19 +7,27 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/proxy"
 )
 
 func newSchema() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema",
-		Short: "Print the JSON schema of pipeline files, for editors",
+		Use:   "schema [pipeline | proxy]",
+		Short: "Print the JSON schema of pipeline files, or of proxy.yaml, for editors",
 		Example: examplesText(`
 			rpipe schema > .rpipe-schema.json
+			rpipe schema proxy > .rpipe-proxy-schema.json
 			# then, as the first line of a pipeline, for editors with a YAML language server:
 			#   # yaml-language-server: $schema=.rpipe-schema.json`),
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			text, err := configs.Schema(new(pipeline.File), "https://rpipe.dev/schema/pipeline.json")
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"pipeline", "proxy"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			var file any = new(pipeline.File)
+			name := "pipeline"
+			if len(args) == 1 && args[0] == "proxy" {
+				file, name = new(proxy.File), "proxy"
+			}
+			text, err := configs.Schema(file, "https://rpipe.dev/schema/"+name+".json")
 			if err != nil {
 				return err
 			}
