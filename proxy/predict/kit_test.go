@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
@@ -25,7 +27,6 @@ bad_is_bad <- function(rows) {
   data.frame(y = rows$x * 2)
 }
 size <- function(rows) data.frame(id = rows$id, n = nrow(rows))
-short <- function(rows) rows[-1, , drop = FALSE]
 die <- function(rows) {
   if (any(rows$x == 13)) tools::pskill(Sys.getpid(), 9)
   rows
@@ -34,34 +35,44 @@ slow <- function(rows) {
   if (any(rows$x == 13)) Sys.sleep(60)
   rows
 }
+dropper <- function(rows) rows[rows$x != 13, , drop = FALSE]
+die_once <- function(rows) {
+  if (!file.exists(rows$file[1])) {
+    file.create(rows$file[1])
+    tools::pskill(Sys.getpid(), 9)
+  }
+  rows
+}
+slow_size <- function(rows) size(slow(rows))
 probabilities <- function(rows) cbind(no = 1 - rows$p, yes = rows$p)
 `
 
-// pool is a pool of so many workers.
-func pool(t testing.TB, workers int) *rpool.Pool {
+// withModel is the environment of the tests' workers.
+var withModel = rpool.Environment{Setup: model}
+
+// one is the pool of all tests, which TestMain closes: a template takes longer to
+// load than most of them take.
+var one struct {
+	once sync.Once
+	pool *rpool.Pool
+	err  error
+}
+
+func shared(t testing.TB) *rpool.Pool {
 	t.Helper()
-	p, err := rpool.New(rpool.Options{Max: workers})
-	if err != nil {
-		t.Fatal(err)
+	one.once.Do(func() { one.pool, one.err = rpool.New(rpool.Options{Max: 2}) })
+	if one.err != nil {
+		t.Fatal(one.err)
 	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
+	return one.pool
 }
 
-// serve brings up an endpoint of so many workers.
-func serve(t testing.TB, workers int, edit func(*Endpoint)) *Predictor {
+// serve brings up an endpoint that has so many batches in R at once.
+func serve(t testing.TB, concurrency int, edit func(*Endpoint)) *Predictor {
 	t.Helper()
-	return serveOn(t, pool(t, workers), edit)
-}
-
-func serveOn(t testing.TB, on *rpool.Pool, edit func(*Endpoint)) *Predictor {
-	t.Helper()
-	o := Options{Pool: on, Env: &rpool.Environment{Setup: model, Dir: t.TempDir()}}
+	o := Options{Pool: shared(t), Env: &withModel}
 	configs.SetDefaults(&o.Endpoint)
+	o.Endpoint.Concurrency = concurrency
 	edit(&o.Endpoint)
 	return bringUp(t, o)
 }
@@ -107,4 +118,19 @@ func postWith(ctx context.Context, p http.Handler, x *exchange.Exchange, body []
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, r)
 	return w
+}
+
+// eventually waits for what no signal tells of.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("not so after 20 s: %s", what)
+		}
+	}
 }

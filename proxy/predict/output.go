@@ -60,7 +60,9 @@ func (o *output) encode(m media) ([]byte, error) {
 	}
 	switch o.form {
 	case formObject:
-		return append(o.appendRows(nil, "", "", ""), '\n'), nil
+		if len(o.place)+len(o.errors) == 1 { // of a pipeline, there may be more or none
+			return append(o.appendRows(nil, "", "", ""), '\n'), nil
+		}
 	case formWrapped:
 		return append(o.appendRows([]byte(`{"rows":`), "[", ",", "]"), "}\n"...), nil
 	case formInstances:

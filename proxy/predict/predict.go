@@ -45,7 +45,8 @@ type Predictor struct {
 	idle     chan struct{} // closed when draining and nothing is under way
 }
 
-// New brings an endpoint up: the first R worker has the function. The error says
+// New brings an endpoint up: a worker has the function, or all stages of the
+// pipeline are ready. The error says
 // why not. It ends with Drain.
 func New(ctx context.Context, o Options) (*Predictor, error) {
 	if o.Log == nil {
@@ -58,7 +59,11 @@ func New(ctx context.Context, o Options) (*Predictor, error) {
 		return nil, what(err)
 	}
 	p := &Predictor{o: o, reader: reader{schema: s, maxRows: e.MaxRows}, idle: make(chan struct{})}
-	p.scorer, err = newPredictions(ctx, &o)
+	if e.Pipeline != "" {
+		p.scorer, err = newStages(ctx, &o, &p.reader)
+	} else {
+		p.scorer, err = newPredictions(ctx, &o)
+	}
 	if err != nil {
 		return nil, what(err)
 	}
@@ -214,7 +219,7 @@ func (p *Predictor) addKeys(out *output, rows frame.Frame) error {
 	if err != nil {
 		return fault.New(http.StatusUnprocessableEntity, "invalid", "keys: "+err.Error())
 	}
-	if keys, err = frame.Take(keys, out.place); err != nil {
+	if keys, err = frame.TakeOrNull(keys, out.place); err != nil {
 		return err
 	}
 	columns := slices.Clone(keys.Schema().Fields())

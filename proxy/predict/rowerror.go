@@ -13,7 +13,7 @@ import (
 
 // RowError says why a row has no result.
 type RowError struct {
-	Index   int      // where the row stands in the request, from 0
+	Index   int      // where the row stands in the request, from 0; negative for none
 	Reason  string   // one of few words: invalid, r_error, bad_result, timeout, worker_died …
 	Message string   // what a client may know; "" where Columns say it
 	Columns []Column // what is wrong with which column
@@ -51,7 +51,11 @@ func (e *RowError) Unwrap() error { return e.Err }
 
 // appendJSON appends the error as a JSON object, details where they are not "".
 func (e *RowError) appendJSON(dst []byte, details string) []byte {
-	dst = fmt.Appendf(dst, `{"index":%d,"reason":"%s","message":`, e.Index, e.Reason)
+	dst = append(dst, '{')
+	if e.Index >= 0 {
+		dst = fmt.Appendf(dst, `"index":%d,`, e.Index)
+	}
+	dst = fmt.Appendf(dst, `"reason":"%s","message":`, e.Reason)
 	dst = frame.AppendQuoted(dst, e.Text())
 	if len(e.Columns) > 0 {
 		dst = append(dst, `,"columns":{`...)

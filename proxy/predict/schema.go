@@ -165,9 +165,9 @@ func number(col arrow.Array, i int) (float64, bool) {
 	return 0, false
 }
 
-// placeOf is where row i stands in the request.
+// placeOf is where row i stands in the request. A negative one is none.
 func placeOf(place []int32, i int) int {
-	if place == nil {
+	if place == nil || i < 0 {
 		return i
 	}
 	return int(place[i])
