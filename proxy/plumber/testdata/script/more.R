@@ -1,0 +1,2 @@
+#* @get /more
+function() list(wd = basename(getwd()))
