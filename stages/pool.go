@@ -3,6 +3,7 @@ package stages
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/rpool"
 )
@@ -123,10 +124,42 @@ const partAttempts = 2
 func try(ctx context.Context, p *rpool.Pool, o *PoolOptions, req *rpool.Request, most int) (*rpool.Reply, int, error) {
 	for n := 1; ; n++ {
 		reply, err := p.Do(ctx, o.Env, o.Priority, req)
+		for o.Priority == rpool.Bulk && crowded(err) {
+			if err = anotherTurn(ctx, err); err == nil {
+				reply, err = p.Do(ctx, o.Env, o.Priority, req)
+			}
+		}
 		if err == nil || n >= most || fatal(err) || !retriable(err, o.RetryErrors) {
 			return reply, n, err
 		}
 		meterOf(ctx).failed(err)
+	}
+}
+
+// crowded reports whether a request had no worker because others had: the limits
+// of a pool's queue are for requests that somebody waits for. What runs in bulk
+// waits, and its source with it.
+func crowded(err error) bool {
+	return errors.Is(err, rpool.ErrQueueWait) || errors.Is(err, rpool.ErrQueueFull)
+}
+
+// fullPause is how long bulk stays away from a queue that is full.
+const fullPause = 50 * time.Millisecond
+
+// anotherTurn returns nil when it is time to ask again after err.
+func anotherTurn(ctx context.Context, err error) error {
+	var start *rpool.StartError
+	if errors.As(err, &start) { // it waited for workers that cannot be
+		return start
+	}
+	if errors.Is(err, rpool.ErrQueueWait) {
+		return nil // it has waited
+	}
+	select {
+	case <-time.After(fullPause):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
