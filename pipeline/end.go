@@ -327,7 +327,9 @@ func (r *Run) finish(ctx context.Context, complete bool) error {
 func (r *Run) release(committed bool) error {
 	var errs []error
 	if r.pool != nil {
-		errs = append(errs, r.pool.Close())
+		if !r.others {
+			errs = append(errs, r.pool.Close())
+		}
 		r.env.Printed.Close()
 	}
 	if r.reader != nil {

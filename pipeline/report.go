@@ -43,8 +43,17 @@ type Workforce struct {
 	Forks    bool          `json:"forks"` // workers are forked from a template, not started afresh
 }
 
-func workforce(s rpool.Stats) *Workforce {
+// workforce is the run's own workers, also of a pool that it shares.
+func (r *Run) workforce() *Workforce {
+	s := r.pool.Stats()
 	t := s.Total
+	if r.others {
+		key := r.env.R.Fingerprint()
+		s.Environments = slices.DeleteFunc(s.Environments, func(e rpool.EnvironmentStats) bool { return e.Fingerprint != key })
+		if t = (rpool.Counts{}); len(s.Environments) > 0 {
+			t = s.Environments[0].Counts
+		}
+	}
 	w := &Workforce{
 		Up: t.Up, Busy: t.Busy, Memory: t.RSS, Requests: t.Requests,
 		BusyTime: t.BusyTime, Started: t.Started, Died: t.Died, Forks: true,
@@ -93,7 +102,7 @@ func (r *Run) Snapshot() Snapshot {
 	s.Memory, s.Budget = r.ledger.Bytes()
 	s.Skipped, s.Rejected = r.rejects.counts()
 	if r.pool != nil {
-		s.R = workforce(r.pool.Stats())
+		s.R = r.workforce()
 	}
 	return s
 }

@@ -29,6 +29,10 @@ type Options struct {
 	Fresh  bool         // give up the run that did not finish, if there is one
 	Dry    bool         // write nothing: no output, no dead letter, no state
 	Log    *slog.Logger // nil discards
+	// Pool, if not nil, is one that others use too: HTTP requests, other runs. The
+	// run has an environment of its own there, asks at rpool.Bulk, leaves it open
+	// and does not look at what Unshared names. Nil is a pool of its own.
+	Pool *rpool.Pool
 }
 
 // depth is how many batches a channel between two stages holds.
@@ -42,7 +46,8 @@ type Run struct {
 	log     *slog.Logger
 	started time.Time
 	env     *stages.Env
-	pool    *rpool.Pool
+	pool    *rpool.Pool // nil where no stage uses R
+	others  bool        // the pool is not the run's own
 	reader  sources.Reader
 	rejects *rejects
 	feed    *feed
@@ -119,7 +124,7 @@ func (r *Run) open(ctx context.Context, o Options) error {
 		return err
 	}
 	if f.NeedsR() && r.resumed.Phase != journal.Publishing {
-		if err := r.openPool(ctx); err != nil {
+		if err := r.openPool(ctx, o.Pool); err != nil {
 			return err
 		}
 	}
@@ -208,11 +213,13 @@ func (r *Run) openSource(ctx context.Context) error {
 
 // openPool starts R and waits for the first worker, so that what is wrong with
 // it is said before anything is read.
-func (r *Run) openPool(ctx context.Context) error {
+func (r *Run) openPool(ctx context.Context, shared *rpool.Pool) error {
 	var err error
 	r.env.Printed = stages.NewRelay(r.log)
-	if r.pool, err = rpool.New(r.file.poolOptions(r.log, r.env.Printed)); err != nil {
-		return &EnvironmentError{Err: err}
+	if r.pool, r.others = shared, shared != nil; !r.others {
+		if r.pool, err = rpool.New(r.file.poolOptions(r.log, r.env.Printed)); err != nil {
+			return &EnvironmentError{Err: err}
+		}
 	}
 	r.env.Pool, r.env.R = r.pool, r.file.Environment()
 	if err := r.pool.Warm(ctx, r.env.R, 1); err != nil {
@@ -366,6 +373,9 @@ func (r *Run) reject(ctx context.Context, rejected *stages.Rejected) error {
 	}
 	return r.rejects.add(ctx, rejected)
 }
+
+// Meters are the figures of the run's parts: the source, the stages, the sinks.
+func (r *Run) Meters() []*stages.Meter { return r.graph.Meters() }
 
 // scratch is where a process of a run may put what it does not need after its end.
 func scratch(run, process string) string {
