@@ -37,11 +37,11 @@ func (a *access) allow(r *http.Request, scope tokens.Scope) bool {
 // makes every client look local to who looks at the peer alone. An address that
 // came in a header opens nothing; it can only close.
 func fromHere(r *http.Request) bool {
+	if x := exchange.Of(r.Context()); x.ID != "" { // a front has found out, and changed the headers
+		return x.Peer.IsLoopback() && x.Client.IsLoopback() && !x.Relayed
+	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {
-		return false
-	}
-	if client := exchange.Of(r.Context()).Client; client.IsValid() && !client.Unmap().IsLoopback() {
 		return false
 	}
 	if r.Header.Get("Forwarded") != "" || r.Header.Get("Via") != "" {

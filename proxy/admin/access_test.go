@@ -100,21 +100,28 @@ func TestWhoMaySeeTheStatus(t *testing.T) {
 	f(401, outside, host, "Authorization", login.Header.Get("Authorization"))
 }
 
-func TestTheClientBehindATrustedProxyCounts(t *testing.T) {
+// TestBehindAFrontItsWordCounts: the front has replaced the headers and the
+// address by what it believes.
+func TestBehindAFrontItsWordCounts(t *testing.T) {
 	a, _ := newAdmin(t, &fixed{snap: serving()}, nil)
-	f := func(client string, want int) {
+	f := func(peer, client string, relayed bool, want int) {
 		t.Helper()
 		r := httptest.NewRequest("GET", host+"/__rpipe__/status", nil)
-		r.RemoteAddr = here
-		r = r.WithContext(exchange.With(r.Context(), &exchange.Exchange{Client: netip.MustParseAddr(client)}))
+		r.RemoteAddr = client + ":1"
+		r.Header.Set("X-Forwarded-For", client)
+		x := &exchange.Exchange{ID: "1", Client: netip.MustParseAddr(client), Relayed: relayed}
+		x.Peer, _ = netip.ParseAddr(peer)
 		w := httptest.NewRecorder()
-		a.ServeHTTP(w, r)
+		a.ServeHTTP(w, r.WithContext(exchange.With(r.Context(), x)))
 		if w.Code != want {
-			t.Errorf("%s: %d, want %d", client, w.Code, want)
+			t.Errorf("%s by %s: %d, want %d", client, peer, w.Code, want)
 		}
 	}
-	f("127.0.0.1", 200)
-	f("203.0.113.9", 401)
+	f("127.0.0.1", "127.0.0.1", false, 200)
+	f("127.0.0.1", "127.0.0.1", true, 401)    // by a proxy here that is not trusted
+	f("127.0.0.1", "203.0.113.9", false, 401) // by one that is
+	f("10.0.0.5", "127.0.0.1", false, 401)    // a trusted one elsewhere says so
+	f("", "127.0.0.1", false, 401)            // on a Unix socket
 }
 
 func TestNobodyIsLocalWhereTheConfigurationSaysSo(t *testing.T) {

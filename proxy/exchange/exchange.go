@@ -18,10 +18,14 @@ type Exchange struct {
 	API    string     // name of the API that it is for; "" for none of them
 	Route  string     // the pattern that it matched, for metrics: one of few, never a path as it came
 	Client netip.Addr // who asks, behind trusted proxies
-	Port   string     // of the client, "" where a proxy hides it
-	Scheme string     // http or https, as the client sees it
-	Owner  string     // of the token or password that it came with; "" for none
-	Start  time.Time
+	Peer   netip.Addr // of the connection: Client, or a proxy; zero for a Unix socket
+	// Relayed says that Peer, which is not trusted, speaks for somebody else: that
+	// Client is who asks can then not be relied on.
+	Relayed bool
+	Port    string // of the client, "" where a proxy hides it
+	Scheme  string // http or https, as the client sees it
+	Owner   string // of the token or password that it came with; "" for none
+	Start   time.Time
 
 	// Body is the request's body, whole: it was read before anybody waits for a
 	// worker. Nil where the transport streams it.

@@ -13,7 +13,7 @@ import (
 // proxies do. What a peer that is not trusted says of others is dropped.
 func (f *Front) identify(r *http.Request, x *exchange.Exchange) {
 	peer, port := split(r.RemoteAddr)
-	x.Client, x.Port, x.Scheme = peer, port, "http"
+	x.Client, x.Peer, x.Port, x.Scheme = peer, peer, port, "http"
 	if r.TLS != nil {
 		x.Scheme = "https"
 	}
@@ -30,6 +30,9 @@ func (f *Front) identify(r *http.Request, x *exchange.Exchange) {
 			host = h
 		}
 	} else {
+		for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via"} {
+			x.Relayed = x.Relayed || r.Header.Get(name) != ""
+		}
 		for _, name := range []string{"X-Real-Ip", "X-Forwarded-User", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip"} {
 			delete(r.Header, name)
 		}
