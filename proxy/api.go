@@ -26,19 +26,20 @@ type backend interface {
 
 // api is one API with one generation of its code, and never changes.
 type api struct {
-	config     *API
-	generation int
-	since      time.Time
-	pool       *rpool.Pool
-	env        *rpool.Environment
-	main       backend            // nil where there are endpoints alone
-	endpoints  map[string]backend // by path below the prefix
-	backends   []backend          // all of them
-	handler    http.Handler       // what stands before them included
-	docs       string             // path of the documentation, "" for none
-	began      time.Time          // the load
-	gate       gate
-	once       sync.Once // over draining
+	config      *API
+	generation  int
+	since       time.Time
+	pool        *rpool.Pool
+	env         *rpool.Environment
+	fingerprint string             // of env as it was loaded: its files may have changed since
+	main        backend            // nil where there are endpoints alone
+	endpoints   map[string]backend // by path below the prefix
+	backends    []backend          // all of them
+	handler     http.Handler       // what stands before them included
+	docs        string             // path of the documentation, "" for none
+	began       time.Time          // the load
+	gate        gate
+	once        sync.Once // over draining
 }
 
 // match reports whether a request is for this API, and how long a prefix says so.

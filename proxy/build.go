@@ -21,6 +21,7 @@ func (s *Server) build(ctx context.Context, c *API) (*api, error) {
 		endpoints: map[string]backend{},
 	}
 	a.env = s.environment(c, a.generation)
+	a.fingerprint = a.env.Fingerprint()
 	if err := s.fill(ctx, a); err != nil {
 		gone, cancel := context.WithCancel(ctx)
 		cancel()

@@ -43,7 +43,7 @@ func (s *Server) describe(c *slot) admin.API {
 		Generation: past.Generation, Since: past.Since, Tried: past.Tried, Err: c.broken,
 	}
 	if c.api != nil {
-		d.Environment = c.api.env.Fingerprint()
+		d.Environment = c.api.fingerprint
 		if c.api.docs != "" {
 			d.Docs = c.config.prefix() + c.api.docs
 		}
