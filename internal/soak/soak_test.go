@@ -1,0 +1,259 @@
+//go:build linux
+
+package soak
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var (
+	seed = flag.Uint64("seed", 1, "of what is asked, and when something is killed")
+	long = flag.Duration("for", lasts, "how long the soak takes, at least")
+)
+
+const workers = 3
+
+func TestNoRequestIsLostWhateverGoesWrong(t *testing.T) {
+	s := start(t, workers)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var all sync.WaitGroup
+	for i, what := range []struct {
+		do    func(context.Context, *rand.Rand)
+		times int
+	}{
+		{s.behave, 6}, {s.sendSlowly, 4}, {s.readSlowly, 2}, {s.dribble, 3}, {s.hangUp, 2}, {s.kill, 1}, {s.reload, 1},
+	} {
+		for n := range what.times {
+			rng := rand.New(rand.NewPCG(*seed, uint64(100*i+n)))
+			all.Go(func() { what.do(ctx, rng) })
+		}
+	}
+	samples := s.watch(ctx)
+	cancel()
+	all.Wait()
+	s.report()
+	s.checkFlat(samples)
+	s.checkDrain()
+	s.checkNothingLeft()
+}
+
+// kill kills an R process now and then, one of five times the template.
+func (s *trial) kill(ctx context.Context, rng *rand.Rand) {
+	for pause(ctx, killEvery/2+time.Duration(rng.Int64N(int64(killEvery)))) {
+		workers, templates := s.census.victims()
+		if rng.IntN(5) == 0 && len(templates) > 0 {
+			workers = templates
+		}
+		if len(workers) == 0 {
+			continue
+		}
+		victim := anyOf(rng, workers)
+		s.mu.Lock()
+		if err := syscall.Kill(victim, syscall.SIGKILL); err == nil {
+			s.kills = append(s.kills, time.Now())
+		}
+		s.mu.Unlock()
+	}
+}
+
+// reload puts new code in place, of which every third does not work, and waits
+// until the new code answers.
+func (s *trial) reload(ctx context.Context, rng *rand.Rand) {
+	for n := 1; pause(ctx, reloadEvery/2+time.Duration(rng.Int64N(int64(reloadEvery)))); n++ {
+		if n%3 == 0 {
+			if err := publish(s.dir, anyOf(rng, broken)); err != nil {
+				s.t.Error(err)
+			}
+			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				s.t.Error(err)
+			}
+			continue // the old code goes on, or put complains
+		}
+		next := s.version.Load() + 1
+		if err := publish(s.dir, fmt.Sprintf(code, next)); err != nil {
+			s.t.Error(err)
+		}
+		for begun := time.Now(); s.version.Load() < next; {
+			// Again where the kill of a process has spoiled it.
+			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				s.t.Error(err)
+			}
+			for again := time.Now().Add(15 * time.Second); s.version.Load() < next && time.Now().Before(again); {
+				if !pause(ctx, 20*time.Millisecond) {
+					return
+				}
+			}
+			if time.Since(begun) > patience {
+				s.t.Errorf("version %d has not taken over after %v", next, patience)
+				return
+			}
+		}
+	}
+}
+
+// watch takes samples until the soak is over: when its time is, and enough has
+// happened for it to tell something, which on a busy machine may take longer.
+func (s *trial) watch(ctx context.Context) (all []sample) {
+	begun := time.Now()
+	for pause(ctx, *long/200) {
+		one, err := measure(s.cmd.Process.Pid)
+		if err != nil {
+			s.t.Errorf("the proxy is gone: %v\n%s", err, s.said())
+			return all
+		}
+		s.census.take()
+		all = append(all, one)
+		if took := time.Since(begun); took > *long && (s.enough() || took > *long+2*patience) {
+			return all
+		}
+	}
+	return all
+}
+
+// enough reports whether there were kills, new code, and all kinds of requests.
+func (s *trial) enough() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.kills) >= 5 && s.version.Load() >= 3 && len(s.asked) == len(kinds())
+}
+
+// report tells what there was, and holds that it was something.
+func (s *trial) report() {
+	if !s.enough() {
+		s.t.Error("too little happened for this to tell anything")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(s.asked)) {
+		total += s.asked[name]
+		s.t.Logf("%8d answers: %s", s.asked[name], name)
+	}
+	s.t.Logf("%8d answers in all, of %d versions of the code; %d kills, %d answers with 502", total, s.version.Load(), len(s.kills), s.died)
+	if s.died > len(s.kills) {
+		s.t.Errorf("%d answers with 502 of %d kills: each kill excuses one", s.died, len(s.kills))
+	}
+}
+
+// kinds are the names of what is asked.
+func kinds() map[string]bool {
+	names := map[string]bool{"large": true}
+	for _, ask := range asks {
+		names[ask(rand.New(rand.NewPCG(1, 1))).name] = true
+	}
+	return names
+}
+
+// checkFlat holds that the end of the soak took no more than its second quarter.
+// Before some minutes are over Go's collector has not found its level: of a short
+// soak memory has a bound only.
+func (s *trial) checkFlat(all []sample) {
+	if len(all) < 100 {
+		s.t.Errorf("%d samples tell nothing", len(all))
+		return
+	}
+	early, late := all[len(all)/4:len(all)/2], all[3*len(all)/4:]
+	for _, f := range []struct {
+		name string
+		of   func(sample) int64
+		more func(int64) int64
+	}{
+		{"bytes resident", func(s sample) int64 { return s.rss }, func(v int64) int64 { return v + v/4 + 16<<20 }},
+		{"descriptors", func(s sample) int64 { return s.fds }, func(v int64) int64 { return v + 20 }},
+	} {
+		from, to := middle(early, f.of), middle(late, f.of)
+		if *long < 2*time.Minute && f.name == "bytes resident" {
+			from = 384 << 20
+		}
+		s.t.Logf("%s: %d in the second quarter, %d in the last", f.name, middle(early, f.of), to)
+		if to > f.more(from) {
+			s.t.Errorf("%s grow: %d at the end, from %d", f.name, to, from)
+		}
+	}
+}
+
+// checkDrain stops the proxy while it is at work, and holds that what it has
+// begun is answered.
+func (s *trial) checkDrain() {
+	var under sync.WaitGroup
+	for i := range workers {
+		mark := filepath.Join(s.dir, fmt.Sprintf("begun%d", i))
+		n := fmt.Sprintf("last%d", i)
+		k := &ask{name: "last", method: "GET", path: fmt.Sprintf("/slow?ms=2000&nonce=%s&mark=%s", n, mark), status: http.StatusOK, check: same(n)}
+		under.Go(func() { s.put(&client{addr: s.addr}, k, (*client).do) })
+		defer func() {
+			if _, err := os.Stat(mark); err != nil {
+				s.t.Errorf("a request that was to be under way never was: %v", err)
+			}
+		}()
+		for deadline := time.Now().Add(patience); ; pause(s.t.Context(), 10*time.Millisecond) {
+			if _, err := os.Stat(mark); err == nil || time.Now().After(deadline) {
+				break
+			}
+		}
+	}
+	took, err := s.stop(20 * time.Second)
+	under.Wait()
+	if err != nil {
+		s.t.Errorf("%v\n%s", err, s.said())
+	}
+	s.t.Logf("the proxy ended %v after SIGTERM, with %d requests of 2 s under way", took.Round(time.Millisecond), workers)
+	if c := (&client{addr: s.addr}); c.connect() == nil {
+		s.t.Error("somebody still listens")
+	}
+}
+
+func TestNothingOutlivesAProxyThatIsKilled(t *testing.T) {
+	s := start(t, workers)
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for i := range workers {
+		load.Go(func() {
+			c := &client{addr: s.addr}
+			defer c.close()
+			for ctx.Err() == nil {
+				r, err := slow(rand.New(rand.NewPCG(1, uint64(i)))).request(s.addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := c.do(r); err != nil {
+					return // it was killed
+				}
+			}
+		})
+	}
+	for deadline := time.Now().Add(patience); ; {
+		if workers, _ := s.census.victims(); len(workers) > 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("there is only one worker under load")
+		}
+		pause(t.Context(), 50*time.Millisecond)
+	}
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-s.ended
+	cancel()
+	load.Wait()
+	for deadline := time.Now().Add(10 * time.Second); len(markedWith(s.mark)) > 0; pause(t.Context(), 50*time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("processes are left: %+v", markedWith(s.mark))
+		}
+	}
+}
