@@ -257,10 +257,16 @@ func (c *crew) follow(w *worker) {
 	}
 	c.o.Log.Warn("an R worker serves no more", "pid", w.lease.Pid(), "requests", w.requests, "websockets", w.sockets, "error", err)
 	if time.Since(w.born) < healthy {
-		c.failed(startError("serve", c.o.Config.what(), err))
+		c.failed(&deathError{err})
 	}
 	c.settle()
 }
+
+// deathError is the end of a worker that served.
+type deathError struct{ err error }
+
+func (e *deathError) Error() string { return "the R worker serves no more: " + e.err.Error() }
+func (e *deathError) Unwrap() error { return e.err }
 
 // healthy is how long a worker must have served for its death not to delay the
 // start of the next.

@@ -12,6 +12,7 @@ import (
 const (
 	backoff    = 200 * time.Millisecond
 	backoffMax = 30 * time.Second
+	patience   = time.Second // requests wait for so long for the next start
 )
 
 // grow starts workers: for those who wait and no worker on its way will have room
@@ -51,8 +52,8 @@ func (c *crew) grow() {
 		}
 		return
 	}
-	if time.Now().Before(c.notBefore) {
-		if len(c.workers) == 0 && c.starting == 0 {
+	if pause := time.Until(c.notBefore); pause > 0 {
+		if len(c.workers) == 0 && c.starting == 0 && pause > patience {
 			c.refuse(c.failure)
 		}
 		return
@@ -124,12 +125,32 @@ func (c *crew) failed(err error) {
 		c.failures++
 		c.failure = err
 		c.notBefore = time.Now().Add(pause)
+		c.tasks.Go(func() { c.again(pause) })
 		if len(c.workers) > 0 || len(c.waiting) == 0 {
 			c.o.Log.Warn("an R worker did not come up", "next_attempt_after", pause, "error", err)
 		}
 	}
-	if len(c.workers) == 0 && c.starting == 0 {
+	if len(c.workers) == 0 && c.starting == 0 && !isDeath(err) {
 		c.refuse(err)
+	}
+}
+
+// isDeath tells the end of a worker that had come up: the next may be better.
+func isDeath(err error) bool {
+	var died *deathError
+	return errors.As(err, &died)
+}
+
+// again looks whether to start once the pause after a failure is over.
+func (c *crew) again(pause time.Duration) {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.settle()
+	case <-c.done:
 	}
 }
 

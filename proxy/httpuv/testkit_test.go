@@ -54,7 +54,7 @@ func attempt(t *testing.T, c Config, files map[string]string, change func(*rpool
 			t.Fatal(err)
 		}
 	}
-	configs.SetDefaults(&c)
+	c = filled(c)
 	out := &lines{}
 	log := slog.New(slog.NewTextHandler(out, nil))
 	po := rpool.Options{Max: 2, Grace: 2 * time.Second, Log: log, Output: func(pid int, line string) { out.Write([]byte(line + "\n")) }}
@@ -93,6 +93,21 @@ func attempt(t *testing.T, c Config, files map[string]string, change func(*rpool
 		server.Close()
 	})
 	return s, nil
+}
+
+// filled is c with the defaults that a file would have.
+func filled(c Config) Config {
+	var d Config
+	configs.SetDefaults(&d)
+	orElse(&c.Kind, d.Kind)
+	orElse(&c.Sticky, d.Sticky)
+	orElse(&c.Cookie, d.Cookie)
+	orElse(&c.Workers.Min, d.Workers.Min)
+	orElse(&c.Workers.IdleTimeout, d.Workers.IdleTimeout)
+	orElse(&c.Websocket, d.Websocket)
+	orElse(&c.MaxResponse, d.MaxResponse)
+	orElse(&c.Start, d.Start)
+	return c
 }
 
 // get is the status and the body of a path.
