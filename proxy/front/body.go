@@ -171,11 +171,11 @@ func (m *memory) fill(in io.Reader, length, most int64) (whole bool, err error) 
 		}
 		fits := m.grow(next)
 		m.data = append(m.data, probe[0]) // where it does not fit, a file takes it all now
+		if !fits || int64(len(m.data)) > most {
+			return false, ended(err)
+		}
 		if err != nil {
 			return err == io.EOF, ended(err)
-		}
-		if !fits || int64(len(m.data)) > most {
-			return false, nil
 		}
 	}
 }

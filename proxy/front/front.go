@@ -76,6 +76,7 @@ type Front struct {
 	handler  http.Handler // set by Serve
 	conns    connections
 	requests counter
+	serving  counter     // connections, as long as net/http has a goroutine for each
 	closing  atomic.Bool // answers say that the connection is not kept
 	unready  atomic.Bool
 
@@ -89,13 +90,27 @@ type Front struct {
 // New takes the address, the certificates and the log file, and fails where one
 // of them cannot be had. Nobody is served before Serve; Close is owed in any case.
 func New(c Listen, d Deps) (*Front, error) {
-	f := &Front{config: c, deps: d, log: d.Log, ended: make(chan struct{})}
+	listener, err := c.bind()
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFront(c, d, listener)
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func newFront(c Listen, d Deps, listener net.Listener) (*Front, error) {
+	f := &Front{config: c, deps: d, log: d.Log, listener: listener, feed: newFeed(listener.Addr()), ended: make(chan struct{})}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
 	f.base, f.stop = context.WithCancelCause(context.Background())
 	f.trusted = flatten(c.TrustedProxies)
 	f.answers = newBudget(int64(c.ResponseMemory))
+	f.conns.init(c.MaxConnections)
 	var err error
 	if c.TLS != nil {
 		if f.keys, err = loadKeys(c.TLS, d.Dir, c.HTTP2 != "off", f.log); err != nil {
@@ -109,14 +124,7 @@ func New(c Listen, d Deps) (*Front, error) {
 		f.access.close()
 		return nil, err
 	}
-	if f.listener, err = c.bind(); err != nil {
-		f.spool.close()
-		f.access.close()
-		return nil, err
-	}
-	f.feed = newFeed(f.listener.Addr())
 	f.server = f.newServer()
-	f.conns.init(c.MaxConnections)
 	return f, nil
 }
 
@@ -130,7 +138,15 @@ func (f *Front) newServer() *http.Server {
 		ErrorLog:          slog.NewLogLogger(f.log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return f.base },
 		ConnContext:       withConn,
-		Protocols:         new(http.Protocols),
+		ConnState: func(_ net.Conn, s http.ConnState) {
+			switch s {
+			case http.StateNew:
+				f.serving.add(1)
+			case http.StateClosed, http.StateHijacked:
+				f.serving.add(-1)
+			}
+		},
+		Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 256,
 			// Bodies wait in the stream's window while they are read by pieces.

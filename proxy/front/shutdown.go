@@ -76,6 +76,7 @@ func (f *Front) Close() {
 			c.Close()
 		}
 		f.requests.wait(context.Background())
+		f.serving.wait(context.Background())
 		f.spool.close()
 		f.access.close()
 		close(f.ended)

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // readAhead is how much net/http may have read beyond the headers of a request
@@ -26,6 +29,9 @@ type tapped struct {
 	mu   sync.Mutex // Read is called in the background while a handler runs
 	tail []byte     // the last bytes that were read
 	off  bool       // of HTTP/2
+
+	// rest says that the client may still be sending what nobody will read. See Close.
+	rest atomic.Bool
 }
 
 func newTapped(c net.Conn, raw *counted, most int) *tapped {
@@ -59,6 +65,18 @@ func (c *tapped) trim() {
 	if cap(c.tail) > 4*readAhead {
 		c.tail = append([]byte(nil), c.tail...)
 	}
+	c.rest.Store(false)
+}
+
+// Close listens for a moment to a client that is still sending: the system would
+// reset the connection otherwise, and the client might not see its answer.
+func (c *tapped) Close() error {
+	if c.rest.CompareAndSwap(true, false) && !c.raw.all.stopped() {
+		c.CloseWrite()
+		c.SetReadDeadline(time.Now().Add(unreadBody))
+		io.CopyN(io.Discard, c.Conn, 4<<20)
+	}
+	return c.Conn.Close()
 }
 
 func (c *tapped) disable() {

@@ -55,6 +55,7 @@ type setup struct {
 	policy string // YAML; no guard where it is "-"
 	log    string // YAML of Log; "" writes none
 	deps   Deps
+	pipes  *pipes // in place of the network, for tests of time
 }
 
 func (s setup) start(t testing.TB, h http.HandlerFunc) *site {
@@ -69,7 +70,14 @@ func (s setup) start(t testing.TB, h http.HandlerFunc) *site {
 	if s.log != "" {
 		s.deps.Access = decoded[Log](t, s.log)
 	}
-	f, err := New(decoded[Listen](t, s.listen), s.deps)
+	c := decoded[Listen](t, s.listen)
+	var f *Front
+	var err error
+	if s.pipes != nil {
+		f, err = newFront(c, s.deps, s.pipes)
+	} else {
+		f, err = New(c, s.deps)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +145,11 @@ func (s *site) get(path string, headers ...string) (*http.Response, string) {
 // dial is a raw connection.
 func (s *site) dial() *raw {
 	s.t.Helper()
-	c, err := net.Dial(s.Addr().Network(), s.Addr().String())
-	if err != nil {
+	var c net.Conn
+	var err error
+	if p, ok := s.listener.(*pipes); ok {
+		c = p.dial()
+	} else if c, err = net.Dial(s.Addr().Network(), s.Addr().String()); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
@@ -221,4 +232,45 @@ func (l *logged) wait(t testing.TB, text string) {
 			t.Fatalf("the log never had %q", text)
 		}
 	}
+}
+
+// pipes is a listener whose connections are in memory, so that their time can be
+// that of testing/synctest.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func contains(text string, all ...string) bool {
+	for _, one := range all {
+		if !strings.Contains(text, one) {
+			return false
+		}
+	}
+	return true
 }

@@ -63,6 +63,9 @@ func (w *writer) WriteHeader(status int) {
 	if w.unread && w.r.ProtoMajor == 1 {
 		// net/http reads on before it answers, so as to keep the connection.
 		w.rc.SetReadDeadline(time.Now().Add(unreadBody))
+		if c := connOf(w.r.Context()); c != nil {
+			c.rest.Store(true)
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 	w.relax()
