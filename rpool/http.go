@@ -1,8 +1,12 @@
 package rpool
 
 import (
+	"encoding/binary"
 	"errors"
+	"os"
 	"strings"
+	"unicode/utf8"
+	"unsafe"
 
 	"github.com/rpipe-dev/rpipe/rdata"
 )
@@ -27,26 +31,40 @@ type HTTPResponse struct {
 	Headers []Field // in order; names may repeat
 	Body    []byte
 	// File is the body where the handler answered with c(file = path): absolute, and to
-	// be read by the caller. Owned says that it is to be removed then.
+	// be read by the caller, see Open. Owned says that it is to be removed then.
 	File  string
 	Owned bool
+
+	opened *os.File // File
 }
 
-// encodeHTTP writes a request for http() in http.R.
+// Open opens File. It has been opened already while the worker stood: a file in
+// R's temporary directory goes with the worker, which may end at any time after
+// it has answered. So call it once, and close what it returns.
+func (r *HTTPResponse) Open() (*os.File, error) {
+	if f := r.opened; f != nil {
+		r.opened = nil
+		return f, nil
+	}
+	return os.Open(r.File)
+}
+
+// encodeHTTP writes a request for http() in http.R: list(named list, named
+// character vector, file, raw or NULL). Unlike a map's it ends with plain bytes,
+// so it may hold symbols.
 func encodeHTTP(e *rdata.Encoder, r *HTTPRequest) splice {
-	begin(e, 6)
-	names, values := make([]string, len(r.Vars)), make([]string, len(r.Vars))
-	for i, f := range r.Vars {
-		names[i], values[i] = f.Name, f.Value
+	begin(e, 4)
+	e.VectorHead(rdata.KindList, len(r.Vars), false, true)
+	for _, f := range r.Vars {
+		e.VectorHead(rdata.KindCharacter, 1, false, false)
+		encodeBytes(e, f.Value)
 	}
-	e.Strs(names...)
-	e.Strs(values...)
-	names, values = names[:0], values[:0]
+	encodeNames(e, r.Vars)
+	e.VectorHead(rdata.KindCharacter, len(r.Headers), false, true)
 	for _, f := range r.Headers {
-		names, values = append(names, f.Name), append(values, f.Value)
+		encodeBytes(e, f.Value)
 	}
-	e.Strs(names...)
-	e.Strs(values...)
+	encodeNames(e, r.Headers)
 	e.Strs(r.File)
 	if r.Body == nil {
 		e.Null()
@@ -54,6 +72,32 @@ func encodeHTTP(e *rdata.Encoder, r *HTTPRequest) splice {
 	}
 	e.VectorHead(rdata.KindRaw, len(r.Body), false, false)
 	return finish(e, r.Body)
+}
+
+// encodeNames writes the attribute "names", the last.
+func encodeNames(e *rdata.Encoder, fields []Field) {
+	e.Attr("names")
+	e.VectorHead(rdata.KindCharacter, len(fields), false, false)
+	for _, f := range fields {
+		encodeBytes(e, f.Name)
+	}
+	e.EndAttrs()
+}
+
+// charsxp is the head of a string of unknown encoding.
+const charsxp = 9
+
+// encodeBytes writes a string, as bytes of unknown encoding where it is not UTF-8.
+func encodeBytes(e *rdata.Encoder, s string) {
+	if utf8.ValidString(s) {
+		e.Str(unsafe.Slice(unsafe.StringData(s), len(s)))
+		return
+	}
+	var head [8]byte
+	binary.LittleEndian.PutUint32(head[:], charsxp)
+	binary.LittleEndian.PutUint32(head[4:], uint32(len(s)))
+	e.Bytes(head[:])
+	e.Bytes([]byte(s))
 }
 
 // decodeHTTP reads the value of an HTTP request's reply: list(status, names,
@@ -65,7 +109,7 @@ func decodeHTTP(data []byte) (*HTTPResponse, error) {
 	}
 	var r HTTPResponse
 	r.Status = p.integer()
-	names, values := p.strings(), p.strings()
+	names, values := p.rawStrings(), p.rawStrings()
 	if len(names) != len(values) {
 		return nil, errReply
 	}
@@ -73,9 +117,12 @@ func decodeHTTP(data []byte) (*HTTPResponse, error) {
 	for i := range names {
 		r.Headers[i] = Field{names[i], values[i]}
 	}
-	r.File = p.text()
+	r.File = strings.Join(p.rawStrings(), "")
 	r.Owned = p.integer() != 0
 	r.Body = p.bytes(uint64(p.head(rdata.KindRaw)))
+	if p.err == nil && r.File != "" {
+		r.opened, _ = os.Open(r.File) // Open tells why not
+	}
 	return &r, p.err
 }
 

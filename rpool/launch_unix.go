@@ -76,7 +76,7 @@ func launchAsking(ctx context.Context, env *Environment, o *Options, ask []strin
 		t.Close()
 		return nil, nil, err
 	}
-	t.ready, t.about = w, l.about
+	t.ready, s.about, s.exits = w, l.about, l.exits
 	return t, l, nil
 }
 
@@ -94,7 +94,7 @@ func (s *settings) launchForker(ctx context.Context, ask []string) (*forker, *lo
 		s.tasks.Wait()
 		return nil, nil, err
 	}
-	t.about = l.about
+	s.about, s.exits = l.about, l.exits
 	return t, l, nil
 }
 

@@ -25,6 +25,8 @@ type settings struct {
 	start time.Duration // limit on coming up
 	limit int64         // bytes of one payload
 	emit  func(pid int, line string)
+	about string // of the handler; set before the first worker starts
+	exits bool   // the handler wants to hear of a worker's end; likewise
 
 	tasks sync.WaitGroup // goroutines that follow processes; Close waits for them
 }

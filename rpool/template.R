@@ -19,7 +19,9 @@ compile <- function() {
   for (name in c(
     "serve", "send", "send_value", "send_condition", "run", "guarded", "take", "tidy", "map",
     "call_function", "decoded", "lightened", "evaluate", "function_name", "argument_refs", "swallow_interrupt",
-    "http", "settled", "body_input", "rook_response", "on_warning", "on_error", "user_calls", "handler_frame", "located", "one_line", "shorten", "utf8"
+    "http", "settled", "run_due", "request_body",
+    "rook_response", "header_values", "on_warning", "on_error", "user_calls", "handler_frame",
+    "located", "one_line", "shorten", "utf8"
   )) {
     self[[name]] <- compiler::cmpfun(self[[name]])
   }
@@ -62,7 +64,7 @@ leave <- function(status) {
 # condition whose trace names the step and what it was about.
 load_environment <- function(id, order) {
   env <- structure(order, names = c(
-    "max_frame", "option_names", "option_values", "packages", "sources", "setup", "handler", "ask"
+    "max_frame", "option_names", "option_values", "packages", "sources", "setup", "handler", "send_files", "ask"
   ))
   max_frame <<- env[["max_frame"]]
   warned <<- NULL
@@ -91,7 +93,8 @@ load_environment <- function(id, order) {
         }
         if (nzchar(env[["handler"]])) {
           at("handler")
-          handler <<- eval(parse(text = env[["handler"]], keep.source = FALSE), new.env(parent = globalenv()))
+          use_handler(env[["handler"]])
+          send_files <<- nzchar(env[["send_files"]])
         }
         NULL
       },
@@ -123,7 +126,7 @@ about <- function(ask) {
   list(
     c(0, 0), utf8(warned), paste(R.version$major, R.version$minor, sep = "."),
     R.version$platform, .libPaths(), intersect("rJava", loadedNamespaces()),
-    as.character(versions), paste0("", attr(handler, "about"))
+    as.character(versions), paste0("", attr(handler, "about")), is.function(attr(handler, "exit")) + 0L
   )
 }
 
@@ -230,6 +233,16 @@ become_worker <- function(order, jit, between) {
     send_condition(0L, c(0, 0), failed)
   }
   leave(1L)
+}
+
+# run_exit runs the handler's attribute "exit" before a worker ends in good order.
+run_exit <- function() {
+  tryCatch(
+    allowInterrupts(attr(handler, "exit")()),
+    error = function(e) cat("Error at the exit of the handler: ", conditionMessage(e), "\n", sep = "", file = stderr()),
+    interrupt = function(i) NULL
+  )
+  tidy()
 }
 
 # try_code runs a canary: code, or the function that it names.

@@ -22,7 +22,6 @@ import (
 type forker struct {
 	*settings
 	proc  *worker
-	about string        // set before the first Start
 	turn  chan struct{} // holds one token while a fork is under way: forks are serial
 	forks int           // guarded by turn
 }
@@ -38,6 +37,7 @@ func (t *forker) Start(ctx context.Context) (process, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.exits = t.exits
 	return w, nil
 }
 

@@ -12,8 +12,7 @@ import (
 // has no process of its own.
 type spawner struct {
 	*settings
-	why   string // workers are not forked
-	about string // set before the first Start
+	why string // workers are not forked
 
 	mu      sync.Mutex
 	started int
@@ -38,13 +37,13 @@ func (t *spawner) Start(ctx context.Context) (process, error) {
 	w := t.ready
 	t.ready = nil
 	t.mu.Unlock()
-	if w != nil && !isClosed(w.exited) {
-		return w, nil
+	if w == nil || isClosed(w.exited) {
+		var err error
+		if w, _, err = t.spawn(ctx, nil); err != nil {
+			return nil, err
+		}
 	}
-	w, _, err := t.spawn(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
+	w.exits = t.exits
 	return w, nil
 }
 

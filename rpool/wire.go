@@ -27,17 +27,18 @@ const (
 	// Requests: a Kind's number, then those of the package's own.
 	frameMap  frameKind = 1  // list(fun, seed or NULL, raw serialized args or NULL, data)
 	frameCall frameKind = 2  // list(NULL, seed or NULL, NULL, list(fun, args))
-	frameHTTP frameKind = 3  // list(names, values, header names, header values, body's file, body), see http.go
+	frameHTTP frameKind = 3  // list(variables, headers, body's file, body), see http.go
 	framePing frameKind = 5  // nothing; a pending interrupt is swallowed
 	frameLoad frameKind = 16 // an environment, see encodeLoad; once, first
 	frameFork frameKind = 17 // an order to fork, see encodeFork; templates only
 	frameTry  frameKind = 18 // list(R code); answered by pong or a condition
+	frameExit frameKind = 19 // nothing; the handler's attribute "exit" is called
 
 	// Answers.
 	frameHello     frameKind = 32 // list(pid, nonce, tempdir); before anything is asked
 	frameValue     frameKind = 33 // list(c(user, system), warnings, value)
 	frameCondition frameKind = 34 // list(c(user, system), warnings, class, message, call, traceback)
-	framePong      frameKind = 35 // nothing: to a ping, a fork or a try that went well
+	framePong      frameKind = 35 // nothing: to a ping, an exit, and a fork or a try that went well
 	framePid       frameKind = 36 // list(pid) of a fork, from the process between; may follow hello
 )
 

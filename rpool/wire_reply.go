@@ -97,6 +97,15 @@ func (p *items) integer() int {
 
 // strings reads a character vector; worker.R sends UTF-8.
 func (p *items) strings() []string {
+	v := p.rawStrings()
+	for i := range v {
+		v[i] = strings.ToValidUTF8(v[i], "\uFFFD")
+	}
+	return v
+}
+
+// rawStrings reads a character vector of bytes, in whatever encoding.
+func (p *items) rawStrings() []string {
 	n := p.head(rdata.KindCharacter)
 	if n == 0 {
 		return nil
@@ -109,7 +118,7 @@ func (p *items) strings() []string {
 			v = append(v, "NA")
 			continue
 		}
-		v = append(v, strings.ToValidUTF8(string(p.bytes(uint64(size))), "\uFFFD"))
+		v = append(v, string(p.bytes(uint64(size))))
 	}
 	if p.err != nil {
 		return nil
@@ -188,12 +197,13 @@ type loaded struct {
 	unsafe   []string // loaded packages whose state does not survive a fork
 	versions []string // of the packages asked for, in order; "" is not installed
 	about    string   // attribute "about" of the handler; "" for none
+	exits    bool     // the handler has an attribute "exit"
 }
 
 // decodeLoaded reads the answer to a frameLoad.
 func decodeLoaded(payload []byte) (*loaded, error) {
 	p := items{b: payload}
-	if p.open() != 8 {
+	if p.open() != 9 {
 		return nil, errReply
 	}
 	p.cpu()
@@ -201,5 +211,6 @@ func decodeLoaded(payload []byte) (*loaded, error) {
 		warnings: p.strings(), version: p.text(), platform: p.text(),
 		libPaths: p.strings(), unsafe: p.strings(), versions: p.strings(), about: p.text(),
 	}
+	l.exits = p.integer() != 0
 	return &l, p.err
 }

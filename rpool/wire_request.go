@@ -88,7 +88,7 @@ func encodeLoad(e *rdata.Encoder, env *Environment, limit int64, ask []string) s
 	for _, name := range sortedKeys(env.Options) {
 		names, values = append(names, name), append(values, env.Options[name])
 	}
-	begin(e, 8)
+	begin(e, 9)
 	e.VectorHead(rdata.KindDouble, 1, false, false)
 	e.Float64s([]float64{float64(limit)})
 	e.Strs(names...)
@@ -97,6 +97,7 @@ func encodeLoad(e *rdata.Encoder, env *Environment, limit int64, ask []string) s
 	e.Strs(env.Sources...)
 	e.Strs(env.Setup)
 	e.Strs(env.Handler)
+	e.Strs(env.User)
 	e.Strs(ask...)
 	return finish(e, nil)
 }

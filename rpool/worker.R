@@ -18,6 +18,7 @@ KIND_PING <- 5L
 KIND_LOAD <- 16L
 KIND_FORK <- 17L
 KIND_TRY <- 18L
+KIND_EXIT <- 19L
 KIND_HELLO <- 32L
 KIND_VALUE <- 33L
 KIND_CONDITION <- 34L
@@ -73,6 +74,9 @@ serve <- function() {
       fork_worker(head[3L], unserialize(payload))
     } else if (kind == KIND_TRY) {
       try_code(head[3L], unserialize(payload)[[1L]])
+    } else if (kind == KIND_EXIT) {
+      run_exit()
+      send(head[3L], KIND_PONG, raw())
     } else {
       stop("a request of unknown kind ", kind, " came")
     }
@@ -115,8 +119,8 @@ too_large <- function(size) {
   ))
 }
 
-# run does one map or call and answers. A request is list(fun, seed, args, coded,
-# value).
+# run does one request and answers. That of a map or call is list(fun, seed, args,
+# coded, value).
 run <- function(id, kind) {
   warned <<- failure <<- trace <<- NULL
   before <- proc.time()
@@ -128,8 +132,8 @@ run <- function(id, kind) {
       value <- guarded(kind)
       after <- proc.time()
       cpu <- c(
-        after[[1L]] - before[[1L]] + (after[[4L]] - before[[4L]]),
-        after[[2L]] - before[[2L]] + (after[[5L]] - before[[5L]])
+        .subset2(after, 1L) - .subset2(before, 1L) + (.subset2(after, 4L) - .subset2(before, 4L)),
+        .subset2(after, 2L) - .subset2(before, 2L) + (.subset2(after, 5L) - .subset2(before, 5L))
       )
       tidy()
       if (is.null(failure)) {
@@ -141,6 +145,9 @@ run <- function(id, kind) {
   if (!is.null(failure)) {
     tidy()
     send_condition(id, cpu, failure)
+  }
+  if (kind == KIND_HTTP) {
+    run_due()
   }
 }
 
@@ -174,7 +181,7 @@ interrupted <- structure(
 # tidy lets go of the request's values and ends what it left open. stdout() is
 # not connection 1 while a sink is in place.
 tidy <- function() {
-  scratch$data <- scratch$args <- scratch$fun <- NULL
+  scratch$data <- scratch$args <- scratch$fun <- scratch$req <- NULL
   if (stdout() != 1L) {
     while (sink.number() > 0L) sink()
   }

@@ -28,6 +28,7 @@ type worker struct {
 	exit    *exit
 	grace   time.Duration
 	isolate func(context.Context) (*worker, error) // starts a process for one request; nil in a template
+	exits   bool                                   // the handler wants to hear of its end
 
 	busy   sync.Mutex // held by the request under way
 	strike strike     // SIGINTs that are to leave the request going
@@ -149,11 +150,29 @@ func (w *worker) Nice(n int) error {
 
 // Stop lets R come to the end of its input, and helps where it does not end.
 func (w *worker) Stop() {
+	w.farewell()
 	w.link.hangUp()
 	if !w.endsWithin(w.grace) {
 		w.descend(unix.SIGTERM, nil)
 	}
 	<-w.cleared
+}
+
+// farewell has R call the handler's attribute "exit". After the grace time it is
+// interrupted, and killed where it does not listen.
+func (w *worker) farewell() {
+	if !w.exits || isClosed(w.exited) {
+		return
+	}
+	w.busy.Lock()
+	defer w.busy.Unlock()
+	watch := w.watch(context.Background(), &Request{Timeout: w.grace})
+	w.enc.Reset()
+	clear(w.enc.Grow(headerSize))
+	if _, _, err := w.roundTrip(frameExit, finish(&w.enc, nil)); err != nil {
+		w.failed(err)
+	}
+	watch.end()
 }
 
 // kill ends the process at once and waits until it has gone.

@@ -36,7 +36,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, x *exchange.Exchang
 		return
 	}
 	defer removeOwned(p)
-	f, err := os.Open(p.File)
+	f, err := p.Open()
 	if err != nil {
 		a.o.Fault.Write(w, r, &fault.Fault{Status: http.StatusInternalServerError, Reason: "file", Message: "the file that the API answered with cannot be read", Err: err})
 		return
