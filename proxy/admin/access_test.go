@@ -124,6 +124,27 @@ func TestBehindAFrontItsWordCounts(t *testing.T) {
 	f("", "127.0.0.1", false, 401)            // on a Unix socket
 }
 
+func TestAProxyOnThisMachineIsNotAllItsClients(t *testing.T) {
+	a, rec := newAdmin(t, &fixed{snap: serving()}, nil)
+	f := func(listen string, want int, header ...string) {
+		t.Helper()
+		url, stop := serve(t, listen, rec, a.Before(http.NotFoundHandler()))
+		defer stop()
+		if resp := get(t, url+"/__rpipe__/status", header...); resp.StatusCode != want {
+			t.Errorf("%s %q: %d, want %d", listen, header, resp.StatusCode, want)
+		}
+	}
+	f("", 200)
+	f("", 401, "X-Forwarded-For", "203.0.113.9")
+	f("", 401, "X-Real-IP", "203.0.113.9")
+	f("", 401, "Forwarded", "for=203.0.113.9")
+	f("", 401, "Via", "1.1 cache")
+	f("trusted_proxies: [loopback]", 401, "X-Forwarded-For", "203.0.113.9")
+	f("trusted_proxies: [loopback]", 401, "X-Forwarded-For", "127.0.0.1, 203.0.113.9")
+	f("trusted_proxies: [loopback]", 200, "X-Forwarded-For", "127.0.0.1")
+	f("trusted_proxies: [loopback]", 200)
+}
+
 func TestNobodyIsLocalWhereTheConfigurationSaysSo(t *testing.T) {
 	s := store(t)
 	a := New(Options{Config: Config{Local: false}, Source: &fixed{snap: serving()}, Recorder: NewRecorder(0), Tokens: s})

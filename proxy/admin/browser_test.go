@@ -151,23 +151,14 @@ func TestTheStatusPageInABrowser(t *testing.T) {
 	registry := metrics.New()
 	registry.Prometheus().MustRegister(rec)
 	a := New(Options{Config: Config{Local: true}, Source: source, Recorder: rec, Metrics: registry.Handler()})
-	server := httptest.NewServer(a.Before(&app{pool: pool, env: env, rec: rec, name: "prices"}))
-	defer server.Close()
-	get := func(path string) {
-		t.Helper()
-		resp, err := server.Client().Get(server.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-	}
-	get("/prices")
+	url, stop := serve(t, "", rec, a.Before(&app{pool: pool, env: env, rec: rec, name: "prices"}))
+	get(t, url+"/prices")
 
 	rows := `document.querySelectorAll('[aria-label^="Workers of pool"] tbody tr').length`
 	requests := func(n int) string {
 		return fmt.Sprintf(`document.querySelector('[aria-label="Routes of prices"] tbody td:nth-child(2)').textContent === "%d"`, n)
 	}
-	tab.do(chromedp.Navigate(server.URL + "/__rpipe__/"))
+	tab.do(chromedp.Navigate(url + "/__rpipe__/"))
 	tab.wait(rows + ` === 2`)
 	tab.wait(requests(1))
 	if ready := tab.value(`document.querySelector('[role=status]').textContent`); ready != "ready" {
@@ -175,10 +166,10 @@ func TestTheStatusPageInABrowser(t *testing.T) {
 	}
 	tab.value(`document.querySelector('h3').marked = true`)
 
-	get("/prices")
+	get(t, url+"/prices")
 	tab.wait(requests(2))
-	get("/fail")
-	get("/<img src=x onerror=alert(1)>")
+	get(t, url+"/fail")
+	get(t, url+"/<img src=x onerror=alert(1)>")
 	failures := `document.querySelector('[aria-labelledby=errors]')`
 	tab.wait(failures + `.querySelectorAll('details').length === 1`)
 	tab.value(failures + `.querySelector('summary').click()`)
@@ -186,7 +177,7 @@ func TestTheStatusPageInABrowser(t *testing.T) {
 		t.Errorf("the error is %q", text)
 	}
 	// A worker dies; the page tells of it, and of the one in its place.
-	get("/die")
+	get(t, url+"/die")
 	tab.wait(failures + `.textContent.includes('killed by SIGKILL')`)
 	tab.wait(`document.querySelector('[aria-labelledby=pools]').textContent.includes('1 SIGKILL')`)
 	tab.wait(rows + ` === 2`)
@@ -200,8 +191,7 @@ func TestTheStatusPageInABrowser(t *testing.T) {
 		t.Errorf("on a phone of 390 points the page is %s wide", width)
 	}
 	// The server goes: the page says so, and shows what it knew.
-	server.CloseClientConnections()
-	server.Close()
+	stop()
 	tab.wait(`(document.querySelector('[role=alert]') || document).textContent?.startsWith('The server does not answer')`)
 	tab.wait(rows + ` === 2`)
 }
@@ -228,12 +218,15 @@ func TestTheStatusPageInPictures(t *testing.T) {
 		width, height int64
 		scale         float64
 		open          bool
+		from          string // how far down
 	}{
-		{"light", "light", 1240, 900, 1, false},
-		{"dark", "dark", 1240, 900, 1, false},
-		{"phone", "light", 390, 844, 2, false},
-		{"phone-dark", "dark", 390, 844, 2, false},
-		{"open", "light", 1240, 900, 1, true},
+		{"light", "light", 1240, 1480, 1, false, "0"},
+		{"light-below", "light", 1240, 1480, 1, true, "1e9"},
+		{"dark", "dark", 1240, 1480, 1, false, "0"},
+		{"dark-below", "dark", 1240, 1480, 1, true, "1e9"},
+		{"phone", "light", 390, 1700, 2, false, "0"},
+		{"phone-middle", "dark", 390, 1700, 2, false, "1600"},
+		{"phone-below", "dark", 390, 1700, 2, true, "1e9"},
 	} {
 		tab.screen(s.width, s.height, s.scale, s.scheme)
 		tab.do(chromedp.Navigate(server.URL + "/__rpipe__/status"))
@@ -241,7 +234,8 @@ func TestTheStatusPageInPictures(t *testing.T) {
 		if s.open {
 			tab.value(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 		}
-		png, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
+		tab.value(`window.scrollTo(0, ` + s.from + `)`)
+		png, err := chromedp.Run(tab.ctx, chromedp.CaptureScreenshot())
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, "status-"+s.name+".png"), png, 0o644)
 		}

@@ -101,9 +101,9 @@ func (m *meters) done(s *routeSeries, api, route string, r *http.Request, x *exc
 }
 
 // measure notes times and sizes, which have series of one API or route each.
-func (m *meters) measure(s *routeSeries, api string, x *exchange.Exchange, r *http.Request, status int, written int64, took time.Duration) {
+func (m *meters) measure(duration prometheus.Observer, api string, x *exchange.Exchange, r *http.Request, status int, written int64, took time.Duration) {
 	if status != http.StatusSwitchingProtocols {
-		s.duration.Observe(took.Seconds())
+		duration.Observe(took.Seconds())
 	}
 	if asked(x) {
 		m.queue.WithLabelValues(api).Observe(x.Queue.Seconds())

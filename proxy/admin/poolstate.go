@@ -106,7 +106,7 @@ func (snap *Snapshot) pool(p *Pool, now time.Time) poolState {
 		Since: sinceState{
 			Requests: t.Requests, Errors: t.Errors, Timeouts: t.Timeouts, Canceled: t.Canceled, Lost: t.Lost,
 			Started: t.Started, StartFailures: t.StartFailures, Retired: t.Retired,
-			Died: st.Deaths, Recycled: st.Recycled,
+			Died: orEmpty(st.Deaths), Recycled: orEmpty(st.Recycled),
 		},
 		Environments: []environmentState{}, Incidents: []incidentState{},
 	}
@@ -163,6 +163,14 @@ func orNone(list []string) []string {
 		return []string{}
 	}
 	return list
+}
+
+// orEmpty likewise makes maps {}.
+func orEmpty(m map[string]int64) map[string]int64 {
+	if m == nil {
+		return map[string]int64{}
+	}
+	return m
 }
 
 func limits(o *rpool.Options) []limit {

@@ -1,9 +1,13 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
@@ -86,11 +90,18 @@ func (rec *Recorder) Begin(api string) (end func()) {
 // Connections that became websockets end here too, and do not count among
 // latencies.
 func (rec *Recorder) Done(x *exchange.Exchange, r *http.Request, status int, written int64, took time.Duration) {
-	now := time.Now()
 	if status == 0 {
 		status = statusClientGone
 	}
+	duration, api := rec.count(x, r, status, took)
+	rec.meters.measure(duration, api, x, r, status, written, took)
+}
+
+// count is what Done does under the lock.
+func (rec *Recorder) count(x *exchange.Exchange, r *http.Request, status int, took time.Duration) (duration prometheus.Observer, api string) {
+	now := time.Now()
 	rec.mu.Lock()
+	defer rec.mu.Unlock()
 	t, api := rec.api(x.API)
 	rt, name := rec.route(t, x.Route)
 	t.requests++
@@ -111,8 +122,7 @@ func (rec *Recorder) Done(x *exchange.Exchange, r *http.Request, status int, wri
 		rec.failures.add(failureOf(x, r, status, took, now))
 	}
 	rec.meters.done(&rt.series, api, name, r, x, status)
-	rec.mu.Unlock()
-	rec.meters.measure(&rt.series, api, x, r, status, written, took)
+	return rt.series.duration, api
 }
 
 // asked reports whether a request came as far as to want a worker.
@@ -120,9 +130,7 @@ func asked(x *exchange.Exchange) bool { return x.Queue > 0 || x.R > 0 || x.Worke
 
 // api is the traffic of an API, and its label. rec.mu is held.
 func (rec *Recorder) api(name string) (*traffic, string) {
-	if name == "" {
-		name = noAPI
-	}
+	name = strings.ToValidUTF8(cmp.Or(name, noAPI), "\uFFFD") // as labels have to be
 	t := rec.apis[name]
 	if t == nil && len(rec.apis) >= maxAPIs {
 		name = other
@@ -137,9 +145,7 @@ func (rec *Recorder) api(name string) (*traffic, string) {
 
 // route is the record of a route, and its label. rec.mu is held.
 func (rec *Recorder) route(t *traffic, name string) (*route, string) {
-	if name == "" {
-		name = other
-	}
+	name = strings.ToValidUTF8(cmp.Or(name, other), "\uFFFD")
 	rt := t.routes[name]
 	if rt == nil && name != other {
 		if len(t.routes) >= maxRoutesOfAPI || rec.routes >= maxRoutes || len(name) > maxFailurePath {

@@ -98,8 +98,8 @@
     h("div", { key: name }, h("dt", {}, name), h("dd", { class: kind || false }, value))));
 
   // table makes one of columns [heading, class, cell of a row]; name says what of.
-  const table = (name, columns, rows, keyOf, empty) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name },
-    h("table", {}, h("caption", { class: "hidden" }, name),
+  const table = (name, columns, rows, keyOf, empty, cls) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name },
+    h("table", { class: cls || false }, h("caption", { class: "hidden" }, name),
       h("thead", {}, h("tr", {}, columns.map(([head, cls]) => h("th", { scope: "col", class: cls || false }, head)))),
       h("tbody", {}, rows.length ? rows.map((row) => h("tr", { key: keyOf(row) }, columns.map(([, cls, cell]) => h("td", { class: cls || false }, cell(row)))))
         : h("tr", { key: "none" }, h("td", { class: "none", colspan: columns.length }, empty)))));
@@ -119,11 +119,12 @@
       });
     });
   };
-  const line = (points, most) => {
+  // Latencies are drawn on a logarithmic scale: p50 and p99 may be far apart.
+  const line = (points, least, most) => {
     let d = "", pen = false;
     points.forEach((p, i) => {
       if (!p) { pen = false; return; }
-      const x = ((i + 0.5) * W / points.length).toFixed(1), y = (H - p / most * (H - 2)).toFixed(1);
+      const x = ((i + 0.5) * W / points.length).toFixed(1), y = (H - 3 - Math.log(p / least) / Math.log(most / least) * (H - 6)).toFixed(1);
       d += pen ? "L" + x + " " + y : "M" + x + " " + y + "h.01";
       pen = true;
     });
@@ -131,23 +132,25 @@
   };
   const graphs = (a) => {
     const peak = Math.max(...a.history.counts.map((c) => c[0] + c[1] + c[2] + c[3])) / a.history.step_seconds;
-    const most = Math.max(1, ...a.history.took_us[1]);
+    const took = a.history.took_us.flat().filter((t) => t > 0);
+    const most = Math.max(10, ...took), least = Math.min(most / 10, ...took);
     const minutes = Math.round(a.history.counts.length * a.history.step_seconds / 60);
     return h("div", { class: "graphs" },
       h("figure", {},
         h("figcaption", {}, h("span", {}, h("b", {}, digits(a.rate)), " requests/s"), h("span", {}, "peak " + digits(peak) + ", last " + minutes + " min")),
         h("svg", { viewBox: "0 0 " + W + " " + H, preserveAspectRatio: "none", role: "img", "aria-label": "Requests a second in the last " + minutes + " minutes: " + digits(a.rate) + " on average, " + digits(peak) + " at most" }, bars(a.history))),
       h("figure", {},
-        h("figcaption", {}, h("span", {}, h("i", { class: "key p50k" }), "p50 ", h("b", {}, lapse(a.took.p50)), "  ", h("i", { class: "key p99k" }), "p99 ", h("b", {}, lapse(a.took.p99))), h("span", {}, "max " + lapse(a.took.max))),
+        h("figcaption", {}, h("span", {}, h("i", { class: "key p50k" }), "p50 ", h("b", {}, lapse(a.took.p50)), "  ", h("i", { class: "key p99k" }), "p99 ", h("b", {}, lapse(a.took.p99))), h("span", {}, took.length ? span(least / 1e6) + " to " + span(most / 1e6) + ", log scale" : "")),
         h("svg", { viewBox: "0 0 " + W + " " + H, preserveAspectRatio: "none", role: "img", "aria-label": "Latency in the last " + minutes + " minutes: half within " + span(a.took.p50) + ", 99 % within " + span(a.took.p99) },
-          h("path", { class: "p99", d: line(a.history.took_us[1], most) }), h("path", { class: "p50", d: line(a.history.took_us[0], most) }))));
+          h("path", { class: "p99", d: line(a.history.took_us[1], least, most) }), h("path", { class: "p50", d: line(a.history.took_us[0], least, most) }))));
   };
 
   // Parts of the page.
+  const failing = () => state.reasons.filter((r) => r.api).map((r) => r.api).slice(0, 3).join(", ");
   const head = () => h("header", {},
     h("span", { class: "brand" }, "rpipe"),
     h("h1", {}, state.name || "proxy"),
-    h("span", { role: "status" }, state.draining ? badge("warn", "draining") : state.ready ? badge("ok", "ready") : badge("bad", "not ready")),
+    h("span", { role: "status" }, state.draining ? badge("warn", "draining") : state.ready ? badge("ok", "ready") : badge("bad", "not ready" + (failing() ? ": " + failing() : ""))),
     h("div", { class: "facts" },
       h("span", {}, "up " + long((now() - Date.parse(state.started)) / 1000)),
       h("span", {}, state.version),
@@ -177,14 +180,14 @@
   const routeColumns = [
     ["Route", "name", (r) => h("code", {}, r.route)],
     ["Requests", "n", (r) => number.format(r.requests)],
-    ["per s", "n low", (r) => digits(r.rate)],
+    ["per second", "n low", (r) => digits(r.rate)],
     ["4xx", "n low", (r) => zero(r.statuses["4xx"])],
     ["5xx", "n", (r) => r.statuses["5xx"] ? h("span", { class: "bad" }, number.format(r.statuses["5xx"])) : "–"],
     ["p50", "n", (r) => lapse(r.took.p50)],
     ["p90", "n low", (r) => lapse(r.took.p90)],
     ["p99", "n", (r) => lapse(r.took.p99)],
-    ["waits p99", "n low", (r) => lapse(r.queue.p99)],
-    ["in R p50", "n low", (r) => lapse(r.r.p50)],
+    ["Wait p99", "n low", (r) => lapse(r.queue.p99)],
+    ["In R p50", "n low", (r) => lapse(r.r.p50)],
   ];
   const most = 8; // routes before "more"
 
@@ -209,7 +212,7 @@
     a.reason && a.reason !== a.reload_error ? h("div", { class: "notice " + (a.state === "failed" ? "bad" : "warn"), key: "reason" },
       h("strong", {}, a.state === "failed" ? "No worker comes up." : "Not ready."), h("span", { class: "dim" }, retry(environmentOf(a))),
       h("pre", { tabindex: "0" }, a.reason)) : null,
-    graphs(a),
+    a.requests || a.generation ? graphs(a) : null,
     a.routes.length ? table("Routes of " + a.name, routeColumns, a.routes.slice(0, most), (r) => r.route) : null,
     a.routes.length > most ? h("details", { class: "more" }, h("summary", {}, number.format(a.routes.length - most) + " more routes"),
       table("More routes of " + a.name, routeColumns, a.routes.slice(most), (r) => r.route)) : null);
@@ -218,19 +221,22 @@
   const workerColumns = [
     ["Worker", "", (w) => h("code", {}, w.pid)],
     ["State", "", (w) => [badge(kinds[w.state] || "", w.state === "bulk" ? "busy: pipeline" : w.state), w.ending ? [" ", badge("warn", "replaced: " + w.ending)] : null]],
-    ["for", "n", (w) => span(w.for_seconds)],
+    ["For", "n", (w) => span(w.for_seconds)],
     ["Requests", "n", (w) => number.format(w.requests)],
     ["Memory", "n", (w) => w.rss_bytes ? size(w.rss_bytes) : "–"],
     ["Age", "n low", (w) => long(w.age_seconds)],
   ];
+
+  // told: a card of an API has this text already.
+  const told = (text) => state.apis.some((a) => (a.reload_error || "").includes(text) || (a.reason || "").includes(text));
 
   const environment = (p, e) => {
     const what = e.apis.length ? e.apis.join(", ") : e.sources.length ? e.sources.join(", ") : e.packages.join(", ") || "R";
     const how = !e.template ? "no template is up" : e.forks ? "forked from template " + e.template : "each starts its own R" + (e.why_spawn ? ": " + e.why_spawn : "");
     return [
       h("p", { class: "env", key: "p" + e.fingerprint }, h("b", {}, what), h("span", { class: "dim" }, " – " + how + (e.waiting ? ", " + e.waiting + " waiting" : ""))),
-      e.failure ? h("div", { class: "notice bad", key: "f" + e.fingerprint }, h("strong", {}, "The last start failed."), h("span", { class: "dim" }, retry(e)), h("pre", { tabindex: "0" }, e.failure)) : null,
-      h("div", { key: "t" + e.fingerprint }, table("Workers of pool " + p.name + " for " + what, workerColumns, e.workers, (w) => w.pid, e.starting ? plural(e.starting, "worker") + " on the way up" : "none is up")),
+      e.failure ? h("div", { class: "notice bad", key: "f" + e.fingerprint }, h("strong", {}, "The last start failed."), h("span", { class: "dim" }, retry(e)), told(e.failure) ? null : h("pre", { tabindex: "0" }, e.failure)) : null,
+      h("div", { key: "t" + e.fingerprint }, table("Workers of pool " + p.name + " for " + what, workerColumns, e.workers, (w) => w.pid, e.starting ? plural(e.starting, "worker") + " on the way up" : "none is up", "even")),
     ];
   };
 
@@ -250,19 +256,19 @@
 
   const pool = (p) => h("article", { class: "card", key: p.name },
     h("div", { class: "top" }, h("h3", {}, p.name), h("span", { class: "dim" }, p.min + " to " + p.max + " workers" + (p.reserve ? ", " + p.reserve + " kept for requests" : ""))),
+    p.limits.length ? h("p", { class: "meta" }, p.limits.map((l) => h("span", { key: l.name }, l.name + " " + l.value))) : null,
     squares(p),
     figures([
       ["Waiting", number.format(p.queue.interactive) + (p.queue.bulk ? " and " + number.format(p.queue.bulk) + " of pipelines" : ""), p.queue.interactive ? "warn" : ""],
       ["Waits, p50 / p99", p.queue.p99_seconds ? "≤ " + span(p.queue.p50_seconds) + " / " + span(p.queue.p99_seconds) : "–"],
       ["Longest wait", lapse(p.queue.max_seconds)],
-      p.queue.refused_full + p.queue.refused_wait > 0 && ["Refused", number.format(p.queue.refused_full) + " full, " + number.format(p.queue.refused_wait) + " waited too long", "bad"],
+      p.queue.refused_full + p.queue.refused_wait > 0 && ["Refused", [p.queue.refused_full && number.format(p.queue.refused_full) + " queue full", p.queue.refused_wait && number.format(p.queue.refused_wait) + " waited too long"].filter(Boolean).join(", "), "bad"],
       ["Done by R", number.format(p.since_start.requests)],
       p.since_start.timeouts > 0 && ["Timed out", number.format(p.since_start.timeouts), "warn"],
       ["Workers started", number.format(p.since_start.workers_started)],
       counts(p.since_start.workers_died) && ["Workers died", counts(p.since_start.workers_died), "bad"],
       counts(p.since_start.workers_recycled) && ["Replaced", counts(p.since_start.workers_recycled)],
       ["Memory", size(p.rss_bytes)],
-      ...p.limits.map((l) => [l.name.replaceAll("_", " "), l.value]),
     ]),
     p.environments.map((e) => environment(p, e)),
     p.incidents.length ? h("details", { class: "more", key: "incidents" }, h("summary", {}, plural(p.incidents.length, "incident") + " of workers"),
@@ -272,8 +278,8 @@
     ["Pipeline", "name", (p) => [p.name, p.error ? h("div", { class: "bad" }, p.error) : null]],
     ["State", "", (p) => badge({ running: "info", done: "ok", failed: "bad" }[p.state] || "", p.state)],
     ["Rows", "n", (p) => number.format(p.rows)],
-    ["since", "n", (p) => p.since ? time(p.since) : "–"],
-    ["next", "n low", (p) => p.next ? time(p.next, "in " + long((Date.parse(p.next) - now()) / 1000)) : "–"],
+    ["Since", "n", (p) => p.since ? time(p.since) : "–"],
+    ["Next run", "n low", (p) => p.next ? time(p.next, "in " + long((Date.parse(p.next) - now()) / 1000)) : "–"],
     ["Pool", "low", (p) => p.pool || "–"],
   ];
 

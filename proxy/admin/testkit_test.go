@@ -3,17 +3,17 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/metrics"
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
@@ -85,7 +85,53 @@ func stateOf(t *testing.T, a *Admin) state {
 	return s
 }
 
-// app is a handler in R, behind what a front does of interest here.
+// serve puts the real front before a handler; listen is YAML of its block.
+func serve(t *testing.T, listen string, o front.Observer, h http.Handler) (url string, stop func()) {
+	t.Helper()
+	var c front.Listen
+	doc, problems := configs.Parse("proxy.yaml", []byte("address: 127.0.0.1:0\n"+listen), configs.Variables{})
+	if len(problems) == 0 {
+		problems = configs.Decode(doc, &c)
+	}
+	for _, p := range problems {
+		t.Fatal(p)
+	}
+	f, err := front.New(c, front.Deps{Observer: o, TempDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- f.Serve(context.Background(), h) }()
+	stop = sync.OnceFunc(func() {
+		f.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return "http://" + f.Addr().String(), stop
+}
+
+// get asks on a connection of its own.
+func get(t *testing.T, url string, header ...string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp
+}
+
+// app answers with a handler in R.
 type app struct {
 	pool *rpool.Pool
 	env  *rpool.Environment
@@ -94,26 +140,18 @@ type app struct {
 }
 
 func (p *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange.Exchange{ID: fmt.Sprintf("req-%d", time.Now().UnixNano()%1e9), API: p.name, Route: r.URL.Path, Start: time.Now()}
-	x.Client = netip.MustParseAddrPort(r.RemoteAddr).Addr()
-	ctx := exchange.With(r.Context(), x)
 	defer p.rec.Begin(p.name)()
-	status, n := p.answer(ctx, w, r.WithContext(ctx), x)
-	p.rec.Done(x, r, status, n, time.Since(x.Start))
-}
-
-func (p *app) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange.Exchange) (int, int64) {
+	x := exchange.Of(r.Context())
+	x.API, x.Route = p.name, r.URL.Path
 	var trace rpool.Trace
-	reply, err := p.pool.Do(ctx, p.env, rpool.Interactive, &rpool.Request{Kind: rpool.HTTP, Trace: &trace, HTTP: &rpool.HTTPRequest{
+	reply, err := p.pool.Do(r.Context(), p.env, rpool.Interactive, &rpool.Request{Kind: rpool.HTTP, Trace: &trace, HTTP: &rpool.HTTPRequest{
 		Vars: []rpool.Field{{Name: "REQUEST_METHOD", Value: r.Method}, {Name: "PATH_INFO", Value: r.URL.Path}},
 	}})
 	x.Queue, x.R, x.Worker = trace.Queue, trace.Run, trace.Pid
 	if err != nil {
-		f := fault.Of(err)
 		fault.Writer{}.Write(w, r, err)
-		return f.Status, 0
+		return
 	}
 	w.WriteHeader(reply.HTTP.Status)
-	n, _ := w.Write(reply.HTTP.Body)
-	return reply.HTTP.Status, int64(n)
+	w.Write(reply.HTTP.Body)
 }
