@@ -125,7 +125,7 @@ func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err e
 	c.counts.add(&outcome)
 	p.runs[m.pri].observe(busy)
 	m.expected = deliberate && m.dead()
-	if m.expected {
+	if m.expected && err != nil { // nil: it had answered before the next rung hit it
 		p.killed(m, err)
 	}
 	if clean && !deliberate {
