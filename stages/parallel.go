@@ -2,6 +2,7 @@ package stages
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/sourcegraph/conc"
 )
@@ -78,9 +79,18 @@ func parallelUnordered[I, O any](workers int, f func(context.Context, *Batch[I])
 		view := meterOf(ctx)
 		view.staffed(workers)
 
+		// There is always one that waits for a batch, up to workers: a stage that may
+		// have thousands in flight has as many goroutines only when it does.
+		var wg conc.WaitGroup
+		var idle, started atomic.Int64
+		var start func()
 		work := func() error {
 			for {
+				idle.Add(1)
 				b, ok, err := Receive(ctx, in)
+				if idle.Add(-1) == 0 && ok && err == nil {
+					start()
+				}
 				if !ok || err != nil {
 					return err
 				}
@@ -95,14 +105,18 @@ func parallelUnordered[I, O any](workers int, f func(context.Context, *Batch[I])
 				}
 			}
 		}
-		var wg conc.WaitGroup
-		for range workers {
+		start = func() {
+			if started.Add(1) > int64(workers) {
+				started.Add(-1)
+				return
+			}
 			wg.Go(func() {
 				if err := guard(work); err != nil {
 					cancel(err) // the first cause stays
 				}
 			})
 		}
+		start()
 		wg.Wait()
 		return context.Cause(ctx)
 	}
