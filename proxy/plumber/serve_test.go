@@ -155,17 +155,17 @@ func send(t *testing.T, addr string, c call) *answer {
 	if _, err := conn.Write(b.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	return readAnswer(t, conn, c.method)
+	return readAnswer(t, conn, c.method, addr+" "+c.method+" "+c.target)
 }
 
-func readAnswer(t *testing.T, from io.Reader, method string) *answer {
+func readAnswer(t *testing.T, from io.Reader, method, what string) *answer {
 	t.Helper()
 	r := bufio.NewReader(from)
 	var head bytes.Buffer
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			t.Fatalf("reading the head of an answer: %v after %q", err, head.String())
+			t.Fatalf("no answer to %s: %v after %q", what, err, head.String())
 		}
 		if line = strings.TrimRight(line, "\r\n"); line == "" {
 			break

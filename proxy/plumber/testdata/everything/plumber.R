@@ -94,7 +94,7 @@ function(req) {
     method = req$REQUEST_METHOD, path = req$PATH_INFO, query = req$QUERY_STRING, script = req$SCRIPT_NAME,
     scheme = req$rook.url_scheme, rook = req$rook.version, httpuv = as.character(req$httpuv.version),
     addr = req$REMOTE_ADDR, port = is.character(req$REMOTE_PORT) && grepl("^[0-9]+$", req$REMOTE_PORT),
-    server = c(req$SERVER_NAME, is.character(req$SERVER_PORT)),
+    server = is.character(req$SERVER_NAME) && is.character(req$SERVER_PORT),
     headers = as.list(req$HEADERS[setdiff(names(req$HEADERS), c("connection", "host"))]),
     header_class = class(req$HEADERS),
     one = req$HTTP_X_ONE, type = req$CONTENT_TYPE, length = req$CONTENT_LENGTH,

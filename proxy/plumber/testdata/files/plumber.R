@@ -13,7 +13,10 @@ function(res) include_file("site/UPPER.CSV", res)
 function(res) include_html("page.html", res)
 
 #* @get /included/md
-function(res) include_md("page.md", res)
+function(res) {
+  file.copy("notes.md", tempdir(), overwrite = TRUE) # it writes beside its file
+  include_md(file.path(tempdir(), "notes.md"), res)
+}
 
 #* @get /included/none
 function(res) include_file("none.txt", res)
