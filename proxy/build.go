@@ -109,9 +109,15 @@ func (s *Server) fill(ctx context.Context, a *api) error {
 
 // explain says whose API it is, and whether the code is at fault or the machine.
 func (s *Server) explain(c *API, err error) error {
-	err = &APIError{Name: c.Name, Err: err}
 	var start *rpool.StartError
-	if errors.As(err, &start) && start.Step == "find R" {
+	found := errors.As(err, &start)
+	if found && start.Step == "handler" { // the rest of what a StartError says names rpipe's own code
+		err = &rpool.StartError{Step: "load", What: c.code(s.file), Err: start.Err, Stderr: start.Stderr}
+	}
+	if s.file.single == "" {
+		err = &APIError{Name: c.Name, Err: err}
+	}
+	if found && start.Step == "find R" {
 		return err
 	}
 	return &ConfigError{Err: err}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
@@ -12,7 +13,7 @@ import (
 // its workers; those of different pools cannot disturb each other.
 type Pool struct {
 	Min           int              `yaml:"min" default:"1" min:"0" doc:"Workers of each API that are kept up, also without requests."`
-	Max           int              `yaml:"max" default:"0" min:"0" doc:"Workers at most, over all APIs and pipelines of the pool. 0 is one for each core."`
+	Max           int              `yaml:"max" default:"0" min:"0" doc:"Workers at most, over all APIs and pipelines of the pool. 0 is one for each core, and at least min for each API."`
 	Spare         int              `yaml:"min_spare" default:"0" min:"0" doc:"Idle workers that are kept ready beyond the busy ones, up to max."`
 	Reserve       int              `yaml:"reserve" default:"0" min:"0" doc:"Workers that pipelines may not take. 1 keeps requests fast beside a pipeline."`
 	IdleTimeout   configs.Duration `yaml:"idle_timeout" default:"5m" doc:"A worker above min without a request ends after it."`
@@ -48,9 +49,17 @@ func (p *Pool) Check(report func(field, message, hint string)) {
 	}
 }
 
-func (p *Pool) options(log *slog.Logger, output func(pid int, line string)) rpool.Options {
+// most is Max, or what stands in its place for so many APIs.
+func (p *Pool) most(apis int) int {
+	if p.Max > 0 {
+		return p.Max
+	}
+	return max(runtime.NumCPU(), apis*p.Min, p.Reserve+1)
+}
+
+func (p *Pool) options(apis int, log *slog.Logger, output func(pid int, line string)) rpool.Options {
 	return rpool.Options{
-		Min: p.Min, Max: p.Max, MinSpare: p.Spare, Reserve: p.Reserve,
+		Min: p.Min, Max: p.most(apis), MinSpare: p.Spare, Reserve: p.Reserve,
 		IdleTimeout: time.Duration(p.IdleTimeout), CheckInterval: time.Duration(p.CheckInterval),
 		MaxRequests: p.Recycle.MaxRequests, MaxLifetime: time.Duration(p.Recycle.MaxLifetime),
 		MaxMemory: int64(p.Recycle.MaxMemory), MaxTotalMemory: int64(p.Recycle.MaxTotal),

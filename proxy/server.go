@@ -126,7 +126,7 @@ func (s *Server) open() error {
 
 func (s *Server) openPools() error {
 	for name, p := range s.file.Pools {
-		pool, err := rpool.New(p.options(s.log, s.printed))
+		pool, err := rpool.New(p.options(s.file.users(name), s.log, s.printed))
 		if err != nil {
 			return fmt.Errorf("pools.%s: %w", name, err)
 		}

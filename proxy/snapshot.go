@@ -25,7 +25,7 @@ func (s *Server) Snapshot() admin.Snapshot {
 	}
 	for name, p := range s.pools {
 		options := s.file.Pools[name]
-		snap.Pools = append(snap.Pools, admin.Pool{Name: name, Options: options.options(nil, nil), Stats: p.Stats()})
+		snap.Pools = append(snap.Pools, admin.Pool{Name: name, Options: options.options(s.file.users(name), nil, nil), Stats: p.Stats()})
 	}
 	slices.SortFunc(snap.Pools, func(a, b admin.Pool) int { return cmp.Compare(a.Name, b.Name) })
 	for _, r := range s.beside.all {

@@ -151,7 +151,7 @@ func (f *proxyFlags) load(c *cobra.Command, vars variables) (*proxy.File, config
 func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	systemd := findSupervisor()
+	systemd, terminal := findSupervisor(), findTerminal()
 	level := slog.LevelInfo
 	if f.verbose {
 		level = slog.LevelDebug
@@ -207,9 +207,9 @@ func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
 			return nil
 		case sig := <-signals:
 			switch {
-			case sig == syscall.SIGHUP && !stopping:
+			case sig == syscall.SIGHUP && !stopping && !terminal.gone():
 				s.ReloadLater()
-			case sig == syscall.SIGHUP:
+			case sig == syscall.SIGHUP && stopping:
 			case !stopping:
 				stopping, last = true, time.Now()
 				log.Info("stopping: requests under way are finished; again to stop at once", "grace", s.Grace().String())
@@ -233,4 +233,22 @@ func proxyExit(err error) int {
 func isYAML(path string) bool {
 	ext := strings.ToLower(filepath.Ext(path))
 	return ext == ".yaml" || ext == ".yml"
+}
+
+// terminal is the one that rpipe was started on; false for none.
+type terminal bool
+
+func findTerminal() terminal { return terminal(reached()) }
+
+// gone reports whether the terminal was closed since: SIGHUP then says so, and
+// nobody asks for new code.
+func (t terminal) gone() bool { return bool(t) && !reached() }
+
+func reached() bool {
+	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
 }

@@ -46,6 +46,11 @@ func TestScript(t *testing.T) {
 			"leftovers":  leftovers,
 			"signalled":  signalled,
 			"eventually": eventually,
+			"serving":    serving,
+			"stopped":    stopped,
+			"signal":     signalNow,
+			"logged":     logged,
+			"fetched":    fetched,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {

@@ -51,10 +51,28 @@ is_annotated <- function(path) {
 }
 
 plumbed <- function(file) {
-  router <- tryCatch(plumber::plumb(file), error = function(e) {
-    stop(file, ": ", conditionMessage(e), call. = FALSE)
-  })
+  line <- NULL
+  router <- tryCatch(
+    withCallingHandlers(plumber::plumb(file), error = function(e) {
+      line <<- block_line(sys.frames())
+    }),
+    error = function(e) {
+      stop(paste(c(file, line), collapse = ":"), ": ", conditionMessage(e), call. = FALSE)
+    }
+  )
   list(router = router, asked = list(), envir = router$environment)
+}
+
+# block_line is the line of the code that plumb() was at: its function that
+# evaluates a file block by block has it in its frame.
+block_line <- function(frames) {
+  for (frame in rev(frames)) {
+    ref <- get0("srcref", frame, inherits = FALSE)
+    if (is.numeric(ref) && exists("lineNum", frame, inherits = FALSE)) {
+      return(ref[[1L]])
+    }
+  }
+  NULL
 }
 
 # sourced evaluates a script. Its router is its value; else that of the one
