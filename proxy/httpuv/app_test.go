@@ -18,13 +18,13 @@ list(
       "/pid" = text(Sys.getpid()),
       "/echo" = list(status = 201L, headers = list("Content-Type" = "application/octet-stream", "X-A" = "1"), body = body()),
       "/size" = text(length(body())),
-      "/big" = list(status = 200L, headers = list("Content-Type" = "application/octet-stream"), body = raw(30e6)),
+      "/big" = list(status = 200L, headers = list("Content-Type" = "application/octet-stream"), body = rep(as.raw(sample.int(255, 1e6, TRUE)), 30)),
       "/env" = text(paste(names(req$HEADERS), req$HEADERS, sep = "=", collapse = "\n"), "\n",
         paste(c("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "rook.url_scheme"),
           mget(c("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "rook.url_scheme"), req), sep = "=", collapse = "\n"),
         "\nQUERY=", req$QUERY_STRING, "\nVARS=", paste(sort(ls(req)), collapse = ",")),
       "/slow" = { Sys.sleep(30); text("done") },
-      "/stubborn" = suspendInterrupts({ Sys.sleep(30); text("done") }),
+      "/stubborn" = suspendInterrupts(repeat NULL),
       "/warn" = { warning("careful"); message("spoken"); text("warned") },
       "/error" = stop("it broke"),
       "/die" = tools::pskill(Sys.getpid(), 9),
@@ -70,7 +70,7 @@ func TestAnAppAnswers(t *testing.T) {
 	}
 	s.get("/warn")
 	eventually(t, "R's messages are heard", func() bool {
-		return strings.Contains(s.out.String(), "careful") && strings.Contains(s.out.String(), "spoken")
+		return strings.Contains(common.out.String(), "careful") && strings.Contains(common.out.String(), "spoken")
 	})
 }
 

@@ -3,6 +3,7 @@
 package httpuv
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -16,5 +17,17 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "__guard" {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(closing{m})
+}
+
+// closing runs the tests and closes the pool that they share.
+type closing struct{ m *testing.M }
+
+func (c closing) Run() int {
+	code := c.m.Run()
+	if err := common.close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }

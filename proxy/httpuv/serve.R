@@ -16,12 +16,16 @@ make_pipe <- NULL # httpuv's own
 pipes <- list()   # handles of servers that httpuv does not count as its own
 router <- NULL    # of kind plumber, made in the template
 asked <- NULL     # arguments that its file gave to run()
+root <- NULL      # the directory that it runs in
 
 # load does in the template what all workers can share.
 load <- function(kind, path, code) {
   need <- switch(kind, plumber = "plumber", shiny = "shiny", "httpuv")
   loadNamespace(need)
   loadNamespace("httpuv")
+  if (nzchar(path) && !file.exists(path)) {
+    stop("there is no file ", path, " in ", getwd(), call. = FALSE)
+  }
   if (kind == "plumber") {
     router <<- if (nzchar(code)) {
       eval(parse(text = code, keep.source = FALSE), new.env(parent = globalenv()))
@@ -32,6 +36,7 @@ load <- function(kind, path, code) {
     }
     if (!inherits(router, "Plumber")) {
       asked <<- router[["asked"]]
+      root <<- router[["dir"]]
       router <<- router[["router"]]
     }
   }
@@ -116,6 +121,9 @@ is_app <- function(x) {
 run_plumber <- function(pr) {
   run <- plumber::Plumber$public_methods$run
   environment(run) <- pr$.__enclos_env__
+  if (!is.null(root)) {
+    setwd(root)
+  }
   args <- asked[intersect(names(asked), c("docs", "debug"))]
   do.call(run, c(list(host = "127.0.0.1", port = 8000L, quiet = TRUE), args))
 }

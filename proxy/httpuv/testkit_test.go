@@ -4,6 +4,7 @@ package httpuv
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -22,29 +23,45 @@ import (
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
-// served is an R file behind a Transport behind a real HTTP server.
-type served struct {
-	*Transport
-	t    *testing.T
-	url  string
+// common is the pool of all tests, so that those that serve the same files share a
+// template: it takes R a second or more to come up.
+var common = &commons{dirs: map[string]string{}}
+
+type commons struct {
+	mu   sync.Mutex
 	pool *rpool.Pool
-	out  *lines
+	out  lines
+	dirs map[string]string // of files, by what is in them
 }
 
-// serve has files written to a directory of their own and serves c from there;
-// change may set options.
-func serve(t *testing.T, c Config, files map[string]string, change func(*rpool.Options, *Options)) *served {
-	t.Helper()
-	s, err := attempt(t, c, files, change)
+func (c *commons) get() (*rpool.Pool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pool != nil {
+		return c.pool, nil
+	}
+	var err error
+	c.pool, err = rpool.New(rpool.Options{
+		Max: 16, IdleTimeout: time.Hour, Grace: 2 * time.Second,
+		Log: slog.New(slog.NewTextHandler(&c.out, nil)), Output: c.heard,
+	})
+	return c.pool, err
+}
+
+func (c *commons) heard(pid int, line string) { fmt.Fprintln(&c.out, pid, line) }
+
+// dir is a directory with files in it.
+func (c *commons) dir(t *testing.T, files map[string]string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := fmt.Sprint(files)
+	if dir := c.dirs[key]; dir != "" {
+		return dir
+	}
+	dir, err := os.MkdirTemp("", "httpuv-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
-}
-
-func attempt(t *testing.T, c Config, files map[string]string, change func(*rpool.Options, *Options)) (*served, error) {
-	t.Helper()
-	dir := t.TempDir()
 	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -54,29 +71,50 @@ func attempt(t *testing.T, c Config, files map[string]string, change func(*rpool
 			t.Fatal(err)
 		}
 	}
-	c = filled(c)
-	out := &lines{}
-	log := slog.New(slog.NewTextHandler(out, nil))
-	po := rpool.Options{Max: 2, Grace: 2 * time.Second, Log: log, Output: func(pid int, line string) { out.Write([]byte(line + "\n")) }}
-	o := Options{Config: &c, Log: log, Fault: fault.Writer{Details: true}}
-	if change != nil {
-		change(&po, &o)
+	c.dirs[key] = dir
+	return dir
+}
+
+func (c *commons) close() error {
+	for _, dir := range c.dirs {
+		os.RemoveAll(dir)
 	}
-	pool, err := rpool.New(po)
+	if c.pool == nil {
+		return nil
+	}
+	return c.pool.Close()
+}
+
+// served is an R file behind a Transport behind a real HTTP server.
+type served struct {
+	*Transport
+	t   *testing.T
+	url string
+}
+
+// serve serves c from a directory with files in it; change may set options.
+func serve(t *testing.T, c Config, files map[string]string, change func(*Options)) *served {
+	t.Helper()
+	s, err := attempt(t, c, files, change)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := pool.Close(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Log(out.String())
-		}
-	})
-	o.Pool = pool
+	return s
+}
+
+func attempt(t *testing.T, c Config, files map[string]string, change func(*Options)) (*served, error) {
+	t.Helper()
+	c = filled(c)
+	o := Options{Config: &c, Log: slog.New(slog.NewTextHandler(&common.out, nil)), Fault: fault.Writer{Details: true}, Grace: 2 * time.Second}
+	var err error
+	if o.Pool, err = common.get(); err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(&o)
+	}
 	o.Env = c.Environment(&rpool.Environment{
-		Dir: filepath.Join(dir, c.Root()), Start: rpool.StartFork,
+		Dir: filepath.Join(common.dir(t, files), c.Root()), Start: rpool.StartFork,
 		Env: []string{"R_PROFILE_USER=/dev/null", "R_ENVIRON_USER=/dev/null"},
 	})
 	tr, err := New(t.Context(), o)
@@ -84,13 +122,16 @@ func attempt(t *testing.T, c Config, files map[string]string, change func(*rpool
 		return nil, err
 	}
 	server := httptest.NewServer(tr)
-	s := &served{Transport: tr, t: t, url: server.URL, pool: pool, out: out}
+	s := &served{Transport: tr, t: t, url: server.URL}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		tr.Drain(ctx)
 		http.DefaultClient.CloseIdleConnections()
 		server.Close()
+		if t.Failed() {
+			t.Log(common.out.String())
+		}
 	})
 	return s, nil
 }

@@ -83,7 +83,7 @@ func TestManyWebsocketsShareTheWorkers(t *testing.T) {
 
 func TestAFullWorkerGetsNoSession(t *testing.T) {
 	t.Parallel()
-	s := serveApp(t, Config{Workers: Workers{Min: 1, Sessions: 1}})
+	s := serveApp(t, Config{Workers: Workers{Max: 2, Sessions: 1}})
 	a := s.socket("/", nil)
 	b := s.socket("/", nil) // leases the second worker
 	if say(t, a, "pid") == say(t, b, "pid") {

@@ -223,10 +223,14 @@ func (w *worker) stop() {
 
 // kill ends the server, and the process with it: the pool makes another.
 func (w *worker) kill() {
-	if w.http != nil {
-		w.http.CloseIdleConnections()
-	}
 	w.lease.Release()
+	if w.http != nil {
+		// An idle R looks for interrupts every two seconds; this wakes it.
+		ctx, cancel := context.WithTimeout(context.Background(), prompt)
+		w.control(ctx, "leave")
+		cancel()
+		defer w.http.CloseIdleConnections()
+	}
 	<-w.ended
 	w.cancel()
 }
