@@ -17,7 +17,10 @@ type policy struct {
 
 // batcher is the stage that puts calls together. A batch is cut when there is a
 // slot for it among those in R: what comes meanwhile joins it, so that batches
-// grow with the load and nobody waits for one to fill (but see policy.wait).
+// grow with the load and nobody waits for one to fill (but see policy.wait). To
+// hold a call for others where the batch before had several made batches of 64
+// callers a quarter larger and answered no more of them: a worker that waits is
+// lost, and rows that are late are in the next batch anyway.
 type batcher struct {
 	policy
 	slots chan struct{} // of capacity concurrency: one for each batch in R

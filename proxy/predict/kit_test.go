@@ -43,6 +43,16 @@ die_once <- function(rows) {
   }
   rows
 }
+named <- function(rows) setNames(letters[seq_len(nrow(rows))], paste0("n", seq_len(nrow(rows))))
+levels_of <- function(rows) factor(ifelse(rows$x < 0.3, "low", "high"), c("low", "high"))
+a_list <- function(rows) list(fit = rows$x, se = 1)
+pick_type <- function(rows) {
+  what <- vapply(rows, function(x) {
+    paste0(class(x)[1], if (is.factor(x)) ":", paste(levels(x), collapse = "/"), if (inherits(x, "POSIXct")) paste0(" ", attr(x, "tzone")))
+  }, "")
+  bytes <- as.integer(serialize(rows, NULL, version = 2L))
+  rep(paste(paste(what, collapse = ","), sum(bytes * (seq_along(bytes) %% 9973))), nrow(rows))
+}
 slow_size <- function(rows) size(slow(rows))
 probabilities <- function(rows) cbind(no = 1 - rows$p, yes = rows$p)
 `

@@ -41,7 +41,7 @@ func newStages(ctx context.Context, o *Options, r *reader) (*stagesOf, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(o.Dir, path)
 	}
-	file, problems := pipeline.Load(path, nil)
+	file, problems := pipeline.Load(path, o.Vars)
 	if found := problems.Errors(); len(found) > 0 {
 		return nil, found
 	}

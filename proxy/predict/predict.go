@@ -30,7 +30,8 @@ type Options struct {
 	Timeout  time.Duration // of R code, where the endpoint has none; 0 is none
 	Prefix   string        // what was stripped from the URL, for the description
 	Endpoint Endpoint
-	Dir      string // where a pipeline's relative path starts; "" is the process's directory
+	Dir      string            // where a pipeline's relative path starts; "" is the process's directory
+	Vars     map[string]string // for the variables of a pipeline file
 }
 
 // Predictor serves one endpoint.
