@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/proxy/httpuv"
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
@@ -101,6 +102,9 @@ func (c *API) strip(next http.Handler) http.Handler {
 // ctx ends, and its environment is let go.
 func (a *api) drain(ctx context.Context, log *slog.Logger) {
 	a.once.Do(func() {
+		if t, ok := a.main.(*httpuv.Transport); ok {
+			t.Replaced() // or the gate would wait for websockets without end
+		}
 		a.gate.shut(ctx)
 		for _, b := range a.backends {
 			if err := b.Drain(ctx); err != nil && !errors.Is(err, fault.ErrDraining) {

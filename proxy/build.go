@@ -40,7 +40,11 @@ func (s *Server) environment(c *API, generation int) *rpool.Environment {
 	case c.Plumber != nil:
 		env = plumber.Environment(env, c.Plumber, s.place(c))
 	case c.HTTPUV != nil:
-		env = c.HTTPUV.Environment(env)
+		router := ""
+		if c.HTTPUV.Kind == httpuv.Plumber && c.HTTPUV.Code == "" {
+			router = plumber.Router(&plumber.Config{File: c.HTTPUV.File, Dir: c.HTTPUV.Dir})
+		}
+		env = c.HTTPUV.Environment(env, router)
 	}
 	env.Version = strconv.Itoa(generation)
 	return env

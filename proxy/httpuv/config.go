@@ -27,11 +27,6 @@ type Config struct {
 	Websocket   Websocket        `yaml:"websocket" doc:"Limits of a websocket."`
 	MaxResponse configs.Size     `yaml:"max_response" default:"2GiB" min:"1" doc:"Bytes of one answer. A longer one is answered with 500."`
 	Start       configs.Duration `yaml:"start_timeout" default:"60s" min:"1ms" doc:"How long the code may take to listen."`
-
-	// Router is R code whose value is the router of kind plumber, or
-	// list(router, asked, dir) with arguments for its run() and the directory to run
-	// it in; "" reads File or Dir with plumber::plumb().
-	Router string `yaml:"-"`
 }
 
 // Workers are the numbers of workers and what each of them takes.

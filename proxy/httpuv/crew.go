@@ -26,6 +26,7 @@ type crew struct {
 	nextID   int
 	draining bool
 	empty    chan struct{} // closed when draining and nothing is under way
+	ending   bool          // hung will be closed when old websockets have had their time
 	hung     chan struct{} // closed when websockets are to end
 
 	failures  int // starts in a row

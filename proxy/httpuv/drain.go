@@ -21,27 +21,35 @@ func (c *crew) drain(ctx context.Context) error {
 	c.settle()
 	c.mu.Unlock()
 
-	var late <-chan time.Time
-	if d := time.Duration(c.o.Config.Websocket.Drain); d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		late = t.C
-	}
+	c.replaced()
 	var err error
 	select {
 	case <-empty:
-	case <-late:
-		c.hangUp()
-		select {
-		case <-empty:
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
 	c.close()
 	return err
+}
+
+// replaced ends all websockets when those of old code have had their time.
+func (c *crew) replaced() {
+	after := time.Duration(c.o.Config.Websocket.Drain)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending || after <= 0 || c.closed() {
+		return
+	}
+	c.ending = true
+	c.tasks.Go(func() {
+		t := time.NewTimer(after)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			c.hangUp()
+		case <-c.done:
+		}
+	})
 }
 
 // hangUp ends all websockets.

@@ -12,15 +12,17 @@ import (
 var serveScript string
 
 // Environment is base with what a worker needs to serve c. base.Dir must be the
-// directory that c.Root names.
-func (c *Config) Environment(base *rpool.Environment) *rpool.Environment {
+// directory that c.Root names. For kind plumber, router is R code whose value is the
+// router, or list(router, asked, dir) with arguments for its run() and the directory
+// to run it in; "" reads File or Dir with plumber::plumb().
+func (c *Config) Environment(base *rpool.Environment, router string) *rpool.Environment {
 	env := *base
 	var b strings.Builder
 	b.WriteString(base.Setup)
 	// Attached, not in the global environment, which is the user's.
 	b.WriteString("\nattach(local({\n")
 	b.WriteString(serveScript)
-	b.WriteString("load(" + quote(c.kind()) + ", " + quote(c.path()) + ", " + quote(c.Router) + ")\n")
+	b.WriteString("load(" + quote(c.kind()) + ", " + quote(c.path()) + ", " + quote(router) + ")\n")
 	b.WriteString("list(rpipe_serve = serve, rpipe_place = function() tempdir())\n")
 	b.WriteString(`}), name = "rpipe:httpuv", warn.conflicts = FALSE)` + "\n")
 	env.Setup = b.String()

@@ -94,6 +94,10 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Replaced says that other code is about to take over: websockets end when they
+// have had Config.Websocket.Drain more. Requests come in until Drain.
+func (t *Transport) Replaced() { t.crew.replaced() }
+
 // Drain lets nobody new in, waits for what is under way until ctx ends, or for
 // websockets until Config.Websocket.Drain has passed, and gives the workers back.
 // Who is left then is answered with 503, or told by a close frame.

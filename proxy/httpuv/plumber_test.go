@@ -46,7 +46,7 @@ func TestPlumberAnswersAsItDoesDirectly(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"api/plumber.R": api, "api/files/a.txt": "a file"}
 	pc := plumber.Config{Dir: "api", Docs: true, Static: true, Retry: true}
-	s := serve(t, Config{Kind: Plumber, Dir: "api", Router: plumber.Router(&pc)}, files, nil)
+	s := serve(t, Config{Kind: Plumber, Dir: "api"}, files, nil)
 
 	env := plumber.Environment(&rpool.Environment{
 		Dir: filepath.Join(common.dir(t, files), pc.Root()), Start: rpool.StartFork,
@@ -57,7 +57,9 @@ func TestPlumberAnswersAsItDoesDirectly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer direct.Drain(context.Background())
-	other := &served{t: t, url: httptest.NewServer(direct).URL}
+	server := httptest.NewServer(direct)
+	defer server.Close()
+	other := &served{t: t, url: server.URL}
 
 	f := func(method, path, body string, h http.Header) {
 		t.Helper()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/proxy/plumber"
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
@@ -113,10 +114,14 @@ func attempt(t *testing.T, c Config, files map[string]string, change func(*Optio
 	if change != nil {
 		change(&o)
 	}
+	router := ""
+	if c.Kind == Plumber && c.Dir != "" {
+		router = plumber.Router(&plumber.Config{Dir: c.Dir})
+	}
 	o.Env = c.Environment(&rpool.Environment{
 		Dir: filepath.Join(common.dir(t, files), c.Root()), Start: rpool.StartFork,
 		Env: []string{"R_PROFILE_USER=/dev/null", "R_ENVIRON_USER=/dev/null"},
-	})
+	}, router)
 	tr, err := New(t.Context(), o)
 	if err != nil {
 		return nil, err

@@ -143,6 +143,20 @@ func TestWebsocketsEndWithTheServer(t *testing.T) {
 	}
 }
 
+func TestWebsocketsOfOldCodeAreClosedInTheEnd(t *testing.T) {
+	t.Parallel()
+	s := serveApp(t, Config{Websocket: Websocket{Drain: configs.Duration(300 * time.Millisecond)}})
+	c := s.socket("/", nil)
+	s.Replaced()
+	if got := say(t, c, "still there?"); got != "still there?" {
+		t.Errorf("%q", got)
+	}
+	_, _, err := c.Read(t.Context())
+	if got := websocket.CloseStatus(err); got != websocket.StatusGoingAway {
+		t.Errorf("closed with %v", err)
+	}
+}
+
 func TestAnIdleWebsocketIsClosed(t *testing.T) {
 	t.Parallel()
 	s := serveApp(t, Config{Websocket: Websocket{IdleTimeout: configs.Duration(300 * time.Millisecond)}})
