@@ -54,6 +54,7 @@ func (l *feed) give(c net.Conn) {
 // closed, and waits for those that it greets.
 func (f *Front) accept() {
 	var greeting sync.WaitGroup
+	defer close(f.door)
 	defer greeting.Wait()
 	defer f.listener.Close()
 	pause := time.Duration(0)

@@ -5,12 +5,14 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // connections are those that are open.
 type connections struct {
 	places  chan struct{} // one taken for each, and for the accept under way
 	halted  atomic.Bool
+	over    chan struct{} // closed some time after halted
 	mu      sync.Mutex
 	open    map[*counted]bool
 	changed chan struct{} // closed, and made anew, when one ends
@@ -20,25 +22,18 @@ func (s *connections) init(most int) {
 	s.places = make(chan struct{}, most)
 	s.open = map[*counted]bool{}
 	s.changed = make(chan struct{})
+	s.over = make(chan struct{})
 }
 
-// enter takes a place; it reports false when ctx ends, or all is about to.
+// enter takes a place; it reports false when ctx ends, or nobody else is let in.
 func (s *connections) enter(ctx context.Context) bool {
-	for {
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		select {
-		case s.places <- struct{}{}:
-			return true
-		case <-ctx.Done():
-			return false
-		case <-changed:
-			if s.halted.Load() {
-				return false
-			}
-		}
+	select {
+	case s.places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+	case <-s.over:
 	}
+	return false
 }
 
 func (s *connections) add(c *counted) {
@@ -57,13 +52,11 @@ func (s *connections) leave(c *counted) {
 	s.changed = make(chan struct{})
 }
 
-// stop makes enter stop waiting for a place, and errors of accepting final.
+// stop makes errors of accepting final, and lets nobody in after the grace.
 func (s *connections) stop() {
-	s.halted.Store(true)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.changed)
-	s.changed = make(chan struct{})
+	if s.halted.CompareAndSwap(false, true) {
+		time.AfterFunc(backlogGrace, func() { close(s.over) })
+	}
 }
 
 func (s *connections) stopped() bool { return s.halted.Load() }

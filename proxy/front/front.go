@@ -83,6 +83,7 @@ type Front struct {
 	base  context.Context // of all requests
 	stop  context.CancelCauseFunc
 	tasks conc.WaitGroup // the goroutines that Serve started
+	door  chan struct{}  // closed when nobody is let in any more
 	ended chan struct{}  // closed when Serve may return
 	end   sync.Once
 }
@@ -103,7 +104,7 @@ func New(c Listen, d Deps) (*Front, error) {
 }
 
 func newFront(c Listen, d Deps, listener net.Listener) (*Front, error) {
-	f := &Front{config: c, deps: d, log: d.Log, listener: listener, feed: newFeed(listener.Addr()), ended: make(chan struct{})}
+	f := &Front{config: c, deps: d, log: d.Log, listener: listener, feed: newFeed(listener.Addr()), door: make(chan struct{}), ended: make(chan struct{})}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}

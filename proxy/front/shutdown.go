@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// lingerIdle is how long a kept connection stays open for a request that its
-	// client may just be sending; the answer to it says that the connection ends.
+	// lingerIdle is how long a connection stays open for a request that its client
+	// may just be sending; the answer to it says that the connection ends.
 	lingerIdle = 500 * time.Millisecond
 	// lastWords is how long requests that are cancelled have to say so.
 	lastWords = 3 * time.Second
@@ -30,16 +30,23 @@ func (f *Front) Shutdown(ctx context.Context) error {
 	if delay := time.Duration(f.config.DrainDelay); delay > 0 {
 		wait(ctx, delay)
 	}
-	f.closing.Store(true)
 	f.stopAccepting()
-	for _, c := range f.conns.all() {
-		if !c.read.Load() { // a browser's spare one
-			c.Close()
-		}
+	select {
+	case <-f.door:
+	case <-ctx.Done():
 	}
+	// Not before: clients would come back at once, and one that comes between the
+	// last accept and the close of the listener is reset.
+	f.closing.Store(true)
+	f.log.Debug("no connection is accepted any more", "address", f.config.Address)
 	idle, cancel := context.WithTimeout(ctx, lingerIdle)
 	f.conns.wait(idle)
 	cancel()
+	for _, c := range f.conns.all() {
+		if !c.read.Load() { // a browser's spare one, for which net/http would wait
+			c.Close()
+		}
+	}
 	err := f.server.Shutdown(ctx)
 	done := f.requests.wait(ctx) // streams that net/http has let go of, too
 	if err == nil && done {

@@ -110,6 +110,7 @@ func (k *keyPair) watch(ctx context.Context) {
 			}
 		}
 	}
+	k.log.Debug("certificates are watched", "files", k.files)
 	ask := time.NewTicker(askKeys)
 	defer ask.Stop()
 	settle := time.NewTimer(0) // what changed before we watched
