@@ -51,6 +51,8 @@ type Server struct {
 	adminAddr net.Addr
 
 	generations atomic.Int64
+	loads       context.Context // of reloads: ends with a drain
+	stopLoads   context.CancelCauseFunc
 	reloading   sync.Mutex // over making another site
 	draining    atomic.Bool
 	drained     sync.Once
@@ -71,6 +73,7 @@ func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	s.loads, s.stopLoads = context.WithCancelCause(s.ctx)
 	s.faults = fault.Writer{Details: o.Watch || f.ErrorDetails}
 	s.router.faults, s.router.browser = s.faults, o.Watch
 	if err := s.open(); err != nil {
@@ -153,14 +156,18 @@ func (s *Server) watchFiles() error {
 			return fmt.Errorf("watch %s: %w", dir, err)
 		}
 	}
-	s.tasks.Go(func() { w.run(s.ctx, func(paths []string) { s.changed(s.ctx, paths) }) })
+	s.tasks.Go(func() { w.run(s.loads, func(paths []string) { s.changed(s.loads, paths) }) })
 	return nil
 }
 
-// ReloadLater is Reload in the background; what comes of it is logged.
+// ReloadLater is Reload in the background; what comes of it is logged. It opens
+// the access log anew, too: this is what SIGHUP does.
 func (s *Server) ReloadLater() {
 	s.tasks.Go(func() {
-		if err := s.Reload(s.ctx); err != nil && s.ctx.Err() == nil {
+		if err := s.front.Reopen(); err != nil {
+			s.log.Error("the access log cannot be opened anew", "error", err)
+		}
+		if err := s.Reload(s.loads); err != nil && s.loads.Err() == nil {
 			s.log.Error("the old code goes on: the new one does not work", "error", err)
 		}
 	})
@@ -172,8 +179,9 @@ func (s *Server) ReloadLater() {
 func (s *Server) Drain(ctx context.Context) {
 	s.drained.Do(func() {
 		s.draining.Store(true)
+		s.stopLoads(fault.ErrDraining)
 		err := s.front.Shutdown(ctx)
-		s.reloading.Lock() // until a reload is done: it has made a site of its own
+		s.reloading.Lock() // until a reload has ended: it may have made a site of its own
 		current := s.router.site.Load()
 		s.reloading.Unlock()
 		s.beside.drain(ctx)

@@ -216,6 +216,29 @@ func (s *trial) checkDrain() {
 	}
 }
 
+func TestStoppingDoesNotWaitForCodeThatLoads(t *testing.T) {
+	s := start(t, 1)
+	mark := filepath.Join(s.dir, "loading")
+	if err := publish(s.dir, fmt.Sprintf("file.create(%q); Sys.sleep(300)\n", mark)+fmt.Sprintf(code, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; pause(t.Context(), 20*time.Millisecond) {
+		if _, err := os.Stat(mark); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("SIGHUP did not load the code:\n%s", s.said())
+		}
+	}
+	if _, err := s.stop(20 * time.Second); err != nil {
+		t.Errorf("%v\n%s", err, s.said())
+	}
+	s.checkNothingLeft()
+}
+
 func TestNothingOutlivesAProxyThatIsKilled(t *testing.T) {
 	s := start(t, workers)
 	ctx, cancel := context.WithCancel(t.Context())
