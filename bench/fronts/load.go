@@ -20,6 +20,7 @@ import (
 type Load struct {
 	Addr        string
 	Path        string
+	Body        string // JSON, which is posted; "" for a GET
 	Want        string // the body that each answer must have, with status 200; "" for any
 	Connections int
 
@@ -42,7 +43,7 @@ func (l Load) Run() (answered int, took time.Duration, err error) {
 	}
 	for range l.Connections {
 		wg.Go(func() {
-			c := &client{addr: l.Addr, request: []byte("GET " + l.Path + " HTTP/1.1\r\nHost: " + l.Addr + "\r\nAccept: */*\r\n\r\n"), want: l.Want}
+			c := &client{addr: l.Addr, request: l.request(), want: l.Want}
 			defer c.close()
 			for more() {
 				if err := c.ask(); err != nil {
@@ -59,6 +60,15 @@ func (l Load) Run() (answered int, took time.Duration, err error) {
 		return 0, 0, *err
 	}
 	return int(done.Load()), took, nil
+}
+
+// request is what each client sends again and again.
+func (l Load) request() []byte {
+	head := " " + l.Path + " HTTP/1.1\r\nHost: " + l.Addr + "\r\nAccept: */*\r\n"
+	if l.Body == "" {
+		return []byte("GET" + head + "\r\n")
+	}
+	return fmt.Appendf(nil, "POST%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", head, len(l.Body), l.Body)
 }
 
 // Rate is the answers in a second.

@@ -21,6 +21,16 @@ func RPipe(program string, api API, workers int, args ...string) (*Server, error
 	return launch(addr, api.Dir, program, append([]string{"proxy", "-f", "plumber.R", "-n", fmt.Sprint(workers), "--host", host, "--port", port}, args...)...)
 }
 
+// Configured is the program rpipe with the proxy.yaml of a directory, which listens
+// on ${addr}.
+func Configured(program, dir string) (*Server, error) {
+	addr, err := free()
+	if err != nil {
+		return nil, err
+	}
+	return launch(addr, dir, program, "proxy", "--config", "proxy.yaml", "-v", "addr="+addr)
+}
+
 // Valve is valve with so many R processes at most.
 func Valve(program string, api API, workers int) (*Server, error) {
 	addr, err := free()
