@@ -13,8 +13,12 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
+
+// itself is the API that requests below Prefix are counted for.
+const itself = "__rpipe__"
 
 // Prefix is what all paths of this package begin with. No other path is touched.
 const Prefix = "/__rpipe__/"
@@ -72,6 +76,12 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimPrefix(r.URL.Path, Prefix)
+	x := exchange.Of(r.Context())
+	x.API = itself
+	switch name {
+	case "health", "ready", "status", "metrics":
+		x.Route = Prefix + name
+	}
 	switch name {
 	case "health":
 		a.health(w, r)

@@ -35,14 +35,13 @@ func failureOf(x *exchange.Exchange, r *http.Request, status int, took time.Dura
 		ID: x.ID, API: x.API, Method: cut(r.Method, 20), Path: cut(r.URL.Path, maxFailurePath), Route: x.Route,
 		Status: status, Worker: x.Worker, Took: took.Seconds(),
 	}
+	out := strings.TrimSpace(x.Output)
 	if x.Err != nil {
 		f.Reason = fault.Of(x.Err).Reason
 		f.Message, f.Details, _ = strings.Cut(fault.Details(x.Err), "\n")
-	} else {
-		f.Message = "R answered so"
-	}
-	if out := strings.TrimSpace(x.Output); out != "" {
 		f.Details += "\n" + out
+	} else if f.Message, f.Details, _ = strings.Cut(out, "\n"); out == "" { // plumber prints the error
+		f.Message = "R answered so, and printed nothing"
 	}
 	f.Message = cut(f.Message, 1<<10)
 	f.Details = cut(strings.Trim(f.Details, "\n"), maxFailureText)

@@ -15,8 +15,8 @@ type histogram struct {
 }
 
 const (
-	shortest  = 16 * time.Microsecond // the first bucket ends there
-	doublings = 27                    // the last one begins after 36 minutes
+	shortest  = time.Microsecond // the first bucket ends there
+	doublings = 31               // the last one begins after 36 minutes
 	buckets   = 8*doublings + 2
 )
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
@@ -177,6 +179,42 @@ func TestTheStatusIsOfTheLastMinutes(t *testing.T) {
 	})
 }
 
+// telling is an observer that lets a test know.
+type telling chan struct{}
+
+func (c telling) Done(*exchange.Exchange, *http.Request, int, int64, time.Duration) { c <- struct{}{} }
+
+// observers are several, one after the other.
+type observers []front.Observer
+
+func (all observers) Done(x *exchange.Exchange, r *http.Request, status int, written int64, took time.Duration) {
+	for _, o := range all {
+		o.Done(x, r, status, written, took)
+	}
+}
+
+func TestWhoLooksAtTheStatusIsNotCountedInIt(t *testing.T) {
+	a, rec := newAdmin(t, &fixed{snap: serving()}, nil)
+	told := make(telling)
+	url, _ := serve(t, "", observers{rec, told}, a.Before(http.NotFoundHandler()))
+	for _, path := range []string{"health", "status", "made-up", "made-up-too"} {
+		get(t, url+Prefix+path)
+		<-told
+	}
+	if s := stateOf(t, a); s.Total.Requests != 0 || s.Total.Statuses.OK != 0 {
+		t.Errorf("%+v", s.Total)
+	}
+	text := ask(a, here, "GET", host+"/__rpipe__/metrics").Body.String()
+	for _, want := range []string{
+		`{api="__rpipe__",code="200",method="GET",route="/__rpipe__/health"} 1`,
+		`{api="__rpipe__",code="404",method="GET",route="other"} 2`,
+	} {
+		if !strings.Contains(text, "rpipe_http_requests_total"+want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+}
+
 func TestErrorsAreRememberedAndNotRepeated(t *testing.T) {
 	a, rec := newAdmin(t, &fixed{snap: serving()}, nil)
 	f := func(x exchange.Exchange, target string, status int) {
@@ -194,7 +232,7 @@ func TestErrorsAreRememberedAndNotRepeated(t *testing.T) {
 	if len(list) != 2 {
 		t.Fatalf("%+v", list)
 	}
-	if e := list[0]; e.Reason != "" || e.Details != "Error in h(): boom" || e.ID != "a" {
+	if e := list[0]; e.Reason != "" || e.Message != "Error in h(): boom" || e.Details != "" || e.ID != "a" {
 		t.Errorf("%+v", e)
 	}
 	e := list[1]

@@ -184,7 +184,10 @@ func (rec *Recorder) fill(s *state, now time.Time) {
 	}
 	since := rec.started
 	total, span := new(slot), time.Second
-	for _, t := range rec.apis {
+	for name, t := range rec.apis {
+		if name == itself { // the page would count who looks at it
+			continue
+		}
 		for _, l := range t.window.last(now) {
 			total.merge(l)
 		}

@@ -173,7 +173,7 @@
       tile("Server errors", digits(share), "%", number.format(t.statuses["5xx"]) + " in " + long(t.window_seconds), share > 0 ? "bad" : ""),
       tile("Workers busy", sum((p) => p.busy), "of " + sum((p) => p.up), "at most " + sum((p) => p.max)),
       tile("Waiting", waiting, "", bulk ? "and " + number.format(bulk) + " of pipelines" : "in flight " + number.format(t.in_flight), waiting > 0 ? "warn" : ""),
-      tile("Memory of workers", size(sum((p) => p.rss_bytes)), "", "shared pages in each"));
+      tile("Memory of workers", size(sum((p) => p.rss_bytes)), "", "resident"));
   };
 
   const states = { ready: "ok", starting: "warn", draining: "warn", failed: "bad" };
