@@ -1,32 +1,33 @@
 # For development: what has failed in a request and where, which plumber prints
-# and forgets. Endpoints and filters get a calling handler, since plumber catches
-# their errors before anybody further out is told.
+# and forgets.
 
 seen <- new.env()
 
-# watch_errors has every endpoint and filter that is made from now on note its
-# errors.
-watch_errors <- function() {
-  step <- plumber("PlumberStep")
-  step$public_methods$exec_unwatched <- step$public_methods$exec
-  exec <- function(req, res) NULL
-  body(exec) <- bquote(
-    withCallingHandlers(self$exec_unwatched(req, res), error = .(note_call)(self))
-  )
-  step$public_methods$exec <- exec
-  options(keep.source = TRUE)
-}
-
-# watch_handlers has the error handlers of a router and of those below it note
-# what reaches them: errors of serializers, hooks and promises do not come by exec.
-watch_handlers <- function(pr, depth = 0L) {
-  handler <- private_of(pr)$errorHandler
+# watch has a router, and those below it, note what fails: endpoints and filters
+# with their calls, before plumber catches the error; and what reaches the error
+# handlers, since errors of serializers, hooks and promises come by no endpoint.
+watch <- function(pr, depth = 0L) {
+  private <- private_of(pr)
+  for (step in c(private$filts, unlist(private$ends, use.names = FALSE))) {
+    step$registerHook("aroundexec", watching(step))
+  }
+  handler <- private$errorHandler
   pr$setErrorHandler(function(req, res, err) {
     if (is.null(seen$condition)) note(err, NULL)
     handler(req, res, err)
   })
   if (depth < 20L) {
-    for (mount in pr$mounts) watch_handlers(mount, depth + 1L)
+    for (mount in pr$mounts) watch(mount, depth + 1L)
+  }
+}
+
+# watching is a hook around one endpoint or filter.
+watching <- function(step) {
+  force(step)
+  function(..., .next) {
+    withCallingHandlers(.next(...), error = function(e) {
+      note(e, calls_of(step, sys.calls(), sys.functions()))
+    })
   }
 }
 
@@ -36,11 +37,6 @@ note <- function(condition, calls) {
   }
   seen$condition <- condition
   seen$calls <- calls
-}
-
-# note_call is the calling handler of one endpoint or filter.
-note_call <- function(step) {
-  function(e) note(e, calls_of(step, sys.calls(), sys.functions()))
 }
 
 sys.functions <- function() lapply(seq_len(sys.nframe() - 1L), sys.function)

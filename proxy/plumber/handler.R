@@ -3,7 +3,7 @@
 
 main <- function(path, docs, site) {
   if (site$development) {
-    watch_errors()
+    options(keep.source = TRUE) # files that this one sources have lines too
   }
   found <- find_router(path)
   pr <- found$router
@@ -16,7 +16,7 @@ main <- function(path, docs, site) {
   pr$setDebug(if (is.null(debug)) pr$getDebug() else debug)
   docs_path <- if (docs) mount_documentation(pr, found$asked, site) else ""
   if (site$development) {
-    watch_handlers(pr)
+    watch(pr)
   }
   unsafe <- unsafe_to_fork(globalenv(), found$envir, pr$environment)
   options(rpipe.unsafe_to_fork = unsafe)
@@ -28,25 +28,19 @@ main <- function(path, docs, site) {
   )
 }
 
-# answering is the function that answers requests.
+# answering is the function that answers requests. A plan that was put aside is
+# set with the first.
 answering <- function(pr, plan, development) {
   call <- pr$call
-  version <- utils::packageVersion("httpuv")
-  nothing_due <- later::loop_empty
-  asleep <- !is.null(plan)
-  wake <- function() {
-    asleep <<- FALSE
-    plan()
-  }
-  handler <- function(req) {
-    if (asleep) wake()
-    if (!nothing_due()) run_due()
-    req$httpuv.version <- version
-    response <- call(req)
-    if (inherits(response, "promise")) {
-      promises::then(response, shaped)
-    } else {
-      shaped(response)
+  handler <- if (is.null(plan)) {
+    function(req) call(req)
+  } else {
+    function(req) {
+      if (!is.null(plan)) {
+        plan()
+        plan <<- NULL
+      }
+      call(req)
     }
   }
   if (!development) {
@@ -63,56 +57,14 @@ answering <- function(pr, plan, development) {
   }
 }
 
-# run_due runs what later() has been given and is due, which in httpuv happens
-# between requests.
-run_due <- function() {
-  tryCatch(later::run_now(0), error = function(e) {
-    message("Error in a callback of later: ", conditionMessage(e))
-  })
-}
-
-# shaped is a response with its body as bytes, by httpuv's rules: of a character
-# vector the first element as it is, numbers as bytes. What httpuv cannot send it
-# answers with the text that Go has for the class rpipe_response.
-shaped <- function(response) {
-  body <- response[["body"]]
-  if (!is.numeric(response[["status"]]) || length(response[["status"]]) != 1L) {
-    malformed("the status is not a number")
-  }
-  if (!all(lengths(response[["headers"]]) == 1L)) {
-    malformed("a header has more than one value, or none; call setHeader() once for each")
-  }
-  if (is.raw(body) || is.null(body)) {
-    return(response)
-  }
-  if ("file" %in% names(body)) {
-    return(response)
-  }
-  response[["body"]] <- if (is.character(body) && length(body)) {
-    charToRaw(body[[1L]])
-  } else if (is.numeric(body) || is.logical(body)) {
-    as.raw(body)
-  } else {
-    malformed(paste("the body is of class", class(body)[1L]))
-  }
-  response
-}
-
-malformed <- function(why) {
-  stop(structure(class = c("rpipe_response", "error", "condition"), list(
-    message = paste("the answer of the API cannot be sent:", why), call = NULL
-  )))
-}
-
 # load_whole has R load the packages that answer requests whole, once for all
 # forks. It loads them function by function at their first use otherwise, which
 # makes first requests slow, and an interrupt amid such a load leaves half a
 # function behind.
 load_whole <- function() {
-  for (package in c("plumber", "jsonlite", "promises", "later", "R6", "stringi", "webutils", "mime", "httpuv", "magrittr", "rlang")) {
-    if (isNamespaceLoaded(package)) {
-      namespace <- asNamespace(package)
-      for (name in names(namespace)) get0(name, namespace, inherits = FALSE)
-    }
+  packages <- c("plumber", "jsonlite", "promises", "later", "R6", "stringi", "webutils", "mime", "magrittr", "rlang")
+  for (package in packages[vapply(packages, isNamespaceLoaded, NA)]) {
+    namespace <- asNamespace(package)
+    for (name in names(namespace)) get0(name, namespace, inherits = FALSE)
   }
 }

@@ -111,14 +111,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply, err := a.ask(r, x, a.request(r, x, path, body))
-	switch {
-	case err != nil:
+	if err != nil {
 		a.failed(w, r, err)
-	case home && reply.HTTP.Status == http.StatusNotFound:
-		a.redirect(w)
-	default:
-		a.answer(w, r, x, reply.HTTP)
+		return
 	}
+	a.answer(w, r, x, reply.HTTP, home)
 }
 
 // redirect sends a browser that asks for an API without a page of its own to the

@@ -64,7 +64,6 @@ func (a *API) request(r *http.Request, x *exchange.Exchange, path string, body *
 	set("SERVER_PORT", port)
 	set("REMOTE_ADDR", client)
 	set("REMOTE_PORT", clientPort)
-	set("rook.version", "1.1-0")
 	set("rook.url_scheme", x.Scheme)
 	for _, h := range headersOf(r, body.Size) {
 		q.Headers = append(q.Headers, h)

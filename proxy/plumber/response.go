@@ -16,49 +16,58 @@ import (
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
-// answer sends what R answered.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, p *rpool.HTTPResponse) {
-	if p.Status < 200 || p.Status > 999 { // httpuv sends these and leaves the client waiting
-		removeOwned(p)
+// answer sends what R answered. home says that documentation is better than
+// nothing.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, p *rpool.HTTPResponse, home bool) {
+	file, size, err := fileOf(p)
+	if file != nil {
+		defer file.Close()
+	}
+	if p.Owned {
+		defer os.Remove(p.File)
+	}
+	cond := takeCondition(p)
+	switch {
+	case home && p.Status == http.StatusNotFound:
+		a.redirect(w)
+		return
+	case err != nil:
+		a.o.Fault.Write(w, r, &fault.Fault{Status: http.StatusInternalServerError, Reason: "file", Message: "the file that the API answered with cannot be read", Err: err})
+		return
+	case p.Status < 200 || p.Status > 999: // httpuv sends these and leaves the client waiting
 		a.o.Fault.Write(w, r, fault.New(http.StatusInternalServerError, "status", "the API answered with the status "+strconv.Itoa(p.Status)))
 		return
-	}
-	if cond := takeCondition(p); cond != nil {
+	case cond != nil && a.o.Fault.Details && wantsPage(r):
+		a.o.Fault.Write(w, r, &fault.Fault{Status: p.Status, Reason: "r_error", Message: "an R error", Err: cond})
+		return
+	case cond != nil:
 		x.Err = cond
-		if a.o.Fault.Details && wantsPage(r) {
-			removeOwned(p)
-			a.o.Fault.Write(w, r, &fault.Fault{Status: p.Status, Reason: "r_error", Message: "an R error", Err: cond})
-			return
-		}
 	}
-	if p.File == "" {
+	if file == nil {
 		write(w, r, p)
-		return
-	}
-	defer removeOwned(p)
-	f, err := p.Open()
-	if err != nil {
-		a.o.Fault.Write(w, r, &fault.Fault{Status: http.StatusInternalServerError, Reason: "file", Message: "the file that the API answered with cannot be read", Err: err})
-		return
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New(p.File + " is not a file")
-	}
-	if err != nil {
-		a.o.Fault.Write(w, r, &fault.Fault{Status: http.StatusInternalServerError, Reason: "file", Message: "the file that the API answered with cannot be read", Err: err})
-		return
-	}
-	if head(w, r, p, info.Size()) {
-		io.CopyN(w, f, info.Size()) // who reads it has gone, if this fails
+	} else if head(w, r, p, size) {
+		io.CopyN(w, file, size) // who reads it has gone, if this fails
 	}
 }
 
-func removeOwned(p *rpool.HTTPResponse) {
-	if p.Owned {
-		os.Remove(p.File)
+// fileOf opens an answer's body where it is a file. It is to be closed even with
+// an error.
+func fileOf(p *rpool.HTTPResponse) (*os.File, int64, error) {
+	if p.File == "" {
+		return nil, 0, nil
 	}
+	f, err := p.Open()
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return f, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return f, 0, errors.New(p.File + " is not a file")
+	}
+	return f, info.Size(), nil
 }
 
 // write sends an answer whose body is in memory.

@@ -13,9 +13,8 @@ find_router <- function(path) {
   check_syntax(path)
   old <- setwd(dirname(path))
   on.exit(setwd(old))
-  found <- without_run(
-    if (is_annotated(path)) plumbed(basename(path)) else sourced(basename(path))
-  )
+  file <- basename(path)
+  found <- without_run(if (is_annotated(file)) plumbed(file) else sourced(file))
   # $run() goes to the directory of a plumbed file.
   file <- private_of(found$router)$filename
   if (!is.null(file)) {

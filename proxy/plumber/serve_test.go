@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type server struct {
 	addr string
 	pool *rpool.Pool
 	last exchange.Exchange // of the request that was answered last
+	stop func()            // drains it and ends its workers
 	log  *bytes.Buffer
 }
 
@@ -65,7 +67,6 @@ func try(t *testing.T, s settings) (*server, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { pool.Close() })
 	dir, err := filepath.Abs(s.config.Root())
 	if err != nil {
 		t.Fatal(err)
@@ -76,10 +77,15 @@ func try(t *testing.T, s settings) (*server, error) {
 		Pool: pool, Env: env, Config: &s.config, Log: logger, Fault: s.fault, Prefix: s.site.Prefix,
 	})
 	if err != nil {
+		pool.Close()
 		return nil, err
 	}
-	t.Cleanup(func() { api.Drain(context.Background()) })
 	v := &server{API: api, pool: pool, log: &log}
+	v.stop = sync.OnceFunc(func() {
+		api.Drain(context.Background())
+		pool.Close()
+	})
+	t.Cleanup(v.stop)
 	var handler http.Handler = api
 	if s.site.Prefix != "" {
 		handler = http.StripPrefix(s.site.Prefix, handler)
