@@ -12,7 +12,11 @@ import (
 // who answers with who asks, as R and the log will see it.
 func who(w http.ResponseWriter, r *http.Request) {
 	x := exchange.Of(r.Context())
-	fmt.Fprintf(w, "%s %s | %s %s %s", x.Client, x.Scheme, r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"), r.RemoteAddr[:strings.LastIndex(r.RemoteAddr, ":")])
+	addr := r.RemoteAddr
+	if i := strings.LastIndex(addr, ":"); i >= 0 { // less the port
+		addr = addr[:i]
+	}
+	fmt.Fprintf(w, "%s %s | %s %s %s", x.Client, x.Scheme, r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"), addr)
 }
 
 func TestTheClientBehindProxies(t *testing.T) {

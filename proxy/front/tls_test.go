@@ -330,7 +330,7 @@ func TestHTTP2Requests(t *testing.T) {
 	put(t, dir+"/tls.key", key)
 	began, ended := make(chan struct{}), make(chan error, 1)
 	big := strings.Repeat("x", 3<<20)
-	s := setup{listen: tlsYAML + "body_timeout: 300ms\nwrite_timeout: 300ms\nwrite_rate: 10MB\nbody_rate: 10MB", deps: Deps{Dir: dir}, policy: "max_body: 5MiB\nmemory_body: 2MiB"}.start(t, func(w http.ResponseWriter, r *http.Request) {
+	s := setup{listen: tlsYAML + "body_timeout: 2s\nwrite_timeout: 2s\nwrite_rate: 10MB\nbody_rate: 10MB", deps: Deps{Dir: dir}, policy: "max_body: 5MiB\nmemory_body: 2MiB"}.start(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/work":
 			began <- struct{}{}
