@@ -12,7 +12,7 @@ import (
 // Endpoint is a path to which clients POST rows, and which answers with results.
 type Endpoint struct {
 	Path     string `yaml:"path" default:"/predict" doc:"Path of the endpoint, below that of its API. POST sends rows; GET describes the endpoint."`
-	Fun      string `yaml:"fun" doc:"The R function, from the API's own files or as package::name. It takes a data.frame and returns, for each of its rows, one row of a data.frame, one element of a vector or one row of a matrix. Rows of several requests may come in one call, so each row's result must depend on that row alone (else say batch.requests: 1)." example:"predict_delay"`
+	Fun      string `yaml:"fun" doc:"The R function: of a file that the API sources or of r.source, or as package::name. It takes a data.frame and returns, for each of its rows, one row of a data.frame, one element of a vector or one row of a matrix. Rows of several requests may come in one call, so each row's result must depend on that row alone (else say batch.requests: 1)." example:"predict_delay"`
 	Pipeline string `yaml:"pipeline" doc:"A pipeline file, in place of fun: the rows go through its stages, and what its sink would get is the answer." example:"features.yaml"`
 
 	Schema  configs.Pairs   `yaml:"schema" doc:"The columns of the rows, name to type. Rows are checked by it, each with an error of its own, and R gets the columns in this order and of these types. Types are those of returns of map: bool, int32, int64, double, string, factor, date, timestamp[UTC], json, list<double>. Without it the types are taken from each request, and columns that come are passed on." example:"{carrier: factor, distance: double}"`

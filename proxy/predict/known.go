@@ -3,6 +3,7 @@ package predict
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/rdata"
@@ -25,6 +26,9 @@ func known(ctx context.Context, o *Options) error {
 		return nil
 	}
 	_, err = ask(ctx, o, fun) // for R's words, which name what comes near
+	if err != nil && o.Env.Handler != "" {
+		err = fmt.Errorf("%w; functions inside the API's own file are not seen: put it into a file that the API sources, or under r.source", err)
+	}
 	return err
 }
 
