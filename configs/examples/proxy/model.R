@@ -15,3 +15,8 @@ predict_delay <- function(new) {
   }
   new
 }
+
+# The same, but the minutes alone.
+expected_delay <- function(new) {
+  predict_delay(new)$predicted
+}
