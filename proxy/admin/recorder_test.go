@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"runtime"
 	"strings"
@@ -195,7 +196,7 @@ func (all observers) Done(x *exchange.Exchange, r *http.Request, status int, wri
 
 func TestWhoLooksAtTheStatusIsNotCountedInIt(t *testing.T) {
 	a, rec := newAdmin(t, &fixed{snap: serving()}, nil)
-	told := make(telling)
+	told := make(telling, 10)
 	url, _ := serve(t, "", observers{rec, told}, a.Before(http.NotFoundHandler()))
 	for _, path := range []string{"health", "status", "made-up", "made-up-too"} {
 		get(t, url+Prefix+path)
@@ -280,4 +281,31 @@ func BenchmarkDone(b *testing.B) {
 			rec.Done(x, r, 200, 10, 3*time.Millisecond)
 		}
 	})
+}
+
+// TestThePageOfMetricsIsRight: docs/status.md has every metric with its labels.
+func TestThePageOfMetricsIsRight(t *testing.T) {
+	page, err := os.ReadFile("../../docs/status.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := NewRecorder(0)
+	descs := make(chan *prometheus.Desc, 100)
+	rec.Describe(descs)
+	close(descs)
+	n := 0
+	for d := range descs {
+		n++
+		m := regexp.MustCompile(`fqName: "(\w+)", help: "([^"]*)", .*constLabels: {}, variableLabels: {([^}]*)}`).FindStringSubmatch(d.String())
+		if m == nil {
+			t.Fatal(d)
+		}
+		labels := "`" + strings.ReplaceAll(m[3], ",", "`, `") + "`"
+		if line := regexp.MustCompile("(?m)^\\| `" + m[1] + "` \\| \\w+ \\| (.*) \\| (.*) \\|$").FindStringSubmatch(string(page)); line == nil || line[1] != labels || line[2] != m[2] {
+			t.Errorf("docs/status.md says of %s %q, want %s | %s", m[1], line, labels, m[2])
+		}
+	}
+	if in := strings.Count(string(page), "\n| `rpipe_http"); in != n {
+		t.Errorf("docs/status.md has %d metrics, there are %d", in, n)
+	}
 }
