@@ -2,6 +2,7 @@ package rpool
 
 import (
 	"slices"
+	"time"
 )
 
 // credit is how many slots of the budget come free by what is ending already.
@@ -14,13 +15,13 @@ func (p *Pool) anyIdle() bool {
 }
 
 // makeRoom counts on a slot that is coming free, or ends an idle worker of
-// another environment. p.mu is held.
-func (p *Pool) makeRoom(c *crew, credit *int) bool {
+// another environment, for somebody of that priority. p.mu is held.
+func (p *Pool) makeRoom(c *crew, pri Priority, credit *int) bool {
 	if *credit > 0 {
 		*credit--
 		return true
 	}
-	if m := p.victim(c); m != nil {
+	if m := p.victim(c, pri); m != nil {
 		p.stop(m)
 		return true
 	}
@@ -55,16 +56,23 @@ func (c *crew) mean() int64 {
 	return c.size
 }
 
-// victim is the idle worker that has to go for c: of another environment, of
-// one with more than Min workers if possible, the longest idle. p.mu is held.
-func (p *Pool) victim(c *crew) *member {
+// victim is the idle worker that has to go for c: the longest idle of another
+// environment that has more than its minimum. Where c has no worker at all and
+// there is none such, a minimum must give way, or c would wait for ever. A nil c
+// is the machine's memory. p.mu is held.
+func (p *Pool) victim(c *crew, pri Priority) *member {
+	needy := c == nil || len(c.members)+c.claims == 0
+	now := time.Now()
 	var best *member
 	spare := false
 	for _, o := range p.order {
 		if o == c || len(o.idle) == 0 {
 			continue
 		}
-		m, extra := o.idle[0], len(o.members) > p.o.Min
+		m, extra := o.idle[0], len(o.members) > o.min
+		if !extra && !needy || pri == Bulk && m.resting(now) && !c.impatient(now) {
+			continue
+		}
 		if best == nil || extra && !spare || extra == spare && m.since.Before(best.since) {
 			best, spare = m, extra
 		}
@@ -72,11 +80,27 @@ func (p *Pool) victim(c *crew) *member {
 	return best
 }
 
+// patience is how long bulk leaves workers that others have just used.
+const patience = 10 * turn
+
+// impatient reports whether bulk requests for c have waited long enough, and
+// whether c is no crew at all.
+func (c *crew) impatient(now time.Time) bool {
+	return c == nil || c.lines[Bulk].head != nil && now.Sub(c.lines[Bulk].head.since) >= patience
+}
+
+// resting reports whether m has served somebody who waited for the answer just
+// now. Bulk leaves such a worker for a moment: the next one who waits, of a row of
+// them, would have to wait for a fork.
+func (m *member) resting(now time.Time) bool {
+	return m.served > 0 && m.pri == Interactive && now.Sub(m.since) < turn
+}
+
 // trim ends the longest idle workers of the pool while all together are over
 // MaxTotalMemory. p.mu is held.
 func (p *Pool) trim() {
 	for p.o.MaxTotalMemory > 0 && p.rss > p.o.MaxTotalMemory && p.used-p.stopping > 1 {
-		m := p.victim(nil)
+		m := p.victim(nil, Bulk)
 		if m == nil {
 			return
 		}

@@ -13,6 +13,7 @@ type crew struct {
 	pointers []*Environment
 	origin   *origin // nil while no template is up
 	retired  bool    // keep nothing that nobody waits for
+	min      int     // workers kept up
 
 	members []*member // up: idle or leased
 	idle    []*member // those that may be leased, the longest idle first
@@ -75,6 +76,7 @@ func (p *Pool) introduce(env *Environment) {
 		p.crews[key] = c
 		p.order = append(p.order, c)
 	}
+	c.min = min(max(c.min, p.o.Min, env.Min), p.o.Max)
 	// A caller that makes a new Environment for each request must not fill the
 	// table: the oldest pointer goes, and would only be hashed again.
 	if len(c.pointers) >= maxPointers {

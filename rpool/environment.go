@@ -40,6 +40,10 @@ type Environment struct {
 	// same files, which may read others.
 	Version string
 
+	// Min is how many workers are kept up once the environment is in use, where that
+	// is more than Options.Min. It is no part of the Fingerprint.
+	Min int `json:"-"`
+
 	Start      Start         // "" is StartAuto
 	Canary     string        // an R function name or expression run in the canary fork; "" is DefaultCanary
 	CanaryWait time.Duration // 0 is 5s

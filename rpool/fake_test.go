@@ -294,6 +294,7 @@ func inBubble(t *testing.T, o Options, r *fakeR, f func(t *testing.T, w *world))
 			t.Fatal(err)
 		}
 		p.mayNice.Store(true)
+		p.vary = func() float64 { return 0 }
 		w := &world{T: t, fakeR: r, p: p}
 		defer w.mustEnd()
 		f(t, w)

@@ -37,6 +37,9 @@ func TestFingerprintTellsEveryFieldApart(t *testing.T) {
 	}
 	typ := reflect.TypeFor[Environment]()
 	for i := range typ.NumField() {
+		if typ.Field(i).Name == "Min" { // says how many, not what
+			continue
+		}
 		var e Environment
 		v := reflect.ValueOf(&e).Elem().Field(i)
 		if v.Kind() != reflect.Struct {

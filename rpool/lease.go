@@ -140,7 +140,7 @@ func (p *Pool) lease(m *member, pri Priority) {
 	if p.o.MinSpare > 0 {
 		p.fill(c)
 	}
-	if n := p.o.MaxRequests; n > 0 && m.served+1 >= n {
+	if n := m.maxRequests; n > 0 && m.served+1 >= n {
 		// This may be its last lease: let the replacement come up meanwhile.
 		p.doom(m, "max_requests")
 		p.replace()

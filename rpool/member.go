@@ -38,6 +38,9 @@ type member struct {
 
 	condemned bool // stopped at work for MaxMemory
 
+	maxRequests int           // 0 is no limit
+	maxLifetime time.Duration // 0 is no limit
+
 	nice int // belongs to whoever holds the lease
 
 	mu     sync.Mutex // guards what follows

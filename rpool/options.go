@@ -9,7 +9,7 @@ import (
 
 // Options are the limits of one pool. The zero value is usable.
 type Options struct {
-	Min      int // workers kept up for an environment once it is in use; default 0
+	Min      int // workers kept up for each environment once it is in use, see also Environment.Min; default 0
 	Max      int // workers over all environments; 0 is the number of cores
 	MinSpare int // idle workers kept ready beyond those busy; default 0
 	Reserve  int // workers that Bulk may not take, below Max; default 0
@@ -17,8 +17,12 @@ type Options struct {
 	IdleTimeout   time.Duration // an idle worker above Min ends after it; 0 is 5m
 	TemplateIdle  time.Duration // a template without workers or requests ends after it; 0 is 15m
 	CheckInterval time.Duration // how often sizes and ages are looked at; 0 is 10s. Memory is polled every second, or as often if that is shorter
-	MaxRequests   int           // a worker is replaced after so many; 0 is never
-	MaxLifetime   time.Duration // a worker is replaced after it; 0 is never
+
+	// MaxRequests and MaxLifetime are when a worker is replaced, its replacement first;
+	// 0 is never. Each worker has its own, at most a tenth more or less, so that those
+	// forked together do not end together. Below 10 MaxRequests is exact.
+	MaxRequests int
+	MaxLifetime time.Duration
 
 	// MaxMemory is the resident bytes that one worker may have; 0 is no limit. An
 	// idle worker over it is replaced; a busy one is stopped and its request ends

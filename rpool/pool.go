@@ -17,6 +17,7 @@ package rpool
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,11 +34,12 @@ type Pool struct {
 	cancel context.CancelCauseFunc
 	tasks  conc.WaitGroup // every goroutine of the pool
 
-	nudged       chan struct{} // of capacity 1: watch is to look at the times again
-	drained      chan struct{} // closed when nothing waits and nothing is leased while draining
-	ended        chan struct{} // closed when Close is done
-	closeErr     error         // set before ended is closed
-	mayNice      atomic.Bool   // workers can be niced and raised again
+	nudged       chan struct{}  // of capacity 1: watch is to look at the times again
+	drained      chan struct{}  // closed when nothing waits and nothing is leased while draining
+	ended        chan struct{}  // closed when Close is done
+	closeErr     error          // set before ended is closed
+	mayNice      atomic.Bool    // workers can be niced and raised again
+	vary         func() float64 // by which share a worker's limits differ from the configured ones
 	spareWaiters sync.Pool
 
 	mu       sync.Mutex // guards what follows, and every crew and member
@@ -86,6 +88,7 @@ func newPool(o Options, l launcher) (*Pool, error) {
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.spareWaiters.New = func() any { return &waiter{got: make(chan grant, 1)} }
 	p.mayNice.Store(mayRaise())
+	p.vary = func() float64 { return 0.2*rand.Float64() - 0.1 }
 	p.tasks.Go(p.watch)
 	return p, nil
 }
@@ -98,7 +101,8 @@ func newPool(o Options, l launcher) (*Pool, error) {
 // Errors are ErrQueueFull, ErrQueueWait, ErrClosed, the cause of ctx, and a
 // *StartError where the environment does not come up. The latter is told to all
 // who wait at that moment; a later call tries again, after a back-off that grows
-// with each failure to 30 s.
+// with each failure to 30 s. An Interactive call does not wait for that where it is
+// more than a second off: it gets the last error at once.
 func (p *Pool) Acquire(ctx context.Context, env *Environment, pri Priority) (*Lease, error) {
 	m, err := p.take(ctx, env, pri)
 	if err != nil {

@@ -1,17 +1,28 @@
 package rpool
 
 import (
+	"math"
 	"slices"
 	"time"
 )
 
-// age marks the workers of c that have lived for MaxLifetime. p.mu is held.
+// limit gives m its share of MaxRequests and MaxLifetime.
+func (p *Pool) limit(m *member) {
+	v := p.vary()
+	m.maxRequests = p.o.MaxRequests
+	if m.maxRequests >= 10 {
+		m.maxRequests += int(math.Round(v * float64(m.maxRequests)))
+	}
+	m.maxLifetime = p.o.MaxLifetime + time.Duration(v*float64(p.o.MaxLifetime))
+}
+
+// age marks the workers of c that have lived long enough. p.mu is held.
 func (p *Pool) age(c *crew, now time.Time) {
 	if p.o.MaxLifetime == 0 {
 		return
 	}
 	for _, m := range c.members {
-		if m.doomed == "" && now.Sub(m.born) >= p.o.MaxLifetime {
+		if m.doomed == "" && now.Sub(m.born) >= m.maxLifetime {
 			p.doom(m, "max_lifetime")
 		}
 	}

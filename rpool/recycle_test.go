@@ -3,6 +3,7 @@ package rpool
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -286,6 +287,37 @@ func TestStoppingByTimeoutIsNoCrash(t *testing.T) {
 		w.p.Do(w.Context(), env, Interactive, &Request{Kind: Call})
 		if d := time.Since(start); d != 0 {
 			t.Errorf("the next worker came after %v", d)
+		}
+	})
+}
+
+// Workers that were forked together do not all go at the same time.
+func TestWorkersAreRecycledAtDifferentTimes(t *testing.T) {
+	inBubble(t, Options{Max: 20, MaxLifetime: 100 * time.Second, MaxRequests: 100, CheckInterval: time.Second, IdleTimeout: time.Hour}, &fakeR{}, func(t *testing.T, w *world) {
+		rng := rand.New(rand.NewPCG(1, 1))
+		w.p.vary = func() float64 { return 0.2*rng.Float64() - 0.1 }
+		w.p.Warm(w.Context(), environment("a"), 20)
+		after(89 * time.Second)
+		if n := w.total().Recycled; n != 0 {
+			t.Errorf("%d were replaced before nine tenths of their time", n)
+		}
+		most, before := int64(0), int64(0)
+		for range 22 {
+			after(time.Second)
+			n := w.total().Recycled
+			most, before = max(most, n-before), n
+		}
+		if before < 20 || most > 6 {
+			t.Errorf("%d were replaced, %d at once", before, most)
+		}
+		w.p.mu.Lock()
+		defer w.p.mu.Unlock()
+		few, many := 200, 0
+		for _, m := range w.p.order[0].members {
+			few, many = min(few, m.maxRequests), max(many, m.maxRequests)
+		}
+		if few < 90 || many > 110 || few == many {
+			t.Errorf("they serve %d to %d requests", few, many)
 		}
 	})
 }

@@ -131,7 +131,7 @@ func (p *Pool) account(ctx context.Context, m *member, busy time.Duration, err e
 	if clean && !deliberate {
 		c.crashes.succeed()
 	}
-	if !clean || p.o.MaxRequests > 0 && m.served >= p.o.MaxRequests {
+	if !clean || m.maxRequests > 0 && m.served >= m.maxRequests {
 		m.spent = true
 	}
 }

@@ -78,7 +78,7 @@ func (p *Pool) grow() (short bool) {
 				p.claim(c)
 			default:
 				short = true
-				if !p.makeRoom(c, &credit) {
+				if !p.makeRoom(c, Priority(pri), &credit) {
 					return short
 				}
 			}
@@ -95,7 +95,7 @@ func (p *Pool) target(c *crew, now time.Time) int {
 		want = max(want, w.n)
 	}
 	if !c.retired && !p.draining {
-		want = max(want, p.o.Min)
+		want = max(want, c.min)
 		if p.o.MinSpare > 0 && (c.leased > 0 || now.Sub(c.lastUsed) < p.o.IdleTimeout) {
 			want = max(want, c.leased+c.waiting(p)+p.o.MinSpare)
 		}
@@ -111,7 +111,7 @@ func (c *crew) waiting(p *Pool) int {
 // fill starts what c lacks to its target. For Min and MinSpare nobody else's
 // worker is ended; for Warm it is. p.mu is held.
 func (p *Pool) fill(c *crew) {
-	if p.o.Min == 0 && p.o.MinSpare == 0 && len(c.warmers) == 0 {
+	if c.min == 0 && p.o.MinSpare == 0 && len(c.warmers) == 0 {
 		return
 	}
 	now := time.Now()
@@ -124,7 +124,7 @@ func (p *Pool) fill(c *crew) {
 		switch {
 		case p.room(c):
 			p.claim(c)
-		case len(c.warmers) == 0 || !p.makeRoom(c, &credit):
+		case len(c.warmers) == 0 || !p.makeRoom(c, Interactive, &credit):
 			lacking = 0
 		}
 	}

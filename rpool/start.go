@@ -133,6 +133,7 @@ func (p *Pool) join(c *crew, o *origin, proc process, rss int64) {
 		turn: make(chan struct{}, 1), quit: make(chan struct{}),
 		born: now, since: now, rss: rss,
 	}
+	p.limit(m)
 	c.failure = nil
 	c.counts.Started++
 	c.members = append(c.members, m)

@@ -74,7 +74,7 @@ func TestLaunchesBackOff(t *testing.T) {
 		start := time.Now()
 		for time.Since(start) < time.Hour && w.launches <= 500 {
 			var failed *StartError
-			if _, err := w.p.Acquire(w.Context(), environment("a"), Interactive); !errors.As(err, &failed) {
+			if _, err := w.p.Acquire(w.Context(), environment("a"), Bulk); !errors.As(err, &failed) {
 				t.Fatal(err)
 			}
 		}

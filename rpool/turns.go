@@ -37,7 +37,10 @@ func (p *Pool) giveWay(m *member, now time.Time) bool {
 		if w == nil || !ahead(w, mine) || w.pri == Bulk && !mayBulk {
 			continue
 		}
-		if w.pri < mine.pri || now.Sub(m.born) >= turn {
+		// A minimum gives way to an environment that has no worker, or to a higher
+		// priority.
+		scarce := len(c.members) <= c.min && len(o.members) > 0
+		if w.pri < mine.pri || now.Sub(m.born) >= turn && !scarce {
 			return true
 		}
 	}
