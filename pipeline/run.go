@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +101,7 @@ func (r *Run) open(ctx context.Context, o Options) error {
 	f := r.file
 	root := &stages.Env{
 		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: scratch(r.id, rand.Text()[:6]),
-		Parallel: runtime.GOMAXPROCS(0), Memory: int64(f.Memory) / 4, Limited: o.Limit > 0 || o.Dry, Log: r.log,
+		Parallel: parallel(o), Memory: int64(f.Memory) / 4, Limited: o.Limit > 0 || o.Dry, Log: r.log,
 		S3: f.client(), Endless: f.endless(), Resume: o.Resume && f.resumes != nil,
 	}
 	root.Ended = func() bool { return r.feed.complete.Load() }

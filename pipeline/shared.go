@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"runtime"
+
 	"github.com/rpipe-dev/rpipe/configs"
 )
 
@@ -27,4 +29,20 @@ func (f *File) Unshared() configs.Problems {
 	say("r.start_timeout", r.StartTimeout != without.StartTimeout, "start_timeout")
 	say("r.grace", r.Grace != without.Grace, "grace")
 	return ps
+}
+
+// ThreadsBeside is what GOMAXPROCS should be where pipelines run beside requests
+// that somebody waits for: twice what it is. With as many as there are cores, a
+// request would wait at each of its steps until a goroutine of a pipeline pauses,
+// which may be 10 ms; with more the system's scheduler decides, which prefers who
+// has slept.
+func ThreadsBeside() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// parallel is how many CPU-bound goroutines a part of a run may use: beside others
+// as many as half of the cores.
+func parallel(o Options) int {
+	if o.Pool != nil {
+		return max(1, runtime.GOMAXPROCS(0)/4)
+	}
+	return runtime.GOMAXPROCS(0)
 }

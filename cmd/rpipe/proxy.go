@@ -81,8 +81,11 @@ code is wrong; 3 the environment is (no R, no plumber, the port is taken).`,
 			if len(problems.Errors()) > 0 {
 				return exitCode(pipeline.ExitConfig)
 			}
-			if f.threads > 0 {
+			switch {
+			case f.threads > 0:
 				runtime.GOMAXPROCS(f.threads)
+			case len(file.Pipelines) > 0 && os.Getenv("GOMAXPROCS") == "":
+				runtime.GOMAXPROCS(pipeline.ThreadsBeside())
 			}
 			return serveProxy(c.Context(), file, f)
 		},
