@@ -2,8 +2,8 @@
 # Makes the figures of docs/benchmarks.md:
 #
 #   bench/run.sh                     all of them, most of an hour on two idle cores
-#   bench/run.sh bulk start          some: roundtrip bulk start memory files aggregate join
-#                                    fetch enrich s3 commit compact codecs
+#   bench/run.sh bulk start          some: roundtrip bulk shared start memory files aggregate
+#                                    join fetch enrich s3 commit compact codecs
 #                                    proxy proxysleep proxystart
 #   bench/run.sh -quick              everything once and small, to see that it works
 #   bench/run.sh -update [name...]   puts the tables into docs/benchmarks.md as well
@@ -22,7 +22,7 @@ for arg in "$@"; do
 	*) names+=("$arg") ;;
 	esac
 done
-[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk start memory files aggregate join fetch enrich s3 commit compact codecs proxy proxysleep proxystart)
+[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk shared start memory files aggregate join fetch enrich s3 commit compact codecs proxy proxysleep proxystart)
 if [ -n "$quick" ] && [ -n "$update" ]; then
 	echo "bench: the figures of a quick run are for nobody to read: leave out -update" >&2
 	exit 2
