@@ -78,3 +78,12 @@ func TestAddressesThatMakeNoSense(t *testing.T) {
 	f("localhost", "is neither host:port nor a path")
 	f("localhost:", "has no port")
 }
+
+func TestListenMayBeItsAddress(t *testing.T) {
+	c := decoded[struct {
+		Listen Listen `yaml:"listen"`
+	}](t, "listen: 127.0.0.1:8080")
+	if c.Listen.Address != "127.0.0.1:8080" || c.Listen.MaxConnections != 4096 {
+		t.Errorf("%+v", c.Listen)
+	}
+}
