@@ -90,8 +90,8 @@ func TestCodeThatDoesNotLoadSaysWhere(t *testing.T) {
 			}
 		}
 	}
-	f("#* @get /x\nfunctio() 1\nfunction( 2\n", "plumber.R:3:", "unexpected")
-	f("#* @get /x\nnone()\n", "plumber.R", "#1", `could not find function "none"`)
+	f("#* @get /x\nfunction() 1\nfunction( 2\n", "plumber.R:3:", "unexpected")
+	f("#* @get /x\nnone()\n", "plumber.R:2:", `could not find function "none"`)
 	f("x <- 1\n\nnone()\n", "plumber.R:3", `could not find function "none"`)
 	f("x <- 1\n", "plumber.R", "its value is not a plumber router", "pr() |>")
 	missing := api(t, "")
