@@ -150,6 +150,10 @@ func (c *crew) letGo(w *worker, a ask) {
 	} else {
 		w.requests--
 	}
+	if !isClosed(w.ended) {
+		w.proven = true
+		c.failures, c.failure = 0, nil
+	}
 	if !w.busy() {
 		w.idle = time.Now()
 	}
@@ -161,7 +165,7 @@ func (c *crew) fit(a ask) *worker {
 	if a.prefer != "" {
 		w := c.find(a.prefer)
 		switch {
-		case w == nil, w.leaving && w.sockets == 0:
+		case w == nil, isClosed(w.ended), w.leaving && w.sockets == 0:
 			// Its session's worker is gone: any other will do.
 		case c.room(w, a.socket):
 			return w
@@ -190,7 +194,7 @@ func (c *crew) find(id string) *worker {
 
 // room reports whether w can take one more. c.mu is held.
 func (c *crew) room(w *worker, socket bool) bool {
-	if w.blocked || socket && w.leaving {
+	if w.blocked || socket && w.leaving || isClosed(w.ended) {
 		return false
 	}
 	if socket {
@@ -234,7 +238,6 @@ func (c *crew) busy() bool {
 
 // join takes a worker in. c.mu is held.
 func (c *crew) join(w *worker) {
-	c.failures, c.failure = 0, nil
 	c.workers = append(c.workers, w)
 	c.tasks.Go(func() { c.follow(w) })
 }
@@ -257,7 +260,7 @@ func (c *crew) follow(w *worker) {
 		return
 	}
 	c.o.Log.Warn("an R worker serves no more", "pid", w.lease.Pid(), "requests", w.requests, "websockets", w.sockets, "error", err)
-	if time.Since(w.born) < healthy {
+	if !w.proven { // else it may be what it was asked, and the next is as good
 		c.failed(&deathError{err})
 	}
 	c.settle()
@@ -268,10 +271,6 @@ type deathError struct{ err error }
 
 func (e *deathError) Error() string { return "the R worker serves no more: " + e.err.Error() }
 func (e *deathError) Unwrap() error { return e.err }
-
-// healthy is how long a worker must have served for its death not to delay the
-// start of the next.
-const healthy = 10 * time.Second
 
 // remove takes w out. Whoever calls it sees to its end. c.mu is held.
 func (c *crew) remove(w *worker) {

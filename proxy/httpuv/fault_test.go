@@ -99,55 +99,31 @@ func TestADeadWorkerIsReplaced(t *testing.T) {
 	}
 }
 
-func TestKilledWorkersCostHardlyAGET(t *testing.T) {
+func TestKilledWorkersCostNoGET(t *testing.T) {
 	t.Parallel()
 	// 10 ms each, so that the deaths come amid requests.
 	s := serve(t, Config{Kind: App, Workers: Workers{Min: 3, Max: 3}, Code: `function(req) {
 		Sys.sleep(0.01)
 		list(status = 200L, headers = list(), body = paste("at", req$PATH_INFO))
 	}`}, nil, nil)
-	stop := make(chan struct{})
-	var killer sync.WaitGroup
-	killer.Go(func() {
-		tick := time.NewTicker(300 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				if w := s.Status().Workers; len(w) > 0 {
-					syscall.Kill(w[0].Pid, syscall.SIGKILL)
-				}
-			case <-stop:
-				return
-			}
-		}
-	})
 	var clients sync.WaitGroup
-	var lost atomic.Int64
+	var answered atomic.Int64
 	for i := range 4 {
 		clients.Go(func() {
 			for j := range 100 {
 				path := "/" + strconv.Itoa(i) + "." + strconv.Itoa(j)
-				switch status, body := s.get(path); {
-				case status == 200 && body != "at "+path:
-					t.Errorf("%s: %q", path, body)
-				case status == 502: // two workers died of one request's time
-					lost.Add(1)
-				case status != 200:
+				if status, body := s.get(path); status != 200 || body != "at "+path {
 					t.Errorf("%s: %d %q", path, status, body)
+				}
+				if answered.Add(1)%20 == 0 {
+					if w := s.Status().Workers; len(w) > 0 {
+						syscall.Kill(w[0].Pid, syscall.SIGKILL)
+					}
 				}
 			}
 		})
 	}
 	clients.Wait()
-	close(stop)
-	killer.Wait()
-	if n := lost.Load(); n > 4 {
-		t.Errorf("%d of 400 requests were lost, though each was tried twice", n)
-	}
-	if status, body := s.get("/after"); status != 200 {
-		t.Errorf("%d %s", status, body)
-	}
 }
 
 func TestAFullQueueIsSaidSo(t *testing.T) {

@@ -22,11 +22,11 @@ import (
 // forward answers a request that is no websocket.
 func (t *Transport) forward(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) {
 	for {
-		again, err := t.try(w, r, x)
+		tries, err := t.try(w, r, x)
 		if err == nil {
 			return
 		}
-		if again && x.Attempts < 2 {
+		if x.Attempts < tries {
 			continue
 		}
 		t.o.Fault.Write(w, r, err)
@@ -34,14 +34,14 @@ func (t *Transport) forward(w http.ResponseWriter, r *http.Request, x *exchange.
 	}
 }
 
-// try asks one worker. again says that another may be asked.
-func (t *Transport) try(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) (again bool, err error) {
+// try asks one worker. After an error, up to tries may have been asked in all.
+func (t *Transport) try(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) (tries int, err error) {
 	a := ask{prefer: t.preferred(r)}
 	start := time.Now()
 	worker, err := t.crew.take(r.Context(), a)
 	x.Queue += time.Since(start)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	x.Attempts++
 	x.Worker = worker.lease.Pid()
@@ -56,7 +56,8 @@ func (t *Transport) try(w http.ResponseWriter, r *http.Request, x *exchange.Exch
 	start = time.Now()
 	s := spool{limit: int64(t.o.Config.MaxResponse)}
 	defer s.close()
-	resp, err := t.ask(ctx, worker, r, x)
+	token := strconv.FormatUint(t.requests.Add(1), 36)
+	resp, err := t.ask(ctx, worker, r, x, token)
 	if err == nil {
 		defer resp.Body.Close()
 		if isStream(resp) {
@@ -65,13 +66,13 @@ func (t *Transport) try(w http.ResponseWriter, r *http.Request, x *exchange.Exch
 			w.WriteHeader(resp.StatusCode)
 			stream(w, resp.Body)
 			x.R += time.Since(start)
-			return false, nil
+			return 0, nil
 		}
 		_, err = io.Copy(&s, resp.Body)
 	}
 	x.R += time.Since(start)
 	if err != nil {
-		return t.failed(ctx, worker, a, r, err)
+		return t.failed(ctx, worker, a, r, token, err)
 	}
 	t.crew.give(worker, a)
 	t.answerHead(w, resp, x, a, worker)
@@ -82,7 +83,7 @@ func (t *Transport) try(w http.ResponseWriter, r *http.Request, x *exchange.Exch
 	if hasBody(r.Method, resp.StatusCode) {
 		s.writeTo(w) // who does not read to the end has gone
 	}
-	return false, nil
+	return 0, nil
 }
 
 func hasBody(method string, status int) bool {
@@ -90,10 +91,10 @@ func hasBody(method string, status int) bool {
 }
 
 // ask sends r to a worker and waits for the head of its answer.
-func (t *Transport) ask(ctx context.Context, worker *worker, r *http.Request, x *exchange.Exchange) (*http.Response, error) {
+func (t *Transport) ask(ctx context.Context, worker *worker, r *http.Request, x *exchange.Exchange, token string) (*http.Response, error) {
 	body, size := body(r, x)
 	out := (&http.Request{
-		Method: r.Method, URL: target(r.URL), Host: r.Host, Header: t.requestHeader(r, x),
+		Method: r.Method, URL: target(r.URL), Host: r.Host, Header: t.requestHeader(r, x, token),
 		Body: body, ContentLength: size, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// httpuv sends a body with the answer to HEAD: that connection is of no use after.
 		Close: r.Method == http.MethodHead,
@@ -158,21 +159,21 @@ func stream(w http.ResponseWriter, body io.Reader) {
 	}
 }
 
-// failed says what became of a request whose worker gave no whole answer, and
-// sees to the worker.
-func (t *Transport) failed(ctx context.Context, worker *worker, a ask, r *http.Request, err error) (again bool, _ error) {
-	var dial *dialError
+// failed says what became of a request whose worker gave no whole answer, and of
+// how many workers it may be asked in all. It sees to the worker.
+func (t *Transport) failed(ctx context.Context, worker *worker, a ask, r *http.Request, token string, err error) (tries int, _ error) {
 	switch {
 	case errors.Is(err, errTooLarge):
 		t.crew.give(worker, a)
-		return false, &fault.Fault{
+		return 1, &fault.Fault{
 			Status: http.StatusInternalServerError, Reason: "response_too_large", Message: "the answer is too large",
 			Err: fmt.Errorf("the answer has more than %v (max_response)", t.o.Config.MaxResponse),
 		}
 	case ctx.Err() != nil:
-		t.crew.abandon(worker, a)
-		return false, context.Cause(ctx)
+		t.crew.abandon(worker, a, token)
+		return 1, context.Cause(ctx)
 	}
+	unsent := errors.As(err, new(*dialError))
 	// The connection broke: mostly because the worker has died, which is known soon.
 	late := time.NewTimer(t.o.Grace)
 	defer late.Stop()
@@ -185,14 +186,18 @@ func (t *Transport) failed(ctx context.Context, worker *worker, a ask, r *http.R
 	case <-r.Context().Done():
 	}
 	t.crew.give(worker, a)
-	if again = errors.As(err, &dial) || slices.Contains(idempotent, r.Method); again && !replayable(r) {
-		again = false
-	}
-	var died *rpool.DiedError
-	if !errors.As(err, &died) {
+	if !errors.As(err, new(*rpool.DiedError)) {
 		err = &fault.Fault{Status: http.StatusBadGateway, Reason: "worker_died", Message: "the R worker broke off", Err: err}
 	}
-	return again, err
+	switch {
+	case !replayable(r):
+		return 1, err
+	case unsent:
+		return 5, err
+	case slices.Contains(idempotent, r.Method):
+		return 2, err
+	}
+	return 1, err
 }
 
 var idempotent = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete}

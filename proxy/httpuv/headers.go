@@ -26,8 +26,8 @@ func stripHopByHop(h http.Header) {
 	}
 }
 
-// requestHeader is what a worker gets of r's headers.
-func (t *Transport) requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
+// requestHeader is what a worker gets of r's headers; it knows the request by token.
+func (t *Transport) requestHeader(r *http.Request, x *exchange.Exchange, token string) http.Header {
 	h := r.Header.Clone()
 	stripHopByHop(h)
 	h.Del("Expect")        // answered here already
@@ -47,7 +47,7 @@ func (t *Transport) requestHeader(r *http.Request, x *exchange.Exchange) http.He
 	if scheme == "" {
 		scheme = "http"
 	}
-	h.Set("Rpipe-Client", strings.Join([]string{addr, port, scheme, host, hostPort}, " "))
+	h.Set("Rpipe-Client", strings.Join([]string{addr, port, scheme, host, hostPort, token}, " "))
 	h.Set("X-Forwarded-For", addr)
 	h.Set("X-Forwarded-Proto", scheme)
 	h.Set("X-Forwarded-Host", r.Host)

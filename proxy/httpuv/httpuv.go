@@ -17,6 +17,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
@@ -60,8 +61,9 @@ func (c *Config) what() string {
 
 // Transport is an http.Handler that has R workers answer.
 type Transport struct {
-	o    Options
-	crew *crew
+	o        Options
+	crew     *crew
+	requests atomic.Uint64
 }
 
 // New brings up the first workers, or says why not; the error is then mostly a

@@ -10,7 +10,9 @@
 socket <- "" # the path that Go connects to
 ready <- ""  # a FIFO: a byte says that the server is up
 ending <- "" # a file: an interrupt is the end once it is there
+worker <- ""  # the id that Go knows this server by
 leaving <- FALSE
+forgotten <- "" # the request that nobody waits for any more
 replaced <- FALSE
 make_pipe <- NULL # httpuv's own
 pipes <- list()   # handles of servers that httpuv does not count as its own
@@ -48,7 +50,9 @@ serve <- function(order) {
   socket <<- order[["socket"]]
   ready <<- order[["ready"]]
   ending <<- order[["ending"]]
+  worker <<- order[["worker"]]
   leaving <<- FALSE
+  forgotten <<- ""
   replace_all()
   directory <- getwd()
   # Warnings are said at once: this call does not end, and it is at the end of a
@@ -175,9 +179,13 @@ listen <- function(onHeaders, onBodyData, onRequest, onWSOpen, onWSMessage, onWS
     socket, 63L, # umask 0077
     trapped(function(req) control(req, onHeaders)), onBodyData,
     function(req, done) {
+      answer <- function() try(httpuv:::invokeCppCallback(cancelled, done), silent = TRUE)
+      if (nzchar(forgotten) && identical(req$.rpipe, forgotten)) {
+        return(answer())
+      }
       tryCatch(onRequest(req, done), interrupt = function(i) {
         struck()
-        try(httpuv:::invokeCppCallback(cancelled, done), silent = TRUE)
+        answer()
       })
     },
     trapped(onWSOpen), trapped(onWSMessage), trapped(onWSClose), ...
@@ -223,11 +231,15 @@ wait <- function(...) {
 }
 
 # control answers what Go itself asks, and tells the request who its client is:
-# nobody but Go reaches this socket.
+# nobody but Go reaches this socket. What is asked of a worker that has left since
+# may come as late as its next server.
 control <- function(req, onHeaders) {
-  headers <- req$HEADERS
-  if (!is.null(req$HTTP_RPIPE_CONTROL)) {
-    if (identical(req$HTTP_RPIPE_CONTROL, "leave")) leaving <<- TRUE
+  ask <- req$HTTP_RPIPE_CONTROL
+  if (!is.null(ask)) {
+    ask <- strsplit(ask, " ", fixed = TRUE)[[1L]]
+    if (ask[2L] == worker) {
+      switch(ask[1L], leave = leaving <<- TRUE, forget = forgotten <<- ask[3L])
+    }
     return(list(status = 204L, headers = structure(list(), names = character()), body = NULL))
   }
   if (!is.null(req$HTTP_RPIPE_CLIENT)) {
@@ -237,8 +249,9 @@ control <- function(req, onHeaders) {
     req$rook.url_scheme <- client[3L]
     req$SERVER_NAME <- client[4L]
     req$SERVER_PORT <- client[5L]
+    req$.rpipe <- client[6L]
     rm("HTTP_RPIPE_CLIENT", envir = req)
-    req$HEADERS <- headers[names(headers) != "rpipe-client"]
+    req$HEADERS <- req$HEADERS[names(req$HEADERS) != "rpipe-client"]
   }
   onHeaders(req)
 }

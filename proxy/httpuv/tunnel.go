@@ -73,7 +73,7 @@ func (t *Transport) connect(w http.ResponseWriter, r *http.Request, x *exchange.
 	}
 	defer up.Close()
 	stop := context.AfterFunc(ctx, func() { up.SetDeadline(time.Unix(1, 0)) })
-	out := &http.Request{Method: r.Method, URL: target(r.URL), Host: r.Host, Header: t.requestHeader(r, x), ProtoMajor: 1, ProtoMinor: 1}
+	out := &http.Request{Method: r.Method, URL: target(r.URL), Host: r.Host, Header: t.requestHeader(r, x, ""), ProtoMajor: 1, ProtoMinor: 1}
 	out.Header.Set("Connection", "Upgrade")
 	out.Header.Set("Upgrade", "websocket")
 	from := bufio.NewReader(up)

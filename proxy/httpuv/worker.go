@@ -31,6 +31,7 @@ type worker struct {
 	// Guarded by crew.mu.
 	requests, sockets int // under way
 	served            int
+	proven            bool      // has come through a request
 	born, idle        time.Time // idle: since when nothing is under way
 	blocked           bool      // an interrupted request has not let go of R yet
 	leaving           bool      // takes nobody new, and ends when it is empty
@@ -176,14 +177,14 @@ func (w *worker) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return c, nil
 }
 
-// control asks the worker itself for something: "ping", which it answers when R
-// is free, or "leave".
-func (w *worker) control(ctx context.Context, what string) error {
+// control asks the worker itself for something, which it does as soon as R is
+// free: "leave", or "forget" and the token of a request.
+func (w *worker) control(ctx context.Context, verb, token string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://worker/rpipe-control", nil)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Rpipe-Control", what)
+	r.Header.Set("Rpipe-Control", verb+" "+w.id+" "+token)
 	r.Close = true
 	resp, err := w.http.RoundTrip(r)
 	if err != nil {
@@ -208,7 +209,7 @@ const prompt = 500 * time.Millisecond
 func (w *worker) stop() {
 	w.http.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), prompt)
-	if err := w.control(ctx, "leave"); err == nil {
+	if err := w.control(ctx, "leave", ""); err == nil {
 		select {
 		case <-w.ended:
 		case <-ctx.Done():
@@ -227,7 +228,7 @@ func (w *worker) kill() {
 	if w.http != nil {
 		// An idle R looks for interrupts every two seconds; this wakes it.
 		ctx, cancel := context.WithTimeout(context.Background(), prompt)
-		w.control(ctx, "leave")
+		w.control(ctx, "leave", "")
 		cancel()
 		defer w.http.CloseIdleConnections()
 	}
