@@ -5,12 +5,16 @@ package plumber
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/rpool"
 )
@@ -113,8 +117,8 @@ func TestFilesAreServedWithoutAWorkerWhereNobodyWouldSeeIt(t *testing.T) {
 		if status, body := s.get(t, "/public/index.html"); status != 200 || body != "sub" {
 			t.Errorf("%d %s", status, body)
 		}
-		if s.last.Attempts != attempts || s.last.Route != "/public/*" {
-			t.Errorf("%q: %d workers were asked, route %q", text, s.last.Attempts, s.last.Route)
+		if x := s.exchange(); x.Attempts != attempts || x.Route != "/public/*" {
+			t.Errorf("%q: %d workers were asked, route %q", text, x.Attempts, x.Route)
 		}
 	}
 	assets := "#* @assets ./site\nlist()\n"
@@ -127,7 +131,7 @@ func TestWhatRPrintsIsLoggedWithTheRequest(t *testing.T) {
 	t.Parallel()
 	s := serve(t, settings{config: api(t, "#* @get /x\nfunction() {\n  cat('printed\\n')\n  warning('careful')\n  Sys.getpid()\n}\n")})
 	_, pid := s.get(t, "/x")
-	x := s.last
+	x := s.exchange()
 	if x.Output != "printed\n" || fmt.Sprintf("[%d]", x.Worker) != pid || x.Route != "/x" || x.Attempts != 1 || x.R <= 0 {
 		t.Errorf("%+v, worker %s", x, pid)
 	}
@@ -151,12 +155,12 @@ func TestARequestWhoseWorkerDiesIsTriedAgainWhereThatIsSafe(t *testing.T) {
 function(req) die_once(paste0("died-", req$REQUEST_METHOD))
 `)
 	s := serve(t, settings{config: c})
-	if status, body := s.get(t, "/x"); status != 200 || body != `["lives"]` || s.last.Attempts != 2 {
-		t.Errorf("GET: %d %s after %d attempts", status, body, s.last.Attempts)
+	if status, body := s.get(t, "/x"); status != 200 || body != `["lives"]` || s.exchange().Attempts != 2 {
+		t.Errorf("GET: %d %s after %d attempts", status, body, s.exchange().Attempts)
 	}
 	a := send(t, s.addr, call{method: "POST", target: "/x"})
-	if a.status != 502 || !strings.Contains(string(a.body), "worker_died") || s.last.Attempts != 1 {
-		t.Errorf("POST: %d %s after %d attempts", a.status, a.body, s.last.Attempts)
+	if a.status != 502 || !strings.Contains(string(a.body), "worker_died") || s.exchange().Attempts != 1 {
+		t.Errorf("POST: %d %s after %d attempts", a.status, a.body, s.exchange().Attempts)
 	}
 }
 
@@ -189,8 +193,8 @@ function() stop
 	if !strings.Contains(string(a.body), `"error":"500 - Internal server error"`) || !strings.Contains(string(a.body), "not <b>that") {
 		t.Errorf("a program gets %s", a.body)
 	}
-	if a.get(conditionHeader) != "" || s.last.Err == nil || !strings.Contains(s.last.Err.Error(), "not <b>that</b>") {
-		t.Errorf("headers %v, error %v", a.headers, s.last.Err)
+	if a.get(conditionHeader) != "" || s.exchange().Err == nil || !strings.Contains(s.exchange().Err.Error(), "not <b>that</b>") {
+		t.Errorf("headers %v, error %v", a.headers, s.exchange().Err)
 	}
 	if _, page := s.get(t, "/late", "Accept: text/html"); !strings.Contains(page, "late") || !strings.Contains(page, "<pre>") {
 		t.Errorf("an error in a promise: %s", page)
@@ -296,5 +300,30 @@ func TestSlowCodeIsStopped(t *testing.T) {
 	s.o.Timeout = 0
 	if _, after := s.get(t, "/pid"); after != before {
 		t.Errorf("worker %s has become %s", before, after)
+	}
+}
+
+func TestTheRequestIsTheClients(t *testing.T) {
+	t.Parallel()
+	s := serve(t, settings{config: api(t, `#* @post /x
+#* @parser text
+function(req) c(req$REMOTE_ADDR, req$REMOTE_PORT, req$rook.url_scheme, req$SERVER_NAME, req$SERVER_PORT, req$HTTP_COOKIE, req$HTTP_CONTENT_LENGTH, req$body)
+`)})
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	file.WriteString("from disk")
+	r := httptest.NewRequest("POST", "https://api.example/x", nil)
+	r.Header = http.Header{"Content-Type": {"text/plain"}, "Cookie": {"a=1", "b=2"}, "Connection": {"X-Hop"}, "X-Hop": {"1"}}
+	x := &exchange.Exchange{
+		Client: netip.MustParseAddr("::ffff:203.0.113.9"), Port: "4711", Scheme: "https",
+		Body: &exchange.Body{File: file, Size: 9},
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r.WithContext(exchange.With(r.Context(), x)))
+	if want := `["203.0.113.9","4711","https","api.example","443","a=1; b=2","9","from disk"]`; w.Body.String() != want {
+		t.Errorf("%d %s, want %s", w.Code, w.Body, want)
 	}
 }

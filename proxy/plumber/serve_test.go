@@ -29,9 +29,11 @@ type server struct {
 	*API
 	addr string
 	pool *rpool.Pool
+	stop func() // drains it and ends its workers
+	log  *lockedBuffer
+
+	mu   sync.Mutex
 	last exchange.Exchange // of the request that was answered last
-	stop func()            // drains it and ends its workers
-	log  *bytes.Buffer
 }
 
 // settings are what tests change.
@@ -58,8 +60,7 @@ func try(t *testing.T, s settings) (*server, error) {
 	if s.pool.Max == 0 {
 		s.pool.Max = 1
 	}
-	var log bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&log, nil))
+	var log lockedBuffer
 	if s.pool.Log == nil {
 		s.pool.Log = slog.New(slog.DiscardHandler)
 	}
@@ -74,7 +75,7 @@ func try(t *testing.T, s settings) (*server, error) {
 	s.env.Dir = dir
 	env := Environment(&s.env, &s.config, s.site)
 	api, err := New(t.Context(), Options{
-		Pool: pool, Env: env, Config: &s.config, Log: logger, Fault: s.fault, Prefix: s.site.Prefix,
+		Pool: pool, Env: env, Config: &s.config, Log: log.logger(), Fault: s.fault, Prefix: s.site.Prefix,
 	})
 	if err != nil {
 		pool.Close()
@@ -94,11 +95,21 @@ func try(t *testing.T, s settings) (*server, error) {
 		x := exchange.Of(r.Context())
 		x.ID = "the-id"
 		handler.ServeHTTP(w, r.WithContext(exchange.With(r.Context(), x)))
+		v.mu.Lock()
+		defer v.mu.Unlock()
 		v.last = *x
 	}))
 	t.Cleanup(h.Close)
 	v.addr = h.Listener.Addr().String()
 	return v, nil
+}
+
+// exchange is that of the request that was answered last over a connection that
+// has been read to its end.
+func (s *server) exchange() exchange.Exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 // api is an API of one file with the text given.
