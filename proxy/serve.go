@@ -17,6 +17,7 @@ func (s *Server) listen() error {
 	if err != nil {
 		return err
 	}
+	s.tokens = store
 	s.metrics = metrics.New()
 	s.metrics.SetVersion(s.version)
 	s.recorder = admin.NewRecorder(s.file.Admin.Errors)

@@ -17,6 +17,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/tokens"
 )
 
 // Options are what one server adds to its file.
@@ -43,6 +44,7 @@ type Server struct {
 	history history
 	front   *front.Front
 	admin   *admin.Admin
+	tokens  *tokens.Store // nil for none
 	version string
 	started time.Time
 
@@ -239,4 +241,9 @@ func (s *Server) Close() {
 		})
 	}
 	closing.Wait()
+	if s.tokens != nil {
+		if err := s.tokens.Close(); err != nil {
+			s.log.Warn("when tokens were last used is not saved", "error", err)
+		}
+	}
 }
