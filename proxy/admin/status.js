@@ -140,7 +140,7 @@
         h("figcaption", {}, h("span", {}, h("b", {}, digits(a.rate)), " requests/s"), h("span", {}, "peak " + digits(peak) + ", last " + minutes + " min")),
         h("svg", { viewBox: "0 0 " + W + " " + H, preserveAspectRatio: "none", role: "img", "aria-label": "Requests a second in the last " + minutes + " minutes: " + digits(a.rate) + " on average, " + digits(peak) + " at most" }, bars(a.history))),
       h("figure", {},
-        h("figcaption", {}, h("span", {}, h("i", { class: "key p50k" }), "p50 ", h("b", {}, lapse(a.took.p50)), "  ", h("i", { class: "key p99k" }), "p99 ", h("b", {}, lapse(a.took.p99))), h("span", {}, took.length ? span(least / 1e6) + " to " + span(most / 1e6) + ", log scale" : "")),
+        h("figcaption", {}, h("span", {}, h("i", { class: "key p50k" }), "p50 ", h("b", {}, lapse(a.took.p50)), h("i", { class: "key p99k" }), "p99 ", h("b", {}, lapse(a.took.p99))), h("span", {}, took.length ? span(least / 1e6) + " to " + span(most / 1e6) + ", log scale" : "")),
         h("svg", { viewBox: "0 0 " + W + " " + H, preserveAspectRatio: "none", role: "img", "aria-label": "Latency in the last " + minutes + " minutes: half within " + span(a.took.p50) + ", 99 % within " + span(a.took.p99) },
           h("path", { class: "p99", d: line(a.history.took_us[1], least, most) }), h("path", { class: "p50", d: line(a.history.took_us[0], least, most) }))));
   };
