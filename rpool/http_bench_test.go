@@ -3,10 +3,16 @@
 package rpool
 
 import (
+	"context"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // plumberHandler answers /hello by plumber, without a server.
@@ -86,10 +92,103 @@ func BenchmarkPlumberShare(b *testing.B) {
 	b.ReportMetric(1e6*(wall-spent)/float64(b.N), "ours-us/op")
 }
 
+// BenchmarkPlumberShareOfCPU is the share of the processor's time, of R's worker
+// and of Go together, that is plumber's own: other programs disturb it less.
+func BenchmarkPlumberShareOfCPU(b *testing.B) {
+	p := realPool(b, Options{Max: 1})
+	env := realEnvironment(`cpu <- function() cat(sum(proc.time()[1:2]))`)
+	env.Handler = plumberHandler
+	r := browser()
+	for range 300 {
+		mustDo(b, p, env, r)
+	}
+	profile := b.TempDir() + "/profile"
+	worker := func() (seconds float64) {
+		fmt.Sscan(mustDo(b, p, env, run("cpu()")).Output, &seconds)
+		return seconds
+	}
+	mustDo(b, p, env, run(`Rprof("`+profile+`", interval = 0.002)`))
+	b.ResetTimer()
+	from, own := worker(), ownCPU()
+	for b.Loop() {
+		mustDo(b, p, env, r)
+	}
+	inR, inGo := worker()-from, ownCPU()-own
+	var plumber float64
+	fmt.Sscan(mustDo(b, p, env, run(`{
+		Rprof(NULL)
+		lines <- readLines("`+profile+`")[-1]
+		cat(mean(grepl("pr$call", lines, fixed = TRUE)))
+	}`)).Output, &plumber)
+	n := float64(b.N)
+	b.ReportMetric(100*plumber*inR/(inR+inGo), "%plumber")
+	b.ReportMetric(plumber*inR/n*1e6, "plumber-us/op")
+	b.ReportMetric((1-plumber)*inR/n*1e6, "worker-us/op")
+	b.ReportMetric(inGo/n*1e6, "go-us/op")
+}
+
+// ownCPU is the processor's time that this process has used, in seconds.
+func ownCPU() float64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
 // withHTTP adds the variables that stand for headers, as httpuv names them.
 func withHTTP(vars, headers []Field) []Field {
 	for _, h := range headers {
 		vars = append(vars, Field{"HTTP_" + strings.ReplaceAll(strings.ToUpper(h.Name), "-", "_"), h.Value})
 	}
 	return vars
+}
+
+// BenchmarkInteractiveBesideBulk is the p99 of HTTP requests alone, and beside
+// bulk that keeps all workers busy which it may have. The bar is 1.5 times.
+func BenchmarkInteractiveBesideBulk(b *testing.B) {
+	p := realPool(b, Options{Max: max(2, runtime.NumCPU()), Reserve: 1})
+	api := realEnvironment()
+	api.Handler, api.Min = plumberHandler, 1
+	etl := realEnvironment(`crunch <- function(df) { x <- 0; for (i in 1:2e6) x <- x + i; df }`)
+	bulk := &Request{Kind: Map, Fun: "crunch", Data: item(b, dataFrame("x", 1))}
+	if err := p.Warm(b.Context(), api, 1); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := p.Do(b.Context(), etl, Bulk, bulk); err != nil {
+		b.Fatal(err)
+	}
+	r := browser()
+	p99 := func(n int) time.Duration {
+		for range 200 {
+			mustDo(b, p, api, r)
+		}
+		times := make([]time.Duration, n)
+		for i := range times {
+			start := time.Now()
+			mustDo(b, p, api, r)
+			times[i] = time.Since(start)
+		}
+		slices.Sort(times)
+		return times[n*99/100]
+	}
+	var alone, beside time.Duration
+	for b.Loop() {
+		alone += p99(1000)
+		ctx, cancel := context.WithCancel(b.Context())
+		var wg sync.WaitGroup
+		for range 2 * runtime.NumCPU() {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					p.Do(ctx, etl, Bulk, bulk)
+				}
+			})
+		}
+		beside += p99(1000)
+		cancel()
+		wg.Wait()
+	}
+	b.ReportMetric(alone.Seconds()*1e3/float64(b.N), "alone-p99-ms")
+	b.ReportMetric(beside.Seconds()*1e3/float64(b.N), "beside-p99-ms")
+	b.ReportMetric(beside.Seconds()/alone.Seconds(), "times")
 }

@@ -80,7 +80,7 @@ type Reply struct {
 	Output   string        // what the code printed, cut at 64 KiB
 	User     time.Duration
 	System   time.Duration
-	PeakRSS  int64 // bytes; the worker's high-water mark after the request
+	PeakRSS  int64 // bytes; the worker's high-water mark after the request, or after its first for HTTP
 	Pid      int   // the worker
 }
 

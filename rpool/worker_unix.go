@@ -262,7 +262,7 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	reply.Output, reply.Pid = text, w.pid
-	if w.peak == 0 || time.Since(start) > quick {
+	if w.peak == 0 || time.Since(start) > quick && r.Kind != HTTP {
 		w.peak = peakBytes(w.pid)
 	}
 	reply.PeakRSS = w.peak
