@@ -186,8 +186,14 @@ func word(s string) string {
 	return s
 }
 
+// longestTarget is how much of a path and query a line has.
+const longestTarget = 8 << 10
+
 // target is the path and query of a request as it may be written down.
 func (a *accessLog) target(uri string) string {
+	if len(uri) > longestTarget {
+		uri = uri[:longestTarget] + "…"
+	}
 	path, query, has := strings.Cut(uri, "?")
 	if !has {
 		return uri

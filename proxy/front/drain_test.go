@@ -192,3 +192,27 @@ func TestConnectionsHaveABound(t *testing.T) {
 		t.Error(body)
 	}
 }
+
+func TestAFrontThatNeverServedEnds(t *testing.T) {
+	t.Parallel()
+	f, err := New(decoded[Listen](t, "address: 127.0.0.1:0"), Deps{TempDir: t.TempDir()})
+	must(t, err)
+	must(t, f.Shutdown(t.Context()))
+	must(t, f.Serve(t.Context(), http.NotFoundHandler()))
+	if _, err := http.Get("http://" + f.Addr().String()); err == nil {
+		t.Error("it still listens")
+	}
+}
+
+func TestServeEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	f, err := New(decoded[Listen](t, "address: 127.0.0.1:0"), Deps{TempDir: t.TempDir()})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- f.Serve(ctx, http.NotFoundHandler()) }()
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}

@@ -74,6 +74,7 @@ type Front struct {
 	answers  *budget // bytes of responses in writing
 
 	handler  http.Handler // set by Serve
+	began    atomic.Bool  // Serve was called
 	conns    connections
 	requests counter
 	serving  counter     // connections, as long as net/http has a goroutine for each
@@ -179,6 +180,7 @@ func (f *Front) Ready() bool { return !f.unready.Load() }
 // broke.
 func (f *Front) Serve(ctx context.Context, h http.Handler) error {
 	f.handler = h
+	f.began.Store(true)
 	defer context.AfterFunc(ctx, f.Close)()
 	served := make(chan error, 1)
 	f.tasks.Go(f.accept)

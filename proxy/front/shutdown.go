@@ -23,7 +23,7 @@ const (
 // cancelled with fault.ErrDraining and may answer; Shutdown says so in its error.
 func (f *Front) Shutdown(ctx context.Context) error {
 	f.unready.Store(true)
-	if f.handler == nil { // never served
+	if !f.began.Load() {
 		f.Close()
 		return nil
 	}
@@ -31,10 +31,12 @@ func (f *Front) Shutdown(ctx context.Context) error {
 		wait(ctx, delay)
 	}
 	f.stopAccepting()
+	greeted, cancel := context.WithTimeout(ctx, lingerIdle)
 	select {
 	case <-f.door:
-	case <-ctx.Done():
+	case <-greeted.Done(): // somebody is slow at a TLS handshake
 	}
+	cancel()
 	// Not before: clients would come back at once, and one that comes between the
 	// last accept and the close of the listener is reset.
 	f.closing.Store(true)

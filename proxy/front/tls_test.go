@@ -405,3 +405,39 @@ func TestHTTP2Requests(t *testing.T) {
 	}
 	resp.Body.Close()
 }
+
+func TestShutdownAnswersHTTP2(t *testing.T) {
+	t.Parallel()
+	dir, ca := t.TempDir(), newIssuer(t)
+	cert, key := ca.issue(t, "first")
+	put(t, dir+"/tls.crt", cert)
+	put(t, dir+"/tls.key", key)
+	began, release := make(chan struct{}), make(chan struct{})
+	s := setup{listen: tlsYAML, deps: Deps{Dir: dir}}.start(t, func(w http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-release
+		io.WriteString(w, "done")
+	})
+	answer := make(chan string)
+	go func() {
+		resp, err := ca.client(t, nil).Get(s.https("/"))
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		answer <- resp.Proto + " " + string(body)
+	}()
+	<-began
+	ended := make(chan error)
+	go func() { ended <- s.Shutdown(t.Context()) }()
+	s.log.wait(t, "no connection is accepted any more")
+	close(release)
+	if got := <-answer; got != "HTTP/2.0 done" {
+		t.Error(got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
