@@ -9,6 +9,9 @@
 // than the one before it. Memory and descriptors stay flat, and after SIGTERM no
 // process and no file is left.
 //
+// Templates are not killed while the files of the API are other than the code
+// that serves: a template that has to be started again reads the files.
+//
 // The tests take some seconds, with -tags long ten minutes:
 //
 //	go test -tags long ./internal/soak -timeout 30m -v

@@ -54,52 +54,75 @@ func TestNoRequestIsLostWhateverGoesWrong(t *testing.T) {
 func (s *trial) kill(ctx context.Context, rng *rand.Rand) {
 	for pause(ctx, killEvery/2+time.Duration(rng.Int64N(int64(killEvery)))) {
 		workers, templates := s.census.victims()
-		if rng.IntN(5) == 0 && len(templates) > 0 {
-			workers = templates
+		if rng.IntN(5) == 0 && len(templates) > 0 && s.files.TryLock() {
+			s.shoot(anyOf(rng, templates))
+			s.replaced(ctx, rng)
+			s.files.Unlock()
+		} else if len(workers) > 0 {
+			s.shoot(anyOf(rng, workers))
 		}
-		if len(workers) == 0 {
-			continue
+	}
+}
+
+func (s *trial) shoot(pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+		s.kills = append(s.kills, time.Now())
+	}
+}
+
+// replaced kills workers until another template has to make new ones. It is
+// started when it is needed, and reads the files then.
+func (s *trial) replaced(ctx context.Context, rng *rand.Rand) {
+	for pause(ctx, killEvery) {
+		workers, templates := s.census.victims()
+		if len(templates) > 0 {
+			return
 		}
-		victim := anyOf(rng, workers)
-		s.mu.Lock()
-		if err := syscall.Kill(victim, syscall.SIGKILL); err == nil {
-			s.kills = append(s.kills, time.Now())
+		if len(workers) > 0 {
+			s.shoot(anyOf(rng, workers))
 		}
-		s.mu.Unlock()
 	}
 }
 
 // reload puts new code in place, of which every third does not work, and waits
-// until the new code answers.
+// until the new code answers, or is refused.
 func (s *trial) reload(ctx context.Context, rng *rand.Rand) {
 	for n := 1; pause(ctx, reloadEvery/2+time.Duration(rng.Int64N(int64(reloadEvery)))); n++ {
-		if n%3 == 0 {
-			if err := publish(s.dir, anyOf(rng, broken)); err != nil {
+		s.files.Lock()
+		good := s.version.Load()
+		if n%3 == 2 {
+			before := s.refused()
+			s.bring(ctx, anyOf(rng, broken), func() bool { return s.refused() > before })
+			if err := publish(s.dir, fmt.Sprintf(code, good)); err != nil {
 				s.t.Error(err)
 			}
-			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-				s.t.Error(err)
-			}
-			continue // the old code goes on, or put complains
+		} else {
+			s.bring(ctx, fmt.Sprintf(code, good+1), func() bool { return s.version.Load() > good })
 		}
-		next := s.version.Load() + 1
-		if err := publish(s.dir, fmt.Sprintf(code, next)); err != nil {
+		s.files.Unlock()
+	}
+}
+
+// bring puts code in place and waits until it has taken effect.
+func (s *trial) bring(ctx context.Context, text string, done func() bool) {
+	if err := publish(s.dir, text); err != nil {
+		s.t.Error(err)
+	}
+	for begun := time.Now(); ; {
+		// Again where the kill of a process has spoiled it.
+		if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			s.t.Error(err)
 		}
-		for begun := time.Now(); s.version.Load() < next; {
-			// Again where the kill of a process has spoiled it.
-			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-				s.t.Error(err)
-			}
-			for again := time.Now().Add(15 * time.Second); s.version.Load() < next && time.Now().Before(again); {
-				if !pause(ctx, 20*time.Millisecond) {
-					return
-				}
-			}
-			if time.Since(begun) > patience {
-				s.t.Errorf("version %d has not taken over after %v", next, patience)
+		for again := time.Now().Add(15 * time.Second); time.Now().Before(again); {
+			if done() || !pause(ctx, 20*time.Millisecond) {
 				return
 			}
+		}
+		if time.Since(begun) > 2*patience {
+			s.t.Errorf("new code has had no effect after %v:\n%s", 2*patience, s.said())
+			return
 		}
 	}
 }
@@ -123,11 +146,13 @@ func (s *trial) watch(ctx context.Context) (all []sample) {
 	return all
 }
 
-// enough reports whether there were kills, new code, and all kinds of requests.
+// enough reports whether there were kills, new code, good and broken, and all
+// kinds of requests.
 func (s *trial) enough() bool {
+	refused := s.refused()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.kills) >= 5 && s.version.Load() >= 3 && len(s.asked) == len(kinds())
+	return len(s.kills) >= 5 && s.version.Load() >= 3 && refused > 0 && len(s.asked) == len(kinds())
 }
 
 // report tells what there was, and holds that it was something.
@@ -142,7 +167,7 @@ func (s *trial) report() {
 		total += s.asked[name]
 		s.t.Logf("%8d answers: %s", s.asked[name], name)
 	}
-	s.t.Logf("%8d answers in all, of %d versions of the code; %d kills, %d answers with 502", total, s.version.Load(), len(s.kills), s.died)
+	s.t.Logf("%8d answers in all, of %d versions of the code, %d others were refused; %d kills, %d answers with 502", total, s.version.Load(), s.refused(), len(s.kills), s.died)
 	if s.died > len(s.kills) {
 		s.t.Errorf("%d answers with 502 of %d kills: each kill excuses one", s.died, len(s.kills))
 	}

@@ -52,6 +52,10 @@ type trial struct {
 
 	version atomic.Int64 // the newest that an answer came from
 
+	// files is held while those of the API are not the code that serves, and while
+	// there is no template: one that is started then would read other code.
+	files sync.Mutex
+
 	mu    sync.Mutex
 	kills []time.Time
 	asked map[string]int // by what
@@ -136,6 +140,15 @@ func (s *trial) said() string {
 	text, _ := os.ReadFile(s.cmd.Stderr.(*os.File).Name())
 	lines := slices.Collect(strings.Lines(string(text)))
 	return strings.Join(lines[max(0, len(lines)-60):], "")
+}
+
+// refused is how often the proxy has said that new code does not work.
+func (s *trial) refused() int {
+	text, err := os.ReadFile(s.cmd.Stderr.(*os.File).Name())
+	if err != nil {
+		s.t.Error(err)
+	}
+	return strings.Count(string(text), "the old code goes on")
 }
 
 // stop sends SIGTERM and says how the process ended, and how long that took.
