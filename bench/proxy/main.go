@@ -72,6 +72,9 @@ func run(s bench.Setting) error {
 			return err
 		}
 	}
+	for _, c := range contenders {
+		fronts.Tell([]*fronts.Peer{c.peer})
+	}
 	return nil
 }
 
@@ -82,6 +85,7 @@ type contender struct {
 	start func() (*fronts.Server, error)
 
 	server *fronts.Server
+	peer   *fronts.Peer
 }
 
 // kind says which bar a contender is measured by.
@@ -122,6 +126,7 @@ func start(all []*contender) (up []*contender, err error) {
 		if err != nil {
 			return up, err
 		}
+		c.peer = &fronts.Peer{Name: c.name}
 		up = append(up, c)
 		if err := c.server.Ready(path); err != nil {
 			return up, err
@@ -139,6 +144,9 @@ func compare(s bench.Setting, connections int, contenders []*contender, loop *lo
 	for _, c := range contenders {
 		load := fronts.Load{Addr: c.server.Addr, Path: path, Want: answer, Connections: connections, Period: period}
 		side := &bench.Side{Name: c.name, Run: load.Rate}
+		if c != contenders[0] {
+			side.Run = c.peer.Measure(load.Rate)
+		}
 		switch {
 		case c.kind == configured:
 			side.Bar = "≥ 1.3"

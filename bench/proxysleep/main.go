@@ -57,6 +57,7 @@ func run(s bench.Setting) error {
 		least,
 		fresh("rpipe proxy, one worker up at first", requests, rpipeProxy),
 	}
+	var peers []*fronts.Peer
 	for _, peer := range []struct {
 		name  string
 		start func() (*fronts.Server, error)
@@ -72,7 +73,11 @@ func run(s bench.Setting) error {
 			return err
 		}
 		server.Close() // it is there; each side starts its own
-		sides = append(sides, up(peer.name+", its processes up", requests, peer.start), fresh(peer.name+", as it starts", requests, peer.start))
+		for _, side := range []*bench.Side{up(peer.name+", its processes up", requests, peer.start), fresh(peer.name+", as it starts", requests, peer.start)} {
+			p := &fronts.Peer{Name: side.Name}
+			side.Run = p.Measure(side.Run)
+			sides, peers = append(sides, side), append(peers, p)
+		}
 	}
 	if err := bench.Compare(s, sides...); err != nil {
 		return err
@@ -82,6 +87,7 @@ func run(s bench.Setting) error {
 		return err
 	}
 	bench.Print(fmt.Sprintf("%d requests of 0.5 s, 5 at a time, 5 workers", requests), bench.Seconds, sides[0], sides[1:]...)
+	fronts.Tell(peers)
 	fmt.Printf("plumber alone, one process, measured once: %.2f seconds.\n", alone.Median())
 	return nil
 }

@@ -32,6 +32,7 @@ func firstAnswer(s bench.Setting, program string, api fronts.API) error {
 		side("rpipe proxy", func() (*fronts.Server, error) { return fronts.RPipe(program, api, 2) }),
 		side("plumber alone", func() (*fronts.Server, error) { return fronts.Plumber(api) }),
 	}
+	var peers []*fronts.Peer
 	for _, peer := range []struct {
 		name  string
 		start func() (*fronts.Server, error)
@@ -42,12 +43,16 @@ func firstAnswer(s bench.Setting, program string, api fronts.API) error {
 		if there, err := installed(peer.name, peer.start); err != nil {
 			return err
 		} else if there {
-			sides = append(sides, side(peer.name, peer.start))
+			p := &fronts.Peer{Name: peer.name}
+			one := side(peer.name, peer.start)
+			one.Run = p.Measure(one.Run)
+			sides, peers = append(sides, one), append(peers, p)
 		}
 	}
 	if err := bench.Compare(s, sides...); err != nil {
 		return err
 	}
+	defer fronts.Tell(peers)
 	bench.Print("From the start of the program to the first answer", bench.Seconds, sides[0], sides[1:]...)
 	return nil
 }
@@ -69,16 +74,19 @@ func oneMore(s bench.Setting, program string, api fronts.API) error {
 		}}
 	}
 	rpipe := side("rpipe proxy", func() (*fronts.Server, error) { return fronts.RPipe(program, api, 2) })
-	sides := []*bench.Side{rpipe}
+	sides, peer := []*bench.Side{rpipe}, &fronts.Peer{Name: "valve"}
 	start := func() (*fronts.Server, error) { return fronts.Valve(*valve, api, 2) }
 	if there, err := installed("valve", start); err != nil {
 		return err
 	} else if there {
-		sides = append(sides, side("valve", start))
+		one := side("valve", start)
+		one.Run = peer.Measure(one.Run)
+		sides = append(sides, one)
 	}
 	if err := bench.Compare(s, sides...); err != nil {
 		return err
 	}
+	defer fronts.Tell([]*fronts.Peer{peer})
 	bench.Print("A request that needs one more worker, while the first one computes", bench.Seconds, rpipe, sides[1:]...)
 	return nil
 }
@@ -89,7 +97,7 @@ func besides(server *fronts.Server, api fronts.API) (took float64, err error) {
 	defer os.Remove(mark)
 	busy := make(chan error, 1)
 	go func() {
-		busy <- get(fmt.Sprintf("http://%s/spin?seconds=5&mark=%s", server.Addr, mark))
+		busy <- get(fmt.Sprintf("http://%s/spin?mark=%s", server.Addr, mark))
 	}()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(mark); err == nil {
@@ -108,6 +116,9 @@ func besides(server *fronts.Server, api fronts.API) (took float64, err error) {
 	case err := <-busy:
 		return 0, fmt.Errorf("the first worker was not busy all the time: %v", err)
 	default:
+	}
+	if err := os.Remove(mark); err != nil {
+		return 0, err
 	}
 	return took, <-busy
 }

@@ -7,12 +7,13 @@ function() {
   list(msg = "hi")
 }
 
-# Computes for some seconds. The file says that it has begun.
+# Computes until its file is gone, two minutes at most. The file says that it has
+# begun.
 #* @get /spin
-function(seconds, mark) {
-  end <- Sys.time() + as.numeric(seconds)
+function(mark) {
+  end <- Sys.time() + 120
   file.create(mark)
-  while (Sys.time() < end) sum(sqrt(1:1e4))
+  while (file.exists(mark) && Sys.time() < end) sum(sqrt(1:1e5))
   list(done = TRUE)
 }
 
