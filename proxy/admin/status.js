@@ -236,6 +236,7 @@
     return [
       h("p", { class: "env", key: "p" + e.fingerprint }, h("b", {}, what), h("span", { class: "dim" }, " – " + how + (e.waiting ? ", " + e.waiting + " waiting" : ""))),
       e.failure ? h("div", { class: "notice bad", key: "f" + e.fingerprint }, h("strong", {}, "The last start failed."), h("span", { class: "dim" }, retry(e)), told(e.failure) ? null : h("pre", { tabindex: "0" }, e.failure)) : null,
+      !e.failure && e.not_before ? h("div", { class: "notice warn", key: "w" + e.fingerprint }, h("strong", {}, "Workers die; their incidents are below."), h("span", { class: "dim" }, retry(e))) : null,
       h("div", { key: "t" + e.fingerprint }, table("Workers of pool " + p.name + " for " + what, workerColumns, e.workers, (w) => w.pid, e.starting ? plural(e.starting, "worker") + " on the way up" : "none is up", "even")),
     ];
   };
