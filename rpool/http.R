@@ -68,10 +68,19 @@ settled <- function(x) {
 # run_due runs the callbacks of later that are due when a request has been
 # answered. They are nobody's request: an interrupt waits until they are done.
 run_due <- function() {
-  if (isNamespaceLoaded("later") && !later::loop_empty()) {
+  if (is.null(nothing_due)) {
+    if (!isNamespaceLoaded("later")) {
+      return(NULL)
+    }
+    loop <- later::global_loop() # to look it up takes longer than to ask it
+    empty <- later::loop_empty
+    nothing_due <<- function() empty(loop)
+  }
+  if (!nothing_due()) {
     tryCatch(later::run_now(0), error = stray_error)
   }
 }
+nothing_due <- NULL
 
 stray_error <- function(e) {
   cat("Error in a callback of later: ", conditionMessage(e), "\n", sep = "", file = stderr())
