@@ -89,6 +89,16 @@ func ask(s *Server, path string, change ...func(*http.Request)) (int, string, er
 	return resp.StatusCode, string(b), err
 }
 
+// until waits for done, for as long as a busy machine may take.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after a minute not yet: %s", what)
+		}
+	}
+}
+
 func version(n int) string {
 	return fmt.Sprintf("#* @serializer text\n#* @get /version\nfunction() \"%d\"\n#* @serializer text\n#* @get /slow\nfunction() { Sys.sleep(0.3); \"%d\" }\n", n, n)
 }
@@ -181,11 +191,7 @@ func TestAReloadLosesNoRequest(t *testing.T) {
 	if seen["200 1 <nil>"] == 0 || seen["200 3 <nil>"] == 0 {
 		t.Errorf("not both versions were seen: %v", seen)
 	}
-	for len(s.pools["default"].Stats().Environments) > 1 { // the old ones go
-		if t.Context().Err() != nil {
-			t.Fatal("environments of old code are still there")
-		}
-	}
+	until(t, "the environments of old code are gone", func() bool { return len(s.pools["default"].Stats().Environments) == 1 })
 }
 
 func TestAPIsComeAndGoWithTheFile(t *testing.T) {
@@ -226,22 +232,14 @@ func TestWatchedFilesAreServedWhenTheyAreSaved(t *testing.T) {
 		r.Header.Set("Sec-Fetch-Mode", "navigate")
 		r.Header.Set("Accept", "text/html")
 	}
-	until := func(what string, done func() bool) {
-		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); !done(); {
-			if time.Now().After(deadline) {
-				t.Fatalf("never %s", what)
-			}
-		}
-	}
 	status, page := get(t, s, "/version", browser)
 	if status != http.StatusServiceUnavailable || !strings.Contains(page, "plumber.R:2") || !strings.Contains(page, "functio") {
 		t.Errorf("code that does not work at the start: %d %s", status, page)
 	}
 	write(t, filepath.Join(dir, "plumber.R"), version(1))
-	until("served", func() bool { _, body := get(t, s, "/version"); return body == "1" })
+	until(t, "the saved file is served", func() bool { _, body := get(t, s, "/version"); return body == "1" })
 	write(t, filepath.Join(dir, "plumber.R"), "#* @get /version\nstop('half written')\n")
-	until("shown", func() bool {
+	until(t, "the mistake is shown", func() bool {
 		_, page := get(t, s, "/version", browser)
 		return strings.Contains(page, "half written")
 	})
@@ -249,7 +247,7 @@ func TestWatchedFilesAreServedWhenTheyAreSaved(t *testing.T) {
 		t.Errorf("a client that is no browser gets %q", body)
 	}
 	write(t, filepath.Join(dir, "plumber.R"), version(2))
-	until("served", func() bool { _, body := get(t, s, "/version", browser); return body == "2" })
+	until(t, "the saved file is served", func() bool { _, body := get(t, s, "/version", browser); return body == "2" })
 }
 
 // What is under way when the server is told to end is answered; nobody comes in.
@@ -264,11 +262,7 @@ func TestADrainAnswersWhatIsUnderWay(t *testing.T) {
 			answers <- fmt.Sprint(status, " ", body, " ", err)
 		}()
 	}
-	for s.Snapshot().Pools[0].Stats.Total.Busy == 0 {
-		if t.Context().Err() != nil {
-			t.Fatal("no request came in")
-		}
-	}
+	until(t, "a request is in R", func() bool { return s.Snapshot().Pools[0].Stats.Total.Busy > 0 })
 	s.Drain(t.Context())
 	if err := s.Wait(); err != nil {
 		t.Errorf("wait: %v", err)
@@ -293,11 +287,7 @@ func TestADrainHasAnEnd(t *testing.T) {
 		status, _, _ := ask(s, "/ever")
 		answer <- status
 	}()
-	for s.Snapshot().Pools[0].Stats.Total.Busy == 0 {
-		if t.Context().Err() != nil {
-			t.Fatal("no request came in")
-		}
-	}
+	until(t, "a request is in R", func() bool { return s.Snapshot().Pools[0].Stats.Total.Busy > 0 })
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	s.Drain(ctx)
@@ -328,14 +318,16 @@ apis: [{plumber: {file: plumber.R}}]
 pipelines: [{file: bulk.yaml}]
 `})
 	s := started(t, load(t, dir), Options{})
-	for s.Snapshot().Pipelines[0].State != "done" {
-		if p := s.Snapshot().Pipelines[0]; p.Err != nil {
-			t.Fatal(p.Err)
-		}
+	until(t, "the pipeline is done", func() bool {
 		if _, body := get(t, s, "/version"); body != "1" {
 			t.Fatalf("beside a pipeline the API answers %q", body)
 		}
-	}
+		p := s.Snapshot().Pipelines[0]
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		return p.State == "done"
+	})
 	if p := s.Snapshot().Pipelines[0]; p.Rows != 20000 {
 		t.Errorf("%+v", p)
 	}

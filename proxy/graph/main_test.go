@@ -1,0 +1,14 @@
+package graph
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/rpipe-dev/rpipe/rpool"
+)
+
+func TestMain(m *testing.M) {
+	rpool.GuardMain() // the pool's guard is this binary again
+	goleak.VerifyTestMain(m)
+}
