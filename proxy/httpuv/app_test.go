@@ -74,6 +74,26 @@ func TestAnAppAnswers(t *testing.T) {
 	})
 }
 
+func TestCodeThatStartsItsServerItself(t *testing.T) {
+	t.Parallel()
+	f := func(code string) {
+		t.Helper()
+		s := serve(t, Config{Kind: App, Code: code}, nil, nil)
+		for range 2 {
+			if status, body := s.get("/"); status != 200 || body != "here" {
+				t.Errorf("%s: %d %q", code, status, body)
+			}
+		}
+	}
+	app := `app <- list(call = function(req) list(status = 200L, headers = list(), body = "here"))` + "\n"
+	f(app + `httpuv::runServer("0.0.0.0", 80, app)`)
+	f(app + `httpuv::startServer("127.0.0.1", 4321, app); NULL`)
+	f(app + `httpuv::startPipeServer(tempfile(), strtoi("077", 8), app); NULL`)
+	// As Shiny looks for a port that is free.
+	f(app + `httpuv::stopServer(httpuv::startServer("127.0.0.1", 4321, list())); httpuv::runServer("127.0.0.1", 4321, app)`)
+	f(app + `httpuv::startServer("127.0.0.1", 4321, app); repeat httpuv::service()`)
+}
+
 func TestAnAppSeesItsClient(t *testing.T) {
 	t.Parallel()
 	s := serveApp(t, Config{})

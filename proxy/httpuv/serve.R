@@ -8,6 +8,7 @@
 # httpuv::runServer(), and what others have built on them. Base R, httpuv and later.
 
 socket <- "" # the path that Go connects to
+opened <- 0L # servers, ever
 ready <- ""  # a FIFO: a byte says that the server is up
 ending <- "" # a file: an interrupt is the end once it is there
 worker <- ""  # the id that Go knows this server by
@@ -171,12 +172,16 @@ put <- function(name, value, env) {
   lockBinding(name, env)
 }
 
-# listen opens the one socket. That the server is up is said by the loop, since
-# code may open a server only to see whether a port is free.
+# listen opens a socket. It gets its name, by which Go knows that the server is up,
+# in the loop: code may open a server only to see whether a port is free, and the
+# end of that one, which comes later and in another thread, removes its socket by
+# name.
 listen <- function(onHeaders, onBodyData, onRequest, onWSOpen, onWSMessage, onWSClose, ...) {
-  unlink(socket)
+  opened <<- opened + 1L
+  path <- paste0(socket, opened)
+  unlink(path)
   handle <- make_pipe(
-    socket, 63L, # umask 0077
+    path, 63L, # umask 0077
     trapped(function(req) control(req, onHeaders)), onBodyData,
     function(req, done) {
       answer <- function() try(httpuv:::invokeCppCallback(cancelled, done), silent = TRUE)
@@ -191,7 +196,9 @@ listen <- function(onHeaders, onBodyData, onRequest, onWSOpen, onWSMessage, onWS
     trapped(onWSOpen), trapped(onWSMessage), trapped(onWSClose), ...
   )
   later::later(function() {
-    if (listening()) {
+    path <- paste0(socket, opened)
+    if (listening() && file.exists(path)) {
+      file.rename(path, socket)
       con <- file(ready, "wb", raw = TRUE)
       on.exit(close(con))
       writeBin(as.raw(1L), con)

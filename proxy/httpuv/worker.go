@@ -39,8 +39,9 @@ type worker struct {
 	gone              bool      // left the crew; somebody sees to its end
 }
 
-// maxSocketPath is what the address of a Unix socket can hold everywhere.
-const maxSocketPath = 103
+// maxSocketPath is what the address of a Unix socket can hold everywhere, less a
+// number behind it.
+const maxSocketPath = 99
 
 // launch leases a worker and has it serve. leased is called in between. The
 // error of code that does not come up is a *rpool.StartError.
