@@ -69,12 +69,17 @@ func (p *Pool) enqueue(c *crew, pri Priority) (*waiter, error) {
 		c.counts.QueueFull++
 		return nil, fmt.Errorf("%w: %d requests wait", ErrQueueFull, n)
 	}
+	return p.stand(c, pri), nil
+}
+
+// stand puts somebody at the end of a line, however long it is. p.mu is held.
+func (p *Pool) stand(c *crew, pri Priority) *waiter {
 	w := p.spareWaiters.Get().(*waiter)
 	p.ticket++
 	w.crew, w.pri, w.ticket, w.since = c, pri, p.ticket, time.Now()
 	c.lines[pri].push(w)
 	p.waiting[pri]++
-	return w, nil
+	return w
 }
 
 // dequeue takes w out of its line and hands it g. p.mu is held.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,6 +203,35 @@ func TestWarm(t *testing.T) {
 		if d := time.Since(start); d != 0 {
 			t.Errorf("a warm worker took %v", d)
 		}
+	})
+}
+
+// All workers are busy with another environment, for which more always waits: a
+// reload under load.
+func TestWarmTakesItsTurnInABusyPool(t *testing.T) {
+	inBubble(t, Options{Max: 2, Min: 1}, &fakeR{}, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(w.Context())
+		var callers sync.WaitGroup
+		for range 6 {
+			callers.Go(func() {
+				for ctx.Err() == nil {
+					if l, err := w.p.Acquire(ctx, environment("old"), Interactive); err == nil {
+						<-time.After(100 * time.Millisecond)
+						l.Release()
+					}
+				}
+			})
+		}
+		after(5 * time.Second)
+		start := time.Now()
+		if err := w.p.Warm(w.Context(), environment("new"), 1); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		cancel()
+		callers.Wait()
 	})
 }
 

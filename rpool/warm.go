@@ -28,7 +28,8 @@ func (p *Pool) settle(c *crew) {
 
 // Warm brings up the template of env and n of its workers (at most Max), and
 // returns when they are ready. A *StartError says why they cannot be. Workers
-// end again after IdleTimeout without work.
+// end again after IdleTimeout without work. In a pool whose workers are all busy
+// with other environments the first one takes its turn among the requests.
 func (p *Pool) Warm(ctx context.Context, env *Environment, n int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -40,8 +41,15 @@ func (p *Pool) Warm(ctx context.Context, env *Environment, n int) error {
 	w := &warmer{n: min(n, p.o.Max), done: make(chan error, 1)}
 	c.warmers = append(c.warmers, w)
 	c.lastUsed = time.Now()
+	var place *waiter
+	if w.n > 0 && len(c.members)+c.claims == 0 && p.used >= p.o.Max {
+		place = p.stand(c, Interactive)
+	}
 	p.schedule()
 	p.mu.Unlock()
+	if place != nil {
+		defer p.stepOut(place)
+	}
 	select {
 	case err := <-w.done:
 		return err
@@ -50,6 +58,21 @@ func (p *Pool) Warm(ctx context.Context, env *Environment, n int) error {
 		defer p.mu.Unlock()
 		c.warmers = slices.DeleteFunc(c.warmers, func(o *warmer) bool { return o == w })
 		return context.Cause(ctx)
+	}
+}
+
+// stepOut ends the wait of w, and gives back what it was granted.
+func (p *Pool) stepOut(w *waiter) {
+	p.mu.Lock()
+	if w.queued {
+		p.abandon(w)
+		p.schedule()
+		p.mu.Unlock()
+		return
+	}
+	p.mu.Unlock()
+	if g := <-w.got; g.m != nil {
+		p.release(g.m)
 	}
 }
 
