@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"proxy/plumber":               {"configs", "proxy/exchange", "proxy/fault", "proxy/graph", "rpool"},
 	"proxy/httpuv":                {"configs", "proxy/exchange", "proxy/fault", "rdata", "rpool"},
 	"proxy/predict":               {"configs", "frame", "frame/ndjson", "pipeline", "proxy/exchange", "proxy/fault", "rdata", "rpool", "stages"},
-	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "tokens"},
+	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "stages", "tokens"},
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "sources", "stages", "store", "tokens"},
 }
 
