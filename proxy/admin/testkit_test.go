@@ -19,22 +19,9 @@ import (
 )
 
 // fixed is a Source that says what it is told.
-type fixed struct {
-	mu   sync.Mutex
-	snap Snapshot
-}
+type fixed struct{ snap Snapshot }
 
-func (f *fixed) Snapshot() Snapshot {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.snap
-}
-
-func (f *fixed) set(change func(*Snapshot)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change(&f.snap)
-}
+func (f *fixed) Snapshot() Snapshot { return f.snap }
 
 // serving is a proxy of one API with two workers.
 func serving() Snapshot {
