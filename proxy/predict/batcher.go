@@ -2,6 +2,8 @@ package predict
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/stages"
@@ -17,15 +19,21 @@ type policy struct {
 
 // batcher is the stage that puts calls together. A batch is cut when there is a
 // slot for it among those in R: what comes meanwhile joins it, so that batches
-// grow with the load and nobody waits for one to fill (but see policy.wait). To
-// hold a call for others where the batch before had several made batches of 64
-// callers a quarter larger and answered no more of them: a worker that waits is
-// lost, and rows that are late are in the next batch anyway.
+// grow with the load.
+//
+// Callers that each wait for their answer before they ask again come back in a
+// burst, and the first of them would go alone into the slot that their own batch
+// has left. So where there were more callers a moment ago than there are in line and
+// in R, the first in line waits for them, for policy.wait at most. A caller that is
+// alone never waits.
 type batcher struct {
 	policy
-	slots chan struct{} // of capacity concurrency: one for each batch in R
-	poke  chan struct{} // of capacity 1: somebody has given up
-	line  []*call       // in order of arrival
+	slots  chan struct{} // of capacity concurrency: one for each batch in R
+	poke   chan struct{} // of capacity 1: somebody has given up
+	inside atomic.Int64  // calls in R
+	line   []*call       // in order of arrival
+	peak   int           // the most calls in line and in R since the last batch was cut
+	recent [8]int        // that of the batches before
 }
 
 func newBatcher(p policy, concurrency int) *batcher {
@@ -56,6 +64,7 @@ func (b *batcher) run(ctx context.Context, in <-chan *stages.Batch[*call], out c
 				break
 			}
 			b.line = append(b.line, next.Value)
+			b.peak = max(b.peak, b.known())
 		case slot <- struct{}{}:
 			batch := b.cut()
 			if batch == nil { // all have given up this moment
@@ -81,7 +90,7 @@ func (b *batcher) left(closing bool) time.Duration {
 	if len(b.line) == 0 {
 		return -1
 	}
-	if b.wait == 0 || closing || b.line[0].alone || b.requests > 0 && len(b.line) >= b.requests {
+	if b.wait == 0 || closing || b.known() >= slices.Max(b.recent[:]) || b.line[0].alone || b.requests > 0 && len(b.line) >= b.requests {
 		return 0
 	}
 	rows := 0
@@ -92,6 +101,9 @@ func (b *batcher) left(closing bool) time.Duration {
 	}
 	return max(0, b.wait-time.Since(b.line[0].since))
 }
+
+// known is how many calls are in line and in R.
+func (b *batcher) known() int { return len(b.line) + int(b.inside.Load()) }
 
 // prune drops the calls that nobody waits for.
 func (b *batcher) prune() {
@@ -128,6 +140,9 @@ func (b *batcher) cut() *batch {
 	if len(next.calls) == 0 {
 		return nil
 	}
+	copy(b.recent[1:], b.recent[:])
+	b.recent[0], b.peak = b.peak, 0
+	b.inside.Add(int64(len(next.calls)))
 	next.seal()
 	return next
 }

@@ -107,19 +107,35 @@ func TestWhatComesWhileAllAreBusyIsTheNextBatch(t *testing.T) {
 	})
 }
 
-func TestWaitGathersFromTheFirstRowOn(t *testing.T) {
+// finish is R that has done a batch of so many calls.
+func (s *stand) finish(calls int) {
+	synctest.Wait()
+	s.inside.Add(-int64(calls))
+	<-s.slots
+}
+
+// Callers who were there a moment ago are waited for, but not for long.
+func TestTheFirstOfABurstWaitsForTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := usual
 		p.wait = 5 * time.Millisecond
-		s := newStand(t.Context(), p, 4)
+		s := newStand(t.Context(), p, 1)
 		s.send(t.Context(), 1)
-		time.Sleep(3 * time.Millisecond)
-		s.send(t.Context(), 2)
+		expect(t, s.batches(), []int{1}) // nobody else was there
+		s.send(t.Context(), 2, 3)
+		s.finish(1)
+		time.Sleep(5 * time.Millisecond) // three callers were known, and one does not come back
+		expect(t, s.batches(), []int{2, 3})
+		s.finish(2)
+		s.send(t.Context(), 1)
+		time.Sleep(4 * time.Millisecond)
 		expect(t, s.batches())
-		time.Sleep(2 * time.Millisecond)
-		expect(t, s.batches(), []int{1, 2})
+		s.send(t.Context(), 2, 4) // all three are there: nothing to wait for
+		expect(t, s.batches(), []int{1, 2, 4})
+		s.finish(3)
 		s.send(t.Context(), 4, 6) // full: it does not wait
 		expect(t, s.batches(), []int{4, 6})
+		s.finish(2)
 		s.send(t.Context(), 1)
 		s.end(t) // the end of the input flushes
 		expect(t, s.batches(), []int{1})

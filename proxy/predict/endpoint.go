@@ -40,7 +40,7 @@ type Batch struct {
 	Rows     int              `yaml:"rows" default:"1000" min:"1" doc:"Rows of one call, at most. Larger requests are split."`
 	Bytes    configs.Size     `yaml:"bytes" default:"16MiB" min:"1" doc:"Bytes of one call, as the columns take them in memory. A row that is larger goes alone."`
 	Requests int              `yaml:"requests" default:"0" min:"0" doc:"Requests whose rows may be in one call. 1 keeps requests apart. 0 is no limit."`
-	Wait     configs.Duration `yaml:"wait" default:"0s" doc:"How long the first rows of a batch wait for more while a worker is free. 0 sends at once what there is; rows that come while all workers are busy are in the next batch in any case."`
+	Wait     configs.Duration `yaml:"wait" default:"5ms" doc:"How long a request waits, at most, while a worker is free, for others that were under way a moment ago. One that is alone never waits, and none does for longer than it takes until all of those are back. 0 sends at once what there is."`
 }
 
 // Queue bounds the requests that wait. Those that wait for a worker of the pool are

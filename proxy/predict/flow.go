@@ -114,6 +114,7 @@ func (f *flow) answer(ctx context.Context, in <-chan *stages.Batch[*stages.Done[
 		if !ok || err != nil {
 			return err
 		}
+		f.batcher.inside.Add(-int64(len(b.Value.For.calls)))
 		<-f.batcher.slots
 		b.Value.For.release()
 		f.deliver(b.Value.For, b.Value.Parts)
