@@ -46,6 +46,7 @@ func (s *Server) environment(c *API, generation int) *rpool.Environment {
 		}
 		env = c.HTTPUV.Environment(env, router)
 	}
+	env.Min = s.file.Pools[c.Pool].Min
 	env.Version = strconv.Itoa(generation)
 	return env
 }

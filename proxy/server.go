@@ -131,7 +131,9 @@ func (s *Server) open() error {
 
 func (s *Server) openPools() error {
 	for name, p := range s.file.Pools {
-		pool, err := rpool.New(p.options(s.file.users(name), s.log, s.printed))
+		o := p.options(s.file.users(name), s.log, s.printed)
+		o.Min = 0 // each API has its own; pipelines have none
+		pool, err := rpool.New(o)
 		if err != nil {
 			return fmt.Errorf("pools.%s: %w", name, err)
 		}
