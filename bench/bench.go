@@ -22,8 +22,13 @@ type Side struct {
 	// Then are measured right after each Run, such as the memory of the process
 	// whose time it took.
 	Then []*Side
+	// MayFail says that an error of Run is the side's own, such as a peer's that
+	// drops connections: the table then says that it failed, and it is not measured
+	// again. Any other error ends the comparison.
+	MayFail bool
 
 	samples []float64
+	failed  bool
 }
 
 // Setting is how a program was asked to measure.
@@ -80,7 +85,15 @@ func Once(sides ...*Side) error {
 
 func (s *Side) measure(counts bool) error {
 	for _, side := range append([]*Side{s}, s.Then...) {
+		if side.failed {
+			continue
+		}
 		v, err := side.Run()
+		if err != nil && side.MayFail {
+			side.failed = true
+			fmt.Fprintf(os.Stderr, "bench: %s failed and is left out: %v\n", side.Name, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", side.Name, err)
 		}
@@ -96,9 +109,9 @@ func (s *Side) Median() float64 { return median(s.samples) }
 
 // Over is the median over the rounds of what s measured over what other did.
 func (s *Side) Over(other *Side) float64 {
-	ratios := make([]float64, len(s.samples))
-	for i, v := range s.samples {
-		ratios[i] = v / other.samples[i]
+	ratios := make([]float64, min(len(s.samples), len(other.samples)))
+	for i := range ratios {
+		ratios[i] = s.samples[i] / other.samples[i]
 	}
 	return median(ratios)
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,6 +45,26 @@ func TestCompareTakesTurns(t *testing.T) {
 	}
 	if got := a.Over(b); got != 2 {
 		t.Errorf("ratio %v, want 2, the median of 2, 4 and 2", got)
+	}
+}
+
+func TestAPeerThatFailsIsLeftOut(t *testing.T) {
+	fails := errors.New("dropped")
+	runs := 0
+	ours := &Side{Name: "rpipe", Run: func() (float64, error) { return 2, nil }}
+	theirs := &Side{Name: "peer", MayFail: true, Run: func() (float64, error) {
+		runs++
+		return 1, map[bool]error{true: fails}[runs == 2]
+	}}
+	if err := Compare(Setting{Rounds: 3}, ours, theirs); err != nil {
+		t.Fatal(err)
+	}
+	if runs != 2 || !theirs.failed || len(ours.samples) != 3 {
+		t.Errorf("the peer ran %d times and failed: %v; %d figures of rpipe", runs, theirs.failed, len(ours.samples))
+	}
+	ours.Run = func() (float64, error) { return 0, fails }
+	if err := Compare(Setting{Rounds: 3}, ours, theirs); !errors.Is(err, fails) {
+		t.Errorf("rpipe itself failed: %v", err)
 	}
 }
 

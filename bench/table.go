@@ -27,6 +27,10 @@ func Print(title string, u Unit, rpipe *Side, others ...*Side) {
 	fmt.Printf("%s:\n\n", title)
 	fmt.Printf("| | %s | lowest to highest | rpipe ÷ this | bar |\n| --- | ---: | ---: | ---: | --- |\n", u.Name)
 	for _, s := range append([]*Side{rpipe}, others...) {
+		if s.failed {
+			fmt.Printf("| %s | failed |  |  |  |\n", s.Name)
+			continue
+		}
 		ratio := ""
 		if s != rpipe {
 			ratio = quotient(rpipe.Over(s))

@@ -5,10 +5,13 @@ package fronts
 import (
 	"fmt"
 	"os"
+
+	"github.com/rpipe-dev/rpipe/bench"
 )
 
 // Peer is another's program in a comparison. That it fails now and then, as some
-// do by dropping connections, is to be told and not to end the benchmark.
+// do by dropping connections, is to be told and not to end the benchmark. One that
+// fails each time is left out.
 type Peer struct {
 	Name   string
 	Failed int
@@ -17,9 +20,11 @@ type Peer struct {
 // tries is how often a measurement of a peer is made until one succeeds.
 const tries = 5
 
-// Measure makes a measurement, and makes it again where it fails.
-func (p *Peer) Measure(run func() (float64, error)) func() (float64, error) {
-	return func() (v float64, err error) {
+// Measure has a side's measurements made again where they fail.
+func (p *Peer) Measure(side *bench.Side) {
+	run := side.Run
+	side.MayFail = true
+	side.Run = func() (v float64, err error) {
 		for range tries {
 			if v, err = run(); err == nil {
 				return v, nil

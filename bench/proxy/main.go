@@ -145,7 +145,7 @@ func compare(s bench.Setting, connections int, contenders []*contender, loop *lo
 		load := fronts.Load{Addr: c.server.Addr, Path: path, Want: answer, Connections: connections, Period: period}
 		side := &bench.Side{Name: c.name, Run: load.Rate}
 		if c != contenders[0] {
-			side.Run = c.peer.Measure(load.Rate)
+			c.peer.Measure(side)
 		}
 		switch {
 		case c.kind == configured:

@@ -75,7 +75,7 @@ func run(s bench.Setting) error {
 		server.Close() // it is there; each side starts its own
 		for _, side := range []*bench.Side{up(peer.name+", its processes up", requests, peer.start), fresh(peer.name+", as it starts", requests, peer.start)} {
 			p := &fronts.Peer{Name: side.Name}
-			side.Run = p.Measure(side.Run)
+			p.Measure(side)
 			sides, peers = append(sides, side), append(peers, p)
 		}
 	}

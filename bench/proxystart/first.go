@@ -45,7 +45,7 @@ func firstAnswer(s bench.Setting, program string, api fronts.API) error {
 		} else if there {
 			p := &fronts.Peer{Name: peer.name}
 			one := side(peer.name, peer.start)
-			one.Run = p.Measure(one.Run)
+			p.Measure(one)
 			sides, peers = append(sides, one), append(peers, p)
 		}
 	}
@@ -80,7 +80,7 @@ func oneMore(s bench.Setting, program string, api fronts.API) error {
 		return err
 	} else if there {
 		one := side("valve", start)
-		one.Run = peer.Measure(one.Run)
+		peer.Measure(one)
 		sides = append(sides, one)
 	}
 	if err := bench.Compare(s, sides...); err != nil {
