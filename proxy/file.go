@@ -98,28 +98,34 @@ func (f *File) Check(report func(field, message, hint string)) {
 	}
 }
 
-// users is how many APIs use a pool.
-func (f *File) users(pool string) int {
-	n := 0
+// users are those who share a pool.
+func (f *File) users(pool string) use {
+	var by use
 	for i := range f.APIs {
 		if f.APIs[i].Pool == pool {
-			n++
+			by.apis++
 		}
 	}
-	return n
+	for i := range f.Pipelines {
+		if f.Pipelines[i].Pool == pool {
+			by.pipelines++
+		}
+	}
+	return by
 }
 
 // Warn implements configs.Warner.
 func (f *File) Warn(report func(field, message, hint string)) {
 	for name, p := range f.Pools {
-		if n := f.users(name); p.Max > 0 && n*max(1, p.Min) > p.Max {
+		if n := f.users(name).apis; p.Max > 0 && n*max(1, p.Min) > p.Max {
 			report("pools."+name+".max", fmt.Sprintf("is less than the %d APIs of the pool need to keep their workers: they take turns, and wait for workers to start", n),
 				fmt.Sprintf("say max: %d or more", n*max(1, p.Min)))
 		}
 	}
 	for i, b := range f.Pipelines {
-		if p, ok := f.Pools[b.Pool]; !ok || p.Reserve == 0 {
-			report(fmt.Sprintf("pipelines[%d]", i), "may take all workers of pool "+b.Pool+": requests wait until a batch is done", "say reserve: 1 there")
+		p, ok := f.Pools[b.Pool]
+		if ok && p.reserve(f.users(b.Pool)) == 0 {
+			report(fmt.Sprintf("pipelines[%d]", i), "may take all workers of pool "+b.Pool+": requests wait until a batch is done", "say reserve: 1 there, and max: 2 or more")
 		}
 	}
 }

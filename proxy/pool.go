@@ -15,7 +15,7 @@ type Pool struct {
 	Min           int              `yaml:"min" default:"1" min:"0" doc:"Workers of each API that are kept up, also without requests."`
 	Max           int              `yaml:"max" default:"0" min:"0" doc:"Workers at most, over all APIs and pipelines of the pool. 0 is one for each core, and at least min for each API."`
 	Spare         int              `yaml:"min_spare" default:"0" min:"0" doc:"Idle workers that are kept ready beyond the busy ones, up to max."`
-	Reserve       int              `yaml:"reserve" default:"0" min:"0" doc:"Workers that pipelines may not take. 1 keeps requests fast beside a pipeline."`
+	Reserve       *int             `yaml:"reserve" min:"0" doc:"Workers that pipelines may not take. Without it 1 where a pipeline uses the pool and max is not 1."`
 	IdleTimeout   configs.Duration `yaml:"idle_timeout" default:"5m" doc:"A worker above min without a request ends after it."`
 	CheckInterval configs.Duration `yaml:"check_interval" default:"10s" min:"1ms" doc:"How often idle times, ages and numbers are looked at."`
 	Recycle       Recycle          `yaml:"recycle" doc:"When a worker is replaced. Its replacement is ready first."`
@@ -44,22 +44,36 @@ func (p *Pool) Check(report func(field, message, hint string)) {
 	if p.Max > 0 && p.Min > p.Max {
 		report("min", "is larger than max", "lower it, or raise max")
 	}
-	if p.Max > 0 && p.Reserve >= p.Max {
+	if p.Max > 0 && p.Reserve != nil && *p.Reserve >= p.Max {
 		report("reserve", "leaves no worker for pipelines", "lower it, or raise max")
 	}
 }
 
-// most is Max, or what stands in its place for so many APIs.
-func (p *Pool) most(apis int) int {
+// use is how many share a pool.
+type use struct{ apis, pipelines int }
+
+// reserve is Reserve, or what stands in its place.
+func (p *Pool) reserve(by use) int {
+	switch {
+	case p.Reserve != nil:
+		return *p.Reserve
+	case by.pipelines > 0 && p.Max != 1:
+		return 1
+	}
+	return 0
+}
+
+// most is Max, or what stands in its place.
+func (p *Pool) most(by use) int {
 	if p.Max > 0 {
 		return p.Max
 	}
-	return max(runtime.NumCPU(), apis*p.Min, p.Reserve+1)
+	return max(runtime.NumCPU(), by.apis*p.Min, p.reserve(by)+1)
 }
 
-func (p *Pool) options(apis int, log *slog.Logger, output func(pid int, line string)) rpool.Options {
+func (p *Pool) options(by use, log *slog.Logger, output func(pid int, line string)) rpool.Options {
 	return rpool.Options{
-		Min: p.Min, Max: p.most(apis), MinSpare: p.Spare, Reserve: p.Reserve,
+		Min: p.Min, Max: p.most(by), MinSpare: p.Spare, Reserve: p.reserve(by),
 		IdleTimeout: time.Duration(p.IdleTimeout), CheckInterval: time.Duration(p.CheckInterval),
 		MaxRequests: p.Recycle.MaxRequests, MaxLifetime: time.Duration(p.Recycle.MaxLifetime),
 		MaxMemory: int64(p.Recycle.MaxMemory), MaxTotalMemory: int64(p.Recycle.MaxTotal),
