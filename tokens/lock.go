@@ -3,6 +3,7 @@ package tokens
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,11 +19,10 @@ func lock(path string, wait time.Duration) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("write tokens: %w", err)
 	}
-	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openLock(path)
 	if err != nil {
 		return nil, fmt.Errorf("write tokens: %w", err)
 	}
-	giveTo(f, filepath.Dir(path)) // others than root lock it too
 	// No event tells when a lock is free, and waiting in the kernel has no limit.
 	for until := time.Now().Add(wait); ; time.Sleep(5 * time.Millisecond) {
 		err := lockFile(f)
@@ -34,4 +34,19 @@ func lock(path string, wait time.Duration) (unlock func(), err error) {
 			return nil, fmt.Errorf("write tokens: lock %s: %w", path, err)
 		}
 	}
+}
+
+// openLock opens the file of the lock. One that root makes belongs to the owner of
+// the directory, who locks it too. One that is there stays whose it is: where it is
+// a link, root would give away the file behind it.
+func openLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(path+".lock", os.O_RDWR, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	giveTo(f, filepath.Dir(path)) // where the file system has owners
+	return f, nil
 }
