@@ -19,7 +19,7 @@ type HTTPRequest struct {
 	Vars    []Field // REQUEST_METHOD, PATH_INFO, HTTP_ACCEPT …: variables of the request's environment
 	Headers []Field // req$HEADERS: names in lower case, each once
 	Body    []byte  // nil for none, and where it is in a file
-	File    string  // the body, where it is not in memory; the worker only reads it
+	File    string  // the body, where it is not in memory; the worker only reads it, or gets its bytes where Environment.User may not
 }
 
 // Field is a name and its value.

@@ -153,6 +153,31 @@ func TestABodyReadsAsHttpuvsDoes(t *testing.T) {
 	}
 }
 
+// Bodies that are spooled to files are in a directory that is ours alone.
+func TestABodyInAFileReachesAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may run R as another user")
+	}
+	t.Parallel()
+	w := started(t, launched(t, &Environment{Start: StartFork, User: "nobody", Dir: "/", Handler: echo}, nil))
+	path := filepath.Join(t.TempDir(), "body")
+	if err := os.WriteFile(path, []byte("spooled"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := posted("")
+	r.HTTP.Body, r.HTTP.File = nil, path
+	r.HTTP.Headers = []Field{{"x-one", "1"}}
+	if a := answer(t, w, r); string(a.Body) != "POST 1 spooled" {
+		t.Errorf("R read %q", a.Body)
+	}
+	if r.HTTP.File != path || r.HTTP.Body != nil {
+		t.Error("the request was changed: it may be sent again")
+	}
+}
+
 func TestABodyInAFileIsNotReadUntilItIsAskedFor(t *testing.T) {
 	t.Parallel()
 	w := answering(t, `function(req) {

@@ -146,6 +146,7 @@ func (s *settings) newWorker(pid int, dir string, l *link, out *output, g *group
 	w := &worker{
 		pid: pid, dir: dir, link: l, out: out, group: g, exit: g.watch(pid),
 		grace: s.grace, exited: make(chan struct{}), cleared: make(chan struct{}),
+		other: s.home.cred != nil,
 	}
 	s.tasks.Go(w.follow)
 	return w

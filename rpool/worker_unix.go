@@ -29,6 +29,7 @@ type worker struct {
 	grace   time.Duration
 	isolate func(context.Context) (*worker, error) // starts a process for one request; nil in a template
 	exits   bool                                   // the handler wants to hear of its end
+	other   bool                                   // R runs as another user, who may not read our files
 
 	busy   sync.Mutex // held by the request under way
 	strike strike     // SIGINTs that are to leave the request going
@@ -208,6 +209,10 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	r, err := w.legible(r)
+	if err != nil {
+		return nil, err
+	}
 	s := encodeRequest(&w.enc, r)
 	if s.err != nil {
 		return nil, s.err
@@ -291,6 +296,28 @@ func (w *worker) decode(h header, payload []byte) (*Reply, error) {
 		return nil, c
 	}
 	return nil, errReply
+}
+
+// legible is r, with bytes in place of a file where R may not read our files, as
+// its answers have them then: see send_files in http.R. It is called with the worker
+// at hand, so that there is one such body in memory for each.
+func (w *worker) legible(r *Request) (*Request, error) {
+	if !w.other || r.Kind != HTTP || r.HTTP.File == "" {
+		return r, nil
+	}
+	info, err := os.Stat(r.HTTP.File)
+	if err != nil {
+		return nil, fmt.Errorf("rpool: read the body of a request: %w", err)
+	}
+	if info.Size() > w.link.limit {
+		return nil, &FrameSizeError{Size: info.Size(), Limit: w.link.limit, Request: true}
+	}
+	h, own := *r.HTTP, *r
+	if h.Body, err = os.ReadFile(h.File); err != nil {
+		return nil, fmt.Errorf("rpool: read the body of a request: %w", err)
+	}
+	h.File, own.HTTP = "", &h
+	return &own, nil
 }
 
 // doIsolated runs r in a process of its own that ends with it. That process may
