@@ -11,6 +11,7 @@ package plumber
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -99,7 +100,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := bodyOf(x, r)
 	if err != nil {
-		a.o.Fault.Write(w, r, &fault.Fault{Status: http.StatusBadRequest, Reason: "body", Message: "the request's body did not come in whole", Err: err})
+		if own := (*fault.Fault)(nil); !errors.As(err, &own) { // the front says itself what is too large, or too slow
+			err = &fault.Fault{Status: http.StatusBadRequest, Reason: "body", Message: "the request's body did not come in whole", Err: err}
+		}
+		a.o.Fault.Write(w, r, err)
 		return
 	}
 	if a.about.MaxSize > 0 && float64(body.Size) > a.about.MaxSize {
