@@ -19,8 +19,8 @@ type Exchange struct {
 	Route  string     // the pattern that it matched, for metrics: one of few, never a path as it came
 	Client netip.Addr // who asks, behind trusted proxies
 	Peer   netip.Addr // of the connection: Client, or a proxy; zero for a Unix socket
-	// Relayed says that Peer, which is not trusted, speaks for somebody else: that
-	// Client is who asks can then not be relied on.
+	// Relayed says that Peer speaks for somebody whom it does not name, or whom it is
+	// not trusted to name: that Client is who asks can then not be relied on.
 	Relayed bool
 	Port    string // of the client, "" where a proxy hides it
 	Scheme  string // http or https, as the client sees it

@@ -14,10 +14,23 @@ import (
 
 // middleware answers preflight requests and adds the headers to others.
 func (c *CORS) middleware() func(http.Handler) http.Handler {
-	return cors.New(cors.Options{
+	rules := cors.New(cors.Options{
 		AllowedOrigins: c.Origins, AllowedMethods: c.Methods, AllowedHeaders: c.Headers, ExposedHeaders: c.Expose,
 		AllowCredentials: c.Credentials, MaxAge: int(time.Duration(c.MaxAge).Seconds()),
-	}).Handler
+	})
+	return func(next http.Handler) http.Handler {
+		return rules.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if own, ok := w.(*writer); ok { // R code that allows every site does not open one that has rules
+				own.cors = http.Header{}
+				for _, name := range allowances {
+					if v := w.Header()[name]; v != nil {
+						own.cors[name] = v
+					}
+				}
+			}
+			next.ServeHTTP(w, r)
+		}))
+	}
 }
 
 // outgoing makes what a policy says of answers.
@@ -40,7 +53,7 @@ func (c *Compress) middleware() (func(http.Handler) http.Handler, error) {
 	if c == nil {
 		return func(next http.Handler) http.Handler { return next }, nil
 	}
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(int(c.Min)), gzhttp.CompressionLevel(c.Level),
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(int(c.Min)), gzhttp.CompressionLevel(c.Level), gzhttp.EnableZstd(false),
 		gzhttp.ContentTypeFilter(func(ct string) bool { return compressible(c.Types, ct) }))
 	if err != nil {
 		return nil, err

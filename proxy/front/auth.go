@@ -5,15 +5,18 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
+	"github.com/rpipe-dev/rpipe/tokens"
 )
 
 // authority admits requests by tokens and passwords.
@@ -21,24 +24,29 @@ type authority struct {
 	config *Auth
 	tokens Tokens
 	users  map[string]User
-	// bcrypt takes tens of milliseconds on purpose: as many run as there are
-	// cores, and a password that was right is known again by a hash under a key
-	// of this process.
-	busy  chan struct{}
+	costs  []byte // the hash of any user; nil where all have plain passwords
+	// bcrypt takes tens of milliseconds on purpose: a password that was right is
+	// known again by a hash under a key of this process.
 	key   [32]byte
 	mu    sync.Mutex
 	known map[[32]byte]bool
 }
+
+// hashing has a place for each bcrypt of the process that may run at once.
+var hashing = make(chan struct{}, runtime.NumCPU())
 
 // knownPasswords bounds known; there is one for each user, more only if a
 // password has several spellings.
 const knownPasswords = 1000
 
 func newAuthority(c *Auth, t Tokens) *authority {
-	a := &authority{config: c, tokens: t, users: map[string]User{}, busy: make(chan struct{}, runtime.GOMAXPROCS(0)), known: map[[32]byte]bool{}}
+	a := &authority{config: c, tokens: t, users: map[string]User{}, known: map[[32]byte]bool{}}
 	rand.Read(a.key[:])
 	for _, u := range c.Basic {
 		a.users[u.Name] = u
+		if u.Hash != "" {
+			a.costs = []byte(u.Hash)
+		}
 	}
 	return a
 }
@@ -51,10 +59,14 @@ func (a *authority) admit(w http.ResponseWriter, r *http.Request, x *exchange.Ex
 	switch {
 	case a.config.Bearer && strings.EqualFold(scheme, "Bearer"):
 		t, err := a.tokens.Verify(strings.TrimSpace(secret))
-		if err != nil {
+		switch {
+		case errors.Is(err, tokens.ErrUnknown):
 			return a.challenge(w, "bad_token", "the token is not valid", err)
-		}
-		if !a.config.good(t) {
+		case errors.Is(err, tokens.ErrExpired), errors.Is(err, tokens.ErrRevoked): // it was theirs: they may know
+			return a.challenge(w, "bad_token", err.Error(), err)
+		case err != nil:
+			return &fault.Fault{Status: http.StatusServiceUnavailable, Reason: "token_store", Message: "tokens cannot be verified now", RetryAfter: time.Second, Err: err}
+		case !a.config.good(t):
 			return &fault.Fault{Status: http.StatusForbidden, Reason: "scope", Message: "the token is not good for this"}
 		}
 		x.Owner = t.Owner
@@ -75,17 +87,13 @@ func (a *authority) admit(w http.ResponseWriter, r *http.Request, x *exchange.Ex
 	return nil
 }
 
-// right compares a password. The time that it takes does not tell whether there
-// is such a user.
+// right compares a password. The time that a wrong one takes does not tell whether
+// there is such a user.
 func (a *authority) right(r *http.Request, name, password string) (bool, error) {
-	u, exists := a.users[name]
-	mac := hmac.New(sha256.New, a.key[:])
-	mac.Write([]byte(name + "\x00" + password))
-	sum := [32]byte(mac.Sum(nil))
-	if u.Password != "" {
-		want := hmac.New(sha256.New, a.key[:])
-		want.Write([]byte(name + "\x00" + string(u.Password)))
-		return subtle.ConstantTimeCompare(sum[:], want.Sum(nil)) == 1, nil
+	u := a.users[name]
+	sum := a.sum(name, password)
+	if want := a.sum(name, string(u.Password)); u.Password != "" && subtle.ConstantTimeCompare(sum[:], want[:]) == 1 {
+		return true, nil
 	}
 	a.mu.Lock()
 	known := a.known[sum]
@@ -94,22 +102,19 @@ func (a *authority) right(r *http.Request, name, password string) (bool, error) 
 		return true, nil
 	}
 	hash := []byte(u.Hash)
-	if !exists {
-		hash = nobody
-		for _, other := range a.users { // any: it costs what theirs cost
-			if other.Hash != "" {
-				hash = []byte(other.Hash)
-				break
-			}
-		}
+	if u.Hash == "" { // nobody, or one with a plain password: it costs what others cost
+		hash = a.costs
+	}
+	if hash == nil {
+		return false, nil
 	}
 	select {
-	case a.busy <- struct{}{}:
-		defer func() { <-a.busy }()
+	case hashing <- struct{}{}:
+		defer func() { <-hashing }()
 	case <-r.Context().Done():
 		return false, fault.ErrClientGone
 	}
-	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || !exists {
+	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || u.Hash == "" {
 		return false, nil
 	}
 	a.mu.Lock()
@@ -120,8 +125,12 @@ func (a *authority) right(r *http.Request, name, password string) (bool, error) 
 	return true, nil
 }
 
-// nobody is a hash that no password has been chosen for.
-var nobody = []byte("$2a$10$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
+// sum stands for a name with a password.
+func (a *authority) sum(name, password string) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, a.key[:])
+	mac.Write([]byte(name + "\x00" + password))
+	return [sha256.Size]byte(mac.Sum(nil))
+}
 
 // challenge is 401, with what would let in.
 func (a *authority) challenge(w http.ResponseWriter, reason, message string, err error) error {

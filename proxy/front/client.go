@@ -19,22 +19,25 @@ func (f *Front) identify(r *http.Request, x *exchange.Exchange) {
 	}
 	trusted := f.trusted.has(peer)
 	host := r.Host
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via"} {
+		x.Relayed = x.Relayed || r.Header.Get(name) != ""
+	}
 	var chain string
 	if trusted {
 		if f.config.ForwardedHeader == "forwarded" {
-			f.forwarded(r, x)
+			x.Relayed = x.Relayed && !f.forwarded(r, x)
 		} else {
 			chain = f.xForwarded(r, x)
+			x.Relayed = x.Relayed && chain == ""
 		}
 		if h := last(r.Header, "X-Forwarded-Host"); h != "" {
 			host = h
 		}
 	} else {
-		for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via"} {
-			x.Relayed = x.Relayed || r.Header.Get(name) != ""
-		}
-		for _, name := range []string{"X-Real-Ip", "X-Forwarded-User", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip"} {
-			delete(r.Header, name)
+		for name := range r.Header {
+			if saysWho(name) {
+				delete(r.Header, name)
+			}
 		}
 	}
 	delete(r.Header, "Forwarded")
@@ -57,6 +60,15 @@ func (f *Front) identify(r *http.Request, x *exchange.Exchange) {
 		x.ID = newID()
 	}
 	set(r.Header, "X-Request-Id", x.ID)
+}
+
+// saysWho reports whether a header is one by which proxies tell who asks, and of what.
+func saysWho(name string) bool {
+	switch name {
+	case "Forwarded", "Via", "X-Real-Ip", "X-Request-Id", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-")
 }
 
 // xForwarded takes the client from X-Forwarded-For: proxies append whom they
@@ -83,8 +95,9 @@ func (f *Front) xForwarded(r *http.Request, x *exchange.Exchange) (chain string)
 	return strings.Join(hops[at:], ", ")
 }
 
-// forwarded takes the client from Forwarded, RFC 7239, likewise.
-func (f *Front) forwarded(r *http.Request, x *exchange.Exchange) {
+// forwarded takes the client from Forwarded, RFC 7239, likewise, and reports
+// whether it names one.
+func (f *Front) forwarded(r *http.Request, x *exchange.Exchange) (named bool) {
 	hops := members(r.Header.Values("Forwarded"))
 	for i := len(hops) - 1; i >= 0; i-- {
 		var a netip.Addr
@@ -100,27 +113,29 @@ func (f *Front) forwarded(r *http.Request, x *exchange.Exchange) {
 			}
 		}
 		if !a.IsValid() {
-			return
+			return named
 		}
-		x.Client, x.Port = a, port
+		x.Client, x.Port, named = a, port, true
 		x.Scheme = scheme(proto, x.Scheme)
 		if !f.trusted.has(a) {
-			return
+			return named
 		}
 	}
+	return named
 }
 
-// split reads an address, with a port or without; the zero Addr is none.
+// split reads an address, with a port or without; the zero Addr is none. A zone is
+// dropped: it may be any text, and addresses stand in logs as they are.
 func split(text string) (a netip.Addr, port string) {
 	if ap, err := netip.ParseAddrPort(text); err == nil {
 		_, port, _ = net.SplitHostPort(text)
-		return ap.Addr().Unmap(), port
+		return ap.Addr().Unmap().WithZone(""), port
 	}
 	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
 	if err != nil {
 		return netip.Addr{}, ""
 	}
-	return a.Unmap(), ""
+	return a.Unmap().WithZone(""), ""
 }
 
 func scheme(said, otherwise string) string {

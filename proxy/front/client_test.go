@@ -47,6 +47,36 @@ func TestTheClientBehindProxies(t *testing.T) {
 	f("Forwarded, hidden", rfc, "127.0.0.1 http | 127.0.0.1 http 127.0.0.1", "Forwarded", "for=_secret", xff, "1.2.3.4")
 }
 
+// Who is relayed is nobody of this machine: not where the proxy is not trusted, nor
+// where it names nobody, nor where the client has the proxy's word dropped.
+func TestWhoIsRelayed(t *testing.T) {
+	t.Parallel()
+	relayed := func(w http.ResponseWriter, r *http.Request) {
+		x := exchange.Of(r.Context())
+		fmt.Fprintf(w, "%s %v %s", x.Client, x.Relayed, r.Header.Get("X-Forwarded-Email"))
+	}
+	nobody := setup{}.start(t, relayed)
+	proxied := setup{listen: "trusted_proxies: loopback"}.start(t, relayed)
+	rfc := setup{listen: "trusted_proxies: loopback\nforwarded_header: forwarded"}.start(t, relayed)
+	f := func(name string, s *site, want string, headers ...string) {
+		t.Helper()
+		if _, got := s.get("/", headers...); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	const xff = "X-Forwarded-For"
+	f("direct", nobody, "127.0.0.1 false ", "X-Forwarded-Email", "root@a")
+	f("not trusted", nobody, "127.0.0.1 true ", xff, "1.2.3.4")
+	f("not trusted, its word dropped", nobody, "127.0.0.1 true ", xff, "1.2.3.4", "Connection", "close, x-forwarded-for")
+	f("trusted, its word dropped", proxied, "1.2.3.4 false ", xff, "1.2.3.4", "Connection", "X-Forwarded-For")
+	f("trusted, and of this machine", proxied, "127.0.0.1 false ann@a", xff, "127.0.0.1", "X-Forwarded-Email", "ann@a")
+	f("trusted, in another header", proxied, "127.0.0.1 true ", "X-Real-Ip", "1.2.3.4")
+	f("trusted, nonsense", proxied, "127.0.0.1 true ", xff, "unknown")
+	f("trusted, the header that is not read", rfc, "127.0.0.1 true ", xff, "1.2.3.4")
+	f("trusted, by RFC 7239", rfc, "1.2.3.4 false ", "Forwarded", "for=1.2.3.4")
+	f("a zone that would look like more of a log line", proxied, "fe80::1 false ", xff, `fe80::1% - - "GET`)
+}
+
 func TestHeadersOfOneHopGoNoFurther(t *testing.T) {
 	t.Parallel()
 	seen := make(chan http.Header, 1)
@@ -79,9 +109,29 @@ func TestHeadersOfOneHopGoNoFurther(t *testing.T) {
 		t.Errorf("%v %v", resp.Header, resp.TransferEncoding)
 	}
 
+	c.send("GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_User: root\r\nX_Forwarded-For: 6.6.6.6\r\nRpipe_Control: leave 1\r\nContent_Length: 7\r\nX-Mine: 1\r\nX_Mine: 2\r\nApi_Key: k\r\n\r\n")
+	h = <-seen
+	if _, body := c.answer(); body != "" {
+		t.Errorf("body %q", body)
+	}
+	for name := range h {
+		if strings.Contains(name, "_") && name != "Api_key" {
+			t.Errorf("%s: R cannot tell it from another header", name)
+		}
+	}
+	if h["Api_key"] == nil || h.Get("X-Mine") != "1" {
+		t.Errorf("headers %v", h)
+	}
+
 	c.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	if h := <-seen; h.Get("Upgrade") != "websocket" || h.Get("Connection") != "Upgrade" {
 		t.Errorf("a websocket's headers: %v", h)
+	}
+	c.answer()
+	// What has a body is no websocket's beginning; it would go past the limits on bodies.
+	c.send("POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nab")
+	if h := <-seen; h["Upgrade"] != nil {
+		t.Errorf("headers of a body: %v", h)
 	}
 }
 

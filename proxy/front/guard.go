@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 
@@ -18,13 +19,14 @@ func (f *Front) Guard(p *Policy) (func(next http.Handler) http.Handler, error) {
 	if p.NeedsTokens() && f.deps.Tokens == nil {
 		return nil, errors.New("auth: bearer: there is no token store")
 	}
-	main, err := f.rules(p, &Route{})
+	none := &rules{f: f, open: true, policy: p}
+	main, err := none.with(&Route{Auth: p.Auth, Allow: p.Allow, CORS: p.CORS, RateLimit: p.RateLimit, MaxBody: &p.MaxBody})
 	if err != nil {
 		return nil, err
 	}
 	routes := make([]*rules, len(p.Routes))
 	for i := range p.Routes {
-		if routes[i], err = f.rules(p, &p.Routes[i]); err != nil {
+		if routes[i], err = main.with(&p.Routes[i]); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 	}
@@ -43,12 +45,14 @@ func (f *Front) Guard(p *Policy) (func(next http.Handler) http.Handler, error) {
 			handlers[i] = r.handler(inner)
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			// What is behind may or may not resolve /a/../b: the rules are to be
-			// the same either way, or nobody could tell which hold.
+			// What is behind may or may not resolve /a/../b, or take %2F for a slash:
+			// the rules are to be the same either way, or nobody could tell which hold.
 			at := match(p.Routes, r.Method, r.URL.Path)
-			if at != match(p.Routes, r.Method, clean(r.URL.Path)) {
-				f.deps.Fault.Write(w, r, fault.New(http.StatusBadRequest, "ambiguous_path", "the path has /../, /./ or // in it"))
-				return
+			for _, path := range readings(r.URL) {
+				if match(p.Routes, r.Method, path) != at {
+					f.deps.Fault.Write(w, r, fault.New(http.StatusBadRequest, "ambiguous_path", "the path has /../, /./, //, %2F or a backslash in it"))
+					return
+				}
 			}
 			if at < 0 {
 				usual.ServeHTTP(w, r)
@@ -85,6 +89,23 @@ func (r *Route) match(method, path string) bool {
 	return path == r.Path || strings.TrimSuffix(path, "/") == r.Path
 }
 
+// readings are paths that others may take u's for.
+func readings(u *url.URL) []string {
+	all := []string{clean(u.Path)}
+	if strings.Contains(u.Path, `\`) { // a slash to Windows
+		all = append(all, clean(strings.ReplaceAll(u.Path, `\`, "/")))
+	}
+	// plumber matches the path as it was sent: %2F is no slash to it.
+	if kept := keepSlashes.Replace(u.RawPath); kept != u.RawPath {
+		if p, err := url.PathUnescape(kept); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+var keepSlashes = strings.NewReplacer("%2F", "%252F", "%2f", "%252F")
+
 // clean resolves a path, and keeps the slash at its end.
 func clean(p string) string {
 	c := path.Clean("/" + p)
@@ -107,41 +128,36 @@ type rules struct {
 	maxBody int64 // -1 for no limit
 }
 
-func (f *Front) rules(p *Policy, r *Route) (*rules, error) {
-	auth, allow, cors, limit, most := p.Auth, p.Allow, p.CORS, p.RateLimit, p.MaxBody
+// with are the rules with what a route says in their place. What it leaves out is
+// shared: a client has one rate, and a password is known, wherever it asks.
+func (g *rules) with(r *Route) (*rules, error) {
+	own := *g
 	if r.Auth != nil {
-		auth = r.Auth
+		own.auth = nil
+		if !r.Auth.Public {
+			own.auth = newAuthority(r.Auth, g.f.deps.Tokens)
+		}
 	}
 	if r.Allow != nil {
-		allow = r.Allow
+		own.allow, own.open = flatten(r.Allow), len(r.Allow) == 0
 	}
 	if r.CORS != nil {
-		cors = r.CORS
+		own.cors = r.CORS.middleware()
 	}
 	if r.RateLimit != nil {
-		limit = r.RateLimit
-	}
-	if r.MaxBody != nil {
-		most = *r.MaxBody
-	}
-	g := &rules{f: f, allow: flatten(allow), open: len(allow) == 0, policy: p, maxBody: int64(most)}
-	if most == 0 {
-		g.maxBody = -1
-	}
-	if auth != nil && !auth.Public {
-		g.auth = newAuthority(auth, f.deps.Tokens)
-	}
-	if limit != nil {
 		var err error
-		if g.limit, err = newLimiter(limit); err != nil {
+		if own.limit, err = newLimiter(r.RateLimit); err != nil {
 			return nil, fmt.Errorf("rate_limit: by %w", err)
 		}
-		g.byOwner = limit.By == "owner"
+		own.byOwner = r.RateLimit.By == "owner"
 	}
-	if cors != nil {
-		g.cors = cors.middleware()
+	if r.MaxBody != nil {
+		own.maxBody = int64(*r.MaxBody)
+		if own.maxBody == 0 {
+			own.maxBody = -1
+		}
 	}
-	return g, nil
+	return &own, nil
 }
 
 // handler puts the rules before next, the cheapest first. CORS goes around those
@@ -197,7 +213,7 @@ func (g *rules) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		return
 	}
 	in := g.f.incoming(w, r, g.maxBody)
-	if !g.policy.BufferBody || r.Header["Upgrade"] != nil {
+	if !g.policy.BufferBody {
 		r.Body = in
 		next.ServeHTTP(w, r)
 		return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
@@ -44,7 +45,7 @@ func (f *Front) serve(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if c != nil {
-		c.trim()
+		c.trim(r)
 	}
 	cleanRequest(r)
 	f.identify(r, x)
@@ -66,6 +67,8 @@ func (f *Front) inspect(r *http.Request, c *tapped) error {
 		return fault.New(http.StatusRequestURITooLong, "uri_too_long", "the path and query are too long")
 	case r.Method == http.MethodConnect, len(r.URL.Path) == 0 || r.URL.Path[0] != '/':
 		return fault.New(http.StatusBadRequest, "bad_request", "the request has no path")
+	case strings.IndexByte(r.URL.Path, 0) >= 0: // where R code decodes it, the path ends there
+		return fault.New(http.StatusBadRequest, "bad_request", "the path has a NUL")
 	case c == nil:
 		return nil
 	case len(r.TransferEncoding) > 0 && c.had(r, "Content-Length"),

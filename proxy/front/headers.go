@@ -2,8 +2,10 @@ package front
 
 import (
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -14,8 +16,9 @@ var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-A
 // cleanRequest takes out what is of this hop. An upgrade to a websocket stays, any
 // other is ignored, as RFC 9110 §7.8 allows: httpuv hangs up on h2c.
 func cleanRequest(r *http.Request) {
-	upgrade := r.ProtoMajor == 1 && isWebsocket(r.Header)
+	upgrade := r.ProtoMajor == 1 && r.Method == http.MethodGet && r.ContentLength == 0 && isWebsocket(r.Header)
 	strip(r.Header)
+	dropAliases(r.Header)
 	if upgrade {
 		r.Header["Connection"] = []string{"Upgrade"}
 		r.Header["Upgrade"] = []string{"websocket"}
@@ -25,10 +28,31 @@ func cleanRequest(r *http.Request) {
 	}
 }
 
-// strip removes the headers of a hop, those that Connection names among them.
+// dropAliases removes headers that R code could not tell from others: as variables of
+// the request, X_Forwarded_User and X-Forwarded-User are both HTTP_X_FORWARDED_USER,
+// and the last wins. What a front or a proxy says is not for clients to say.
+func dropAliases(h http.Header) {
+	for name := range h {
+		if !strings.Contains(name, "_") {
+			continue
+		}
+		alias := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		switch {
+		case h[alias] != nil, saysWho(alias), alias == "Content-Type", alias == "Content-Length",
+			strings.HasPrefix(alias, "Rpipe-"): // by these the transports speak to R
+			delete(h, name)
+		}
+	}
+}
+
+// strip removes the headers of a hop, those that Connection names among them: but
+// not a proxy's word of who asks, which a client could have dropped by naming it
+// where the proxy passes Connection on.
 func strip(h http.Header) {
 	for _, named := range members(h["Connection"]) {
-		delete(h, textproto.CanonicalMIMEHeaderKey(named))
+		if name := textproto.CanonicalMIMEHeaderKey(named); !saysWho(name) {
+			delete(h, name)
+		}
 	}
 	for _, name := range hopByHop {
 		delete(h, name)
@@ -49,8 +73,9 @@ func hasToken(values []string, token string) bool {
 }
 
 // cleanResponse takes out what R code says about a connection that it does not
-// have, and allowances to other origins that are said twice.
-func cleanResponse(h http.Header, status int) {
+// have, and allowances to other origins: all of them where cors has said which
+// there are, and else those that are said twice.
+func cleanResponse(h http.Header, status int, cors http.Header) {
 	if status != http.StatusSwitchingProtocols {
 		end, trailer := hasToken(h["Connection"], "close"), h["Trailer"]
 		strip(h)
@@ -61,12 +86,24 @@ func cleanResponse(h http.Header, status int) {
 			h["Connection"] = []string{"close"}
 		}
 	}
-	for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"} {
+	if cors != nil {
+		for name := range h {
+			if slices.Contains(allowances, textproto.CanonicalMIMEHeaderKey(name)) {
+				delete(h, name)
+			}
+		}
+		maps.Copy(h, cors)
+		return
+	}
+	for _, name := range allowances {
 		if v := h[name]; len(v) > 1 {
 			h[name] = v[:1]
 		}
 	}
 }
+
+// allowances are what lets pages of other origins read an answer.
+var allowances = []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"}
 
 // sane reports whether an id can stand in logs and headers as it is.
 func sane(id string) bool {

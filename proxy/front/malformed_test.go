@@ -50,6 +50,7 @@ func TestMalformedRequests(t *testing.T) {
 	f("a folded header name", 400, "GET / HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n\r\n")
 	f("NUL", 400, "GET / HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n")
 	f("no protocol", 400, "GET /\r\n\r\n")
+	f("NUL in the path", 400, "GET /a%00 HTTP/1.1\r\nHost: a\r\n\r\n")
 	f("CONNECT", 400, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")
 	f("HTTP/3", 505, "GET / HTTP/3.0\r\nHost: a\r\n\r\n")
 	f("headers too large", 431, "GET / HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 20<<10)+"\r\n\r\n")
@@ -76,6 +77,22 @@ func TestLengthsAreThoseOfTheirOwnRequest(t *testing.T) {
 		if _, body := c.answer(); body != "/chunks[2]" {
 			t.Fatal(i, body)
 		}
+	}
+	// The same path again, as of another client behind one proxy.
+	for range 2 {
+		c.send("POST /same HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+		if resp, _ := c.answer(); resp.StatusCode != 200 {
+			t.Fatal(resp.Status)
+		}
+		c.send("POST /same HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
+		if resp, body := c.answer(); resp.StatusCode != 200 {
+			t.Fatal(resp.Status, body)
+		}
+	}
+	// A body that looks like the headers of the next request hides none of them.
+	c.send("POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 34\r\n\r\nPOST /bad HTTP/1.1\r\nHost: a\r\n\r\nab\r\n")
+	if resp, _ := c.answer(); resp.StatusCode != 200 {
+		t.Fatal(resp.Status)
 	}
 	// Pipelined, in one write.
 	c.send("POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab" + "POST /chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +

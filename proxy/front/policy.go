@@ -121,12 +121,21 @@ func (c *CORS) Check(report func(field, message, hint string)) {
 		switch {
 		case o == "*" && c.Credentials:
 			report("credentials", "cannot be had with every site as origin: any page could act for its visitors", "name the origins")
+		case c.Credentials && loose(o):
+			report("credentials", "cannot be had with an origin that anybody may have: "+o, "let a * stand before a dot, as in https://*.example.com, or be the port")
 		case strings.Count(o, "*") > 1:
 			report("origins", "has an origin with more than one *: "+o, "")
 		case o != "*" && (!strings.Contains(o, "://") || strings.HasSuffix(o, "/")):
 			report("origins", "has what is no origin: "+o, "such as https://example.com, without a path or a slash at its end")
 		}
 	}
+}
+
+// loose reports whether the * of an origin may be the end of a name that anybody
+// registers: https://*example.com is https://evilexample.com, too.
+func loose(origin string) bool {
+	before, after, found := strings.Cut(origin, "*")
+	return found && !strings.HasSuffix(before, ":") && !strings.HasPrefix(after, ".")
 }
 
 // Check implements configs.Checker.

@@ -2,6 +2,8 @@ package front
 
 import (
 	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,6 +28,12 @@ func hello(w http.ResponseWriter, r *http.Request) {
 type store map[string]tokens.Token
 
 func (s store) Verify(secret string) (tokens.Token, error) {
+	switch secret {
+	case "old":
+		return tokens.Token{}, tokens.ErrExpired
+	case "broken":
+		return tokens.Token{}, errors.New("the file of tokens cannot be read")
+	}
 	if t, ok := s[secret]; ok {
 		return t, nil
 	}
@@ -86,6 +94,8 @@ routes:
 	f("the header names nobody else", 200, "hello ann ann", "GET", "/", auth, "Bearer good", "X-Forwarded-User", "root")
 	f("no token", 401, `"bad_token"`, "GET", "/", auth, "Bearer bad")
 	f("an empty one", 401, `"bad_token"`, "GET", "/", auth, "Bearer ")
+	f("one that has expired", 401, "the token has expired", "GET", "/", auth, "Bearer old")
+	f("a store that fails", 503, `"token_store"`, "GET", "/", auth, "Bearer broken")
 	f("another scope", 403, `"scope"`, "GET", "/", auth, "Bearer other")
 	f("a password", 200, "hello carl carl", "GET", "/", auth, basic("carl", "plain"))
 	f("a wrong one", 401, `"bad_password"`, "GET", "/", auth, basic("carl", "hashed"))
@@ -108,7 +118,38 @@ routes:
 	f("escaped slashes", 400, `"ambiguous_path"`, "GET", "/public%2f..%2fsecret")
 	f("two slashes", 400, `"ambiguous_path"`, "GET", "//local/x", auth, "Bearer good")
 	f("escaped letters", 403, `"not_allowed"`, "GET", "/%6cocal/x", auth, "Bearer good")
+	f("an escaped slash, which plumber does not read as one", 400, `"ambiguous_path"`, "GET", "/public%2fa")
+	f("a backslash, which Windows reads as a slash", 400, `"ambiguous_path"`, "GET", "/public/..%5csecret")
+	f("an escaped slash within a rule", 200, "hello", "GET", "/public/a%2Fb")
 	f("dots within a rule", 200, "hello", "GET", "/public/a/../b")
+}
+
+// Whether there is a user shows in the time of an answer if bcrypt runs for some only.
+func TestWrongPasswordsCostTheSame(t *testing.T) {
+	for range cap(hashing) {
+		hashing <- struct{}{}
+	}
+	defer func() {
+		for range cap(hashing) {
+			<-hashing
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, _ := http.NewRequestWithContext(ctx, "GET", "/", nil)
+	f := func(name string, hashes bool, users ...User) {
+		t.Helper()
+		a := newAuthority(&Auth{Basic: users}, nil)
+		if ok, err := a.right(r, name, "wrong"); ok || (err != nil) != hashes {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+	}
+	plain, hashed := User{Name: "carl", Password: "plain"}, User{Name: "dora", Hash: "$2a$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}
+	for _, name := range []string{"carl", "dora", "eve"} {
+		f(name, true, plain, hashed)
+	}
+	f("carl", false, plain)
+	f("eve", false, plain)
 }
 
 func TestFromWhere(t *testing.T) {
@@ -129,7 +170,8 @@ cors: {origins: ["https://a.example", "https://*.b.example"], methods: [GET, PUT
 auth: {basic: [{name: carl, password: plain}]}
 `}.start(t, func(w http.ResponseWriter, r *http.Request) {
 		calls++
-		w.Header().Add("Access-Control-Allow-Origin", "*") // as plumber's users write it
+		w.Header()["access-control-allow-origin"] = []string{"*"} // as plumber's users write it
+		w.Header().Set("Access-Control-Allow-Credentials", "true")
 		hello(w, r)
 	})
 	f := asks{s, t}.want
@@ -152,6 +194,10 @@ auth: {basic: [{name: carl, password: plain}]}
 	h = f("a request", 200, "hello carl", "GET", "/", "Origin", "https://a.example", "Authorization", "Basic Y2FybDpwbGFpbg==").Header
 	if got := h["Access-Control-Allow-Origin"]; len(got) != 1 || got[0] != "https://a.example" {
 		t.Errorf("%q: a browser takes one alone", got)
+	}
+	h = f("of a site that is not listed", 200, "hello carl", "GET", "/", "Origin", "https://evil.example", "Authorization", "Basic Y2FybDpwbGFpbg==").Header
+	if h["Access-Control-Allow-Origin"] != nil || h["Access-Control-Allow-Credentials"] != nil {
+		t.Errorf("R opens what the configuration closes: %v", h)
 	}
 }
 
@@ -195,6 +241,23 @@ func TestHowOften(t *testing.T) {
 	})
 }
 
+func TestLargeKeysAreNotKept(t *testing.T) {
+	l, err := newLimiter(&RateLimit{Rate: 0.001, Burst: 1, By: "header:X-Key", Clients: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := http.NewRequest("GET", "/", nil)
+	r.Header.Set("X-Key", strings.Repeat("k", 60<<10))
+	if first, second := l.allow(r), l.allow(r); first != nil || second == nil {
+		t.Error(first, second)
+	}
+	for key := range l.clients {
+		if len(key) > 64 {
+			t.Errorf("%d bytes are remembered of a client", len(key))
+		}
+	}
+}
+
 func retryAfter(err error) time.Duration {
 	return fault.Of(err).RetryAfter
 }
@@ -204,7 +267,7 @@ func TestTooOften(t *testing.T) {
 	s := setup{listen: "trusted_proxies: loopback", deps: Deps{Tokens: secrets}, policy: `
 rate_limit: {rate: 0.001, burst: 1}
 auth: {bearer: true, scopes: [proxy, submit]}
-routes: [{path: /owner, rate_limit: {rate: 0.001, burst: 1, by: owner}}]
+routes: [{path: /owner, rate_limit: {rate: 0.001, burst: 1, by: owner}}, {path: /large, max_body: 1GiB}]
 `}.start(t, hello)
 	f := asks{s, t}.want
 	const auth, xff = "Authorization", "X-Forwarded-For"
@@ -214,6 +277,7 @@ routes: [{path: /owner, rate_limit: {rate: 0.001, burst: 1, by: owner}}]
 		t.Errorf("Retry-After %s", got)
 	}
 	f("before anybody looks at tokens", 429, "rate_limited", "GET", "/", xff, "192.0.2.1")
+	f("a route without a rate of its own", 429, "rate_limited", "GET", "/large", auth, "Bearer good", xff, "192.0.2.1")
 	f("another client", 200, "hello", "GET", "/", auth, "Bearer good", xff, "192.0.2.2")
 	f("IPv6", 200, "hello", "GET", "/", auth, "Bearer good", xff, "2001:db8::1")
 	f("of the same network", 429, "", "GET", "/", auth, "Bearer good", xff, "2001:db8::2")
@@ -257,6 +321,7 @@ func TestAnswersAreCompressed(t *testing.T) {
 	const accept = "Accept-Encoding"
 	f("JSON", "/?type=application/json", true, accept, "gzip")
 	f("with a charset", "/?type=text/html;charset=utf-8", true, accept, "br, gzip;q=0.5")
+	f("as browsers ask", "/?type=application/json", true, accept, "gzip, deflate, br, zstd")
 	f("not asked for", "/?type=application/json", false)
 	f("refused", "/?type=application/json", false, accept, "gzip;q=0")
 	f("a picture", "/?type=image/png", false, accept, "gzip")
@@ -319,6 +384,8 @@ func TestPoliciesThatMakeNoSense(t *testing.T) {
 	f("auth: {basic: [{name: \"a:b\", password: hunter2}]}", "has a colon")
 	f("auth: {basic: [{name: a, password: hunter2}, {name: a, password: hunter2}]}", "twice")
 	f("cors: {origins: [\"*\"], credentials: true}", "every site")
+	f("cors: {origins: [\"https://*example.com\"], credentials: true}", "anybody may have")
+	f("cors: {origins: [\"https://*\"], credentials: true}", "anybody may have")
 	f("cors: {origins: [example.com]}", "is no origin")
 	f("rate_limit: {rate: 0}", "must be more than 0")
 	f("rate_limit: {rate: 1, by: moon}", "neither client nor owner")

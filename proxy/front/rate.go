@@ -2,6 +2,7 @@ package front
 
 import (
 	"container/list"
+	"crypto/sha256"
 	"math"
 	"net/http"
 	"net/netip"
@@ -46,13 +47,15 @@ func newLimiter(c *RateLimit) (*limiter, error) {
 // allow counts a request; the error is 429 with the time until one is allowed.
 func (l *limiter) allow(r *http.Request) error {
 	now := time.Now()
-	reservation := l.bucket(l.key(r)).ReserveN(now, 1)
-	delay := reservation.DelayFrom(now)
-	if delay <= 0 {
+	b := l.bucket(short(l.key(r)))
+	if b.AllowN(now, 1) { // a reservation that is cancelled is not given back whole where others wait
 		return nil
 	}
-	reservation.CancelAt(now)
-	return &fault.Fault{Status: http.StatusTooManyRequests, Reason: "rate_limited", Message: "too many requests", RetryAfter: delay}
+	missing := max(1-b.TokensAt(now), 0.001) / float64(l.rate)
+	return &fault.Fault{
+		Status: http.StatusTooManyRequests, Reason: "rate_limited", Message: "too many requests",
+		RetryAfter: time.Duration(min(missing, 1e9) * float64(time.Second)),
+	}
 }
 
 func (l *limiter) bucket(client string) *bucket {
@@ -69,6 +72,15 @@ func (l *limiter) bucket(client string) *bucket {
 	b := &bucket{client, rate.NewLimiter(l.rate, l.burst)}
 	l.clients[client] = l.order.PushFront(b)
 	return b
+}
+
+// short is a key that does not take much memory for long: headers may be large.
+func short(key string) string {
+	if len(key) <= 64 {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return string(sum[:])
 }
 
 // byClient is the address; of IPv6 the network that one customer usually has.

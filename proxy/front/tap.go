@@ -55,10 +55,12 @@ func (c *tapped) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// trim forgets all but what may be of the next request.
-func (c *tapped) trim() {
+// trim forgets all but what may be of the next request: the headers of r, too, or
+// they would be taken for those of the next one with the same first line.
+func (c *tapped) trim(r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.tail = append(c.tail[:0], behind(c.tail, requestLine(r))...)
 	if over := len(c.tail) - readAhead; over > 0 {
 		c.tail = append(c.tail[:0], c.tail[over:]...)
 	}
@@ -89,7 +91,7 @@ func (c *tapped) disable() {
 func (c *tapped) had(r *http.Request, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	line := []byte(r.Method + " " + r.RequestURI + " " + r.Proto)
+	line := requestLine(r)
 	for rest := c.tail; ; {
 		at := bytes.Index(rest, line)
 		if at < 0 {
@@ -108,6 +110,25 @@ func (c *tapped) had(r *http.Request, name string) bool {
 			block = after
 		}
 	}
+}
+
+func requestLine(r *http.Request) []byte {
+	return []byte(r.Method + " " + r.RequestURI + " " + r.Proto)
+}
+
+// behind is what stands in tail behind the headers that follow the first such line;
+// all of it where there are none. What an earlier body has like it cannot lead
+// further than to the end of the true headers.
+func behind(tail, line []byte) []byte {
+	_, rest, more := bytes.Cut(tail, line)
+	for first := true; more; first = false {
+		var row []byte
+		row, rest, more = bytes.Cut(rest, []byte("\n"))
+		if more && !first && len(bytes.TrimSpace(row)) == 0 {
+			return rest
+		}
+	}
+	return tail
 }
 
 // secured is a tapped connection over TLS, of which it tells net/http.

@@ -31,8 +31,9 @@ type writer struct {
 	spent    time.Duration // in writes
 	wrote    bool          // the header is out
 	hijacked bool
-	close    bool // the connection ends with this answer
-	unread   bool // the request has a body that has not been read to its end
+	close    bool        // the connection ends with this answer
+	unread   bool        // the request has a body that has not been read to its end
+	cors     http.Header // what a policy allows to other origins; nil where R says
 	file     *stored
 	err      error // of the first write that failed
 }
@@ -54,7 +55,7 @@ func (w *writer) WriteHeader(status int) {
 	}
 	w.wrote, w.status = true, status
 	h := w.Header()
-	cleanResponse(h, status)
+	cleanResponse(h, status, w.cors)
 	set(h, "X-Request-Id", w.x.ID)
 	if (w.close || w.f.closing.Load()) && w.r.ProtoMajor == 1 && status != http.StatusSwitchingProtocols {
 		h["Connection"] = []string{"close"}
