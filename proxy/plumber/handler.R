@@ -21,6 +21,7 @@ main <- function(path, docs, site) {
   unsafe <- unsafe_to_fork(globalenv(), found$envir, pr$environment)
   options(rpipe.unsafe_to_fork = unsafe)
   load_whole()
+  warm_up()
   structure(
     answering(pr, plan, site$development),
     about = as.character(about_api(pr, docs_path, unsafe)),
@@ -66,5 +67,31 @@ load_whole <- function() {
   for (package in packages[vapply(packages, isNamespaceLoaded, NA)]) {
     namespace <- asNamespace(package)
     for (name in names(namespace)) get0(name, namespace, inherits = FALSE)
+  }
+}
+
+# warm_up has R compile what runs in each request, once for all forks: it does so
+# at the second call of a function, and a worker's first requests would take a
+# fifth of a second otherwise. An API of its own is asked, so no code of the user's
+# runs; compiled code is kept by the text of a function, not by its object.
+warm_up <- function() {
+  pr <- plumber::pr()
+  pr$handle("GET", "/<id>", function(req, res, id, x = 1) list(id = id, x = x))
+  pr$handle("POST", "/", function(req, res) list(body = req$body))
+  ask <- function(method, path, query = "", body = raw()) {
+    pr$call(list2env(parent = emptyenv(), list(
+      REQUEST_METHOD = method, PATH_INFO = path, QUERY_STRING = query,
+      HEADERS = c("content-type" = "application/json", cookie = "a=1"),
+      CONTENT_TYPE = "application/json", HTTP_CONTENT_TYPE = "application/json", HTTP_COOKIE = "a=1",
+      rook.input = list(
+        read = function(l = -1L) body, read_lines = function(n = -1L) rawToChar(body),
+        rewind = function() NULL
+      )
+    )))
+  }
+  for (i in 1:3) {
+    ask("GET", "/1", "?x=2")
+    ask("POST", "/", body = charToRaw('{"a": [1, 2]}'))
+    ask("GET", "/no/such/path")
   }
 }
