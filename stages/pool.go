@@ -89,20 +89,26 @@ func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
 			defer cancel(nil)
 			defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 		}
-		pieces, err := salvage(w.Rows, halvings, stop, func(from, to int) (*rpool.Reply, error) {
+		call := func(from, to int) (reply *rpool.Reply, err error) {
 			req, most := w.Request, o.MaxAttempts
 			if w.MaxAttempts > 0 {
 				most = w.MaxAttempts
 			}
 			if req == nil || from > 0 || to < w.Rows {
-				var err error
 				if req, err = w.Part(from, to); err != nil {
 					return nil, &ValueError{err}
 				}
 				most = min(most, partAttempts)
 			}
-			reply, n, err := try(own, p, &o, req, most)
-			attempts[from] = n
+			reply, attempts[from], err = try(own, p, &o, req, most)
+			return reply, err
+		}
+		pieces, err := salvage(w.Rows, halvings, stop, func(from, to int) (reply *rpool.Reply, err error) {
+			// A panic is this request's error, as others are: where errors are answers,
+			// it must not end the stage for everybody else.
+			if panicked := guard(func() error { reply, err = call(from, to); return nil }); panicked != nil {
+				return nil, panicked
+			}
 			return reply, err
 		})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -152,4 +153,19 @@ func TestADrainEndsWithItsContext(t *testing.T) {
 		t.Errorf("what was under way: %v", err)
 	}
 	wg.Wait()
+}
+
+// What goes wrong in Go with one request is that request's error: the others have
+// theirs answered, then and later.
+func TestAPanicIsTheErrorOfItsRequest(t *testing.T) {
+	t.Parallel()
+	g := opened(t, rpool.Options{Max: 1})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, _, err := g.Do(ctx, nil, 1); err == nil || !strings.Contains(err.Error(), "panic") {
+		t.Errorf("no request at all: %v", err)
+	}
+	if reply, _, err := g.Do(ctx, request("/after"), 1); err != nil || string(reply.HTTP.Body) != "/after" {
+		t.Errorf("after a panic: %+v, %v", reply, err)
+	}
 }
