@@ -83,7 +83,6 @@ func (c *API) strip(next http.Handler) http.Handler {
 	if p == "" {
 		return next
 	}
-	stripped := http.StripPrefix(p, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == p { // relative links of the API need the slash
 			to := p + "/"
@@ -94,8 +93,26 @@ func (c *API) strip(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusTemporaryRedirect)
 			return
 		}
-		stripped.ServeHTTP(w, r)
+		below, at := *r, *r.URL
+		at.Path, at.RawPath = at.Path[len(p):], behind(at.RawPath, len(p))
+		below.URL = &at
+		next.ServeHTTP(w, &below)
 	})
+}
+
+// behind is an encoded path without what stands for its first n bytes. It begins
+// with a slash however the client wrote that.
+func behind(raw string, n int) string {
+	for ; n > 0 && raw != ""; n-- {
+		if raw[0] == '%' {
+			raw = raw[2:]
+		}
+		raw = raw[1:]
+	}
+	if len(raw) >= 3 && strings.EqualFold(raw[:3], "%2f") {
+		return "/" + raw[3:]
+	}
+	return raw
 }
 
 // drain ends a generation: nobody new comes in, those inside are waited for until

@@ -96,9 +96,11 @@ func (s *Server) runBeside(r *running, f *pipeline.File) {
 	switch {
 	case err != nil && !stopped:
 		log.Error("the pipeline failed; the APIs go on", "error", err)
-	case report != nil && report.Drained:
+	case err != nil:
+		log.Info("the pipeline was stopped before its end", "because", err)
+	case report.Drained:
 		log.Info("the pipeline was stopped; with resume: true it goes on at the next start", "rows_read", report.Read.Rows)
-	case report != nil:
+	default:
 		log.Info("the pipeline is done", "rows_read", report.Read.Rows, "dead_letters", report.DeadLetters)
 	}
 }

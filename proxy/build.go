@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -16,6 +17,9 @@ import (
 // build brings up the newest code of an API: its environment, the first worker,
 // its endpoints. What it has begun is let go where a part fails.
 func (s *Server) build(ctx context.Context, c *API) (*api, error) {
+	if s.pools[c.Pool] == nil {
+		return nil, &ConfigError{Err: &APIError{Name: c.Name, Err: fmt.Errorf("pool %s was not there when the server started: a new pool takes a restart", c.Pool)}}
+	}
 	a := &api{
 		config: c, generation: int(s.generations.Add(1)), began: time.Now(), pool: s.pools[c.Pool],
 		endpoints: map[string]backend{},
@@ -99,7 +103,7 @@ func (s *Server) fill(ctx context.Context, a *api) error {
 	for i := range c.Predict {
 		e := &c.Predict[i]
 		p, err := predict.New(ctx, predict.Options{
-			Pool: a.pool, Env: a.env, Log: log, Fault: s.faults, Timeout: timeout, Prefix: c.prefix(), Endpoint: *e, Dir: s.file.Dir(),
+			Pool: a.pool, Env: a.env, Log: log, Fault: s.faults, Timeout: timeout, Prefix: c.prefix(), Endpoint: *e, Dir: s.file.Dir(), Vars: s.file.vars,
 		})
 		if err != nil {
 			return err

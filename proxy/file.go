@@ -7,6 +7,8 @@ package proxy
 
 import (
 	"fmt"
+	"net"
+	"path"
 	"regexp"
 	"strings"
 
@@ -156,8 +158,13 @@ func (a *API) Check(report func(field, message, hint string)) {
 	if !strings.HasPrefix(a.Path, "/") {
 		report("path", "does not begin with /", "such as /"+a.Path)
 	}
-	if strings.ContainsAny(a.Path, "?#*{}<> ") {
+	if strings.ContainsAny(a.Path, "?#*{}<>% ") || a.prefix() != "" && path.Clean(a.Path) != a.prefix() {
 		report("path", "is no plain path", "such as /scores")
+	}
+	if host, _, err := net.SplitHostPort(a.Host); err == nil {
+		report("host", "has a port; requests are told apart by name alone", "say "+host)
+	} else if strings.ContainsAny(a.Host, "*/ ") {
+		report("host", "is no host name", "such as api.example.com")
 	}
 	if a.Path == "/__rpipe__" || strings.HasPrefix(a.Path, admin.Prefix) {
 		report("path", "is rpipe's own", "choose another")

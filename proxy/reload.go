@@ -3,9 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"reflect"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -18,19 +17,12 @@ func (s *Server) Reload(ctx context.Context) error {
 	return s.reload(ctx, func(*api) bool { return true })
 }
 
-// changed reloads the APIs that any of paths belongs to.
+// changed reloads the APIs that any of paths belongs to, and those whose
+// configuration is another.
 func (s *Server) changed(ctx context.Context, paths []string) {
 	s.log.Info("files have changed", "files", shortened(paths))
 	err := s.reload(ctx, func(a *api) bool {
-		for _, p := range paths {
-			if rel, err := filepath.Rel(a.config.dir(s.file.Dir()), p); err == nil && !strings.HasPrefix(rel, "..") {
-				return true
-			}
-			if p == s.file.Path {
-				return false
-			}
-		}
-		return false
+		return slices.ContainsFunc(paths, func(path string) bool { return a.config.consistsOf(path, s.file) })
 	})
 	if err != nil && ctx.Err() == nil {
 		s.log.Error("the old code goes on: the new one does not work", "error", err)
@@ -49,6 +41,7 @@ func shortened(paths []string) []string {
 func (s *Server) reload(ctx context.Context, again func(*api) bool) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	s.asked.Store(false)
 	if s.draining.Load() {
 		return errors.New("reload: the server is shutting down")
 	}
@@ -93,6 +86,8 @@ func (s *Server) reload(ctx context.Context, again func(*api) bool) error {
 		return context.Cause(ctx)
 	}
 	s.router.site.Store(next)
+	s.follow(file)
+	s.tellStale(file)
 	for _, c := range old.apis {
 		if c.api != nil && !kept[c.api] {
 			replaced = append(replaced, c.api)
@@ -106,6 +101,24 @@ func (s *Server) reload(ctx context.Context, again func(*api) bool) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// tellStale says what the newest file has otherwise than the server, which takes a
+// restart.
+func (s *Server) tellStale(now *File) {
+	before := s.file
+	for _, part := range []struct {
+		key         string
+		before, now any
+	}{
+		{"listen", before.Listen, now.Listen}, {"admin", before.Admin, now.Admin}, {"log", before.Log, now.Log},
+		{"grace", before.Grace, now.Grace}, {"pools", before.Pools, now.Pools}, {"pipelines", before.Pipelines, now.Pipelines},
+		{"error_details", before.ErrorDetails, now.ErrorDetails},
+	} {
+		if !reflect.DeepEqual(part.before, part.now) {
+			s.log.Warn("a reload leaves this as it was when the server started: it takes a restart", "file", now.Path, "key", part.key)
+		}
+	}
 }
 
 // letGo ends generations that nobody is sent to any more, each as soon as its

@@ -55,12 +55,14 @@ type Server struct {
 	generations atomic.Int64
 	loads       context.Context // of reloads: ends with a drain
 	stopLoads   context.CancelCauseFunc
-	reloading   sync.Mutex // over making another site
+	reloading   sync.Mutex  // over making another site
+	asked       atomic.Bool // a reload that has not begun yet is on its way
 	draining    atomic.Bool
 	drained     sync.Once
 	served      chan error // what serving ended with
 	tasks       conc.WaitGroup
 	beside      besides
+	watcher     *watcher // nil without Options.Watch
 }
 
 // Start brings up all APIs, then listens: what fails before is an error, a
@@ -148,28 +150,17 @@ func (s *Server) printed(pid int, line string) {
 	s.log.Info("R: "+line, "pid", pid)
 }
 
-// watchFiles reloads APIs when their files change.
-func (s *Server) watchFiles() error {
-	w, err := newWatcher(s.log)
-	if err != nil {
-		return fmt.Errorf("watch files: %w", err)
-	}
-	for i := range s.file.APIs {
-		dir := s.file.APIs[i].dir(s.file.Dir())
-		if err := w.add(dir); err != nil {
-			return fmt.Errorf("watch %s: %w", dir, err)
-		}
-	}
-	s.tasks.Go(func() { w.run(s.loads, func(paths []string) { s.changed(s.loads, paths) }) })
-	return nil
-}
-
 // ReloadLater is Reload in the background; what comes of it is logged. It opens
-// the access log anew, too: this is what SIGHUP does.
+// the access log anew, too: this is what SIGHUP does. Where a reload waits for its
+// turn already, that one will see what there is now.
 func (s *Server) ReloadLater() {
+	first := s.asked.CompareAndSwap(false, true)
 	s.tasks.Go(func() {
 		if err := s.front.Reopen(); err != nil {
 			s.log.Error("the access log cannot be opened anew", "error", err)
+		}
+		if !first {
+			return
 		}
 		if err := s.Reload(s.loads); err != nil && s.loads.Err() == nil {
 			s.log.Error("the old code goes on: the new one does not work", "error", err)
@@ -184,11 +175,13 @@ func (s *Server) Drain(ctx context.Context) {
 	s.drained.Do(func() {
 		s.draining.Store(true)
 		s.stopLoads(fault.ErrDraining)
+		var pipelines conc.WaitGroup // they have the same time as requests, not what those leave
+		pipelines.Go(func() { s.beside.drain(ctx) })
 		err := s.front.Shutdown(ctx)
 		s.reloading.Lock() // until a reload has ended: it may have made a site of its own
 		current := s.router.site.Load()
 		s.reloading.Unlock()
-		s.beside.drain(ctx)
+		pipelines.Wait()
 		current.drain(ctx, func(ctx context.Context, a *api) { a.drain(ctx, s.log) })
 		s.served <- err
 	})

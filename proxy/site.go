@@ -49,7 +49,8 @@ type router struct {
 
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for {
-		s := rt.site.Load().find(r)
+		at := rt.site.Load()
+		s := at.find(r)
 		switch {
 		case s == nil:
 			rt.faults.Write(w, r, fault.New(http.StatusNotFound, "no_api", "no API is served at this path"))
@@ -67,6 +68,9 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				exchange.Of(r.Context()).API = s.config.Name
 				s.api.handler.ServeHTTP(w, r)
 			}()
+			return
+		case rt.site.Load() == at:
+			rt.faults.Write(w, r, fault.ErrDraining)
 			return
 		}
 		// A reload has just replaced it.
