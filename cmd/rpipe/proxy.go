@@ -65,10 +65,10 @@ code is wrong; 3 the environment is (no R, no plumber, the port is taken).`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				switch {
-				case isYAML(args[0]) && f.config == "":
-					f.config = args[0]
 				case c.Flags().Changed("file") || f.config != "":
 					return fmt.Errorf("proxy: %s and a flag both say what to serve; one of them is enough", args[0])
+				case isYAML(args[0]):
+					f.config = args[0]
 				default:
 					f.file = args[0]
 				}
