@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 //go:embed boot.R
@@ -30,6 +32,7 @@ var templateScript []byte
 // the user that R runs as may look into it.
 type home struct {
 	dir  string
+	hold *os.File            // dir, under a lock
 	cred *syscall.Credential // nil: R runs as we do
 	vars []string            // HOME, USER and LOGNAME of that user
 }
@@ -44,6 +47,11 @@ func newHome(runAs string) (*home, error) {
 		return nil, err
 	}
 	h.dir = dir
+	// What cleans /tmp of old files passes over a directory that is locked, tmpfiles.d(5);
+	// where it cannot be, it is as it would be without.
+	if h.hold, err = os.Open(dir); err == nil {
+		unix.Flock(int(h.hold.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	}
 	if err := theGuard.addDir(dir); err != nil {
 		h.remove()
 		return nil, err
@@ -133,6 +141,7 @@ func (h *home) remove() {
 		return
 	}
 	os.RemoveAll(h.dir)
+	h.hold.Close()
 	theGuard.removeDir(h.dir)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -35,6 +36,21 @@ func sizes(t testing.TB) http.HandlerFunc {
 			t.Error("other bytes came in")
 		}
 		fmt.Fprintf(w, "%d in %s", len(b), where)
+	}
+}
+
+// Cleaners of /tmp take directories that were empty for days.
+func TestTheDirectoryOfBodiesIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := setup{policy: "memory_body: 1B"}.start(t, sizes(t))
+	for range 2 {
+		must(t, os.Remove(s.spool.dir))
+		if resp, got := s.do("POST", "/", "xxx"); got != "3 in file" {
+			t.Errorf("%d %s", resp.StatusCode, got)
+		}
+		if info, err := os.Stat(s.spool.dir); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o700 {
+			t.Error(info, err)
+		}
 	}
 }
 

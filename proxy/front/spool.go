@@ -1,8 +1,10 @@
 package front
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -33,6 +35,7 @@ type spool struct {
 	dir    string
 	memory *budget
 	disk   *budget
+	making sync.Mutex // the directory, again
 }
 
 func newSpool(parent string, memory, disk int64) (*spool, error) {
@@ -44,6 +47,23 @@ func newSpool(parent string, memory, disk int64) (*spool, error) {
 }
 
 func (s *spool) close() { os.RemoveAll(s.dir) }
+
+// create makes a file, and the directory again where it has gone: what cleans /tmp
+// takes one that was of no use for days.
+func (s *spool) create() (*os.File, error) {
+	f, err := os.CreateTemp(s.dir, "body-")
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	if f, err = os.CreateTemp(s.dir, "body-"); errors.Is(err, fs.ErrNotExist) {
+		if err = os.Mkdir(s.dir, 0o700); err == nil {
+			f, err = os.CreateTemp(s.dir, "body-")
+		}
+	}
+	return f, err
+}
 
 // stored is one body in a file, which comes with the first byte.
 type stored struct {
@@ -60,7 +80,7 @@ func (s *stored) Write(p []byte) (n int, err error) {
 	}
 	s.size += int64(len(p))
 	if s.file == nil {
-		if s.file, err = os.CreateTemp(s.spool.dir, "body-"); err != nil {
+		if s.file, err = s.spool.create(); err != nil {
 			return 0, fmt.Errorf("store a body: %w", err)
 		}
 	}
