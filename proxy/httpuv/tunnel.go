@@ -82,7 +82,7 @@ func (t *Transport) connect(w http.ResponseWriter, r *http.Request, x *exchange.
 		resp, err = http.ReadResponse(from, out)
 	}
 	if err != nil || !stop() {
-		return true, lost(ctx, worker, err)
+		return ctx.Err() == nil, lost(ctx, worker, err) // after the time limit another would be no faster
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		defer resp.Body.Close()
@@ -107,7 +107,7 @@ func (t *Transport) connect(w http.ResponseWriter, r *http.Request, x *exchange.
 		return false, nil
 	}
 	pipe := &pipe{client: conn, fromClient: buffered.Reader, worker: up, fromWorker: from}
-	pipe.run(t.crew.hung, worker, t.o.Config.Websocket)
+	pipe.run(r.Context(), t.crew.hung, worker, t.o.Config.Websocket)
 	return false, nil
 }
 
@@ -148,7 +148,7 @@ type pipe struct {
 const lingering = 5 * time.Second
 
 // run carries bytes both ways until both sides have closed, or something ends it.
-func (p *pipe) run(hung <-chan struct{}, w *worker, limit Websocket) {
+func (p *pipe) run(ctx context.Context, hung <-chan struct{}, w *worker, limit Websocket) {
 	p.last.Store(time.Now().UnixNano())
 	var sent frames // by the worker
 	up, down := make(chan struct{}), make(chan struct{})
@@ -160,7 +160,7 @@ func (p *pipe) run(hung <-chan struct{}, w *worker, limit Websocket) {
 		defer close(down)
 		p.carry(p.client, p.fromWorker, &sent)
 	}()
-	code, reason := p.wait(hung, up, down, w, limit)
+	code, reason := p.wait(ctx, hung, up, down, w, limit)
 	if code == 0 && isClosed(down) && !sent.closed && w.endsWithin(dying) {
 		code, reason = serviceRestart, workerEnded
 	}
@@ -180,7 +180,8 @@ func (p *pipe) run(hung <-chan struct{}, w *worker, limit Websocket) {
 
 // wait is until the tunnel is to end, and with which code if its client does not
 // know yet.
-func (p *pipe) wait(hung, up, down <-chan struct{}, w *worker, limit Websocket) (code uint16, reason string) {
+func (p *pipe) wait(ctx context.Context, hung, up, down <-chan struct{}, w *worker, limit Websocket) (code uint16, reason string) {
+	over := ctx.Done()
 	var old, idle <-chan time.Time
 	if limit.MaxAge > 0 {
 		t := time.NewTimer(time.Duration(limit.MaxAge))
@@ -207,6 +208,11 @@ func (p *pipe) wait(hung, up, down <-chan struct{}, w *worker, limit Websocket) 
 			return 0, ""
 		case <-hung:
 			return goingAway, "the server is going away"
+		case <-over: // the front has waited for us as long as it may; the crew ends after it
+			if errors.Is(context.Cause(ctx), fault.ErrDraining) {
+				return goingAway, "the server is going away"
+			}
+			over = nil
 		case <-w.ended:
 			return serviceRestart, workerEnded
 		case <-old:

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,6 +142,27 @@ func TestWebsocketsEndWithTheServer(t *testing.T) {
 	}
 	if err := <-drained; err != fault.ErrDraining {
 		t.Errorf("drain: %v", err)
+	}
+}
+
+// The front waits for websockets until its time to drain is over, before anybody
+// drains the transport.
+func TestWebsocketsAreToldWhenTheirRequestsEnd(t *testing.T) {
+	t.Parallel()
+	s := serveApp(t, Config{})
+	ctx, end := context.WithCancelCause(t.Context())
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, r.WithContext(ctx)) }))
+	defer front.Close()
+	c, _, err := websocket.Dial(t.Context(), front.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	say(t, c, "hello")
+	end(fault.ErrDraining)
+	_, _, err = c.Read(t.Context())
+	if got := websocket.CloseStatus(err); got != websocket.StatusGoingAway {
+		t.Errorf("closed with %v", err)
 	}
 }
 
