@@ -11,9 +11,21 @@ import (
 	"github.com/rpipe-dev/rpipe/frame"
 )
 
-// appendArrowValue adds value i of an array of whatever type to a column, where
-// the column holds it exactly; else it reports false.
-func appendArrowValue(c *frame.Column, a arrow.Array, i int) bool {
+// copying is how much memory the values that are taken over may take still: many
+// may be the same bytes of the request.
+type copying struct{ left int64 }
+
+// take panics with errArrowSize where there is no more.
+func (m *copying) take(n, size int64) {
+	if n > m.left/size {
+		panic(errArrowSize)
+	}
+	m.left -= max(0, n) * size
+}
+
+// value adds value i of an array of whatever type to a column, where the column
+// holds it exactly; else it reports false.
+func (m *copying) value(c *frame.Column, a arrow.Array, i int) bool {
 	if a.IsNull(i) {
 		c.AppendNull()
 		return true
@@ -51,13 +63,13 @@ func appendArrowValue(c *frame.Column, a arrow.Array, i int) bool {
 	case *array.Float64:
 		return appendFloat(c, a.Value(i))
 	case *array.String:
-		return appendString(c, a.Value(i))
+		return m.text(c, a.Value(i))
 	case *array.LargeString:
-		return appendString(c, a.Value(i))
+		return m.text(c, a.Value(i))
 	case *array.StringView:
-		return appendString(c, a.Value(i))
+		return m.text(c, a.Value(i))
 	case *array.Dictionary:
-		return appendArrowValue(c, a.Dictionary(), a.GetValueIndex(i))
+		return m.value(c, a.Dictionary(), a.GetValueIndex(i))
 	case *array.Date32:
 		return appendDay(c, int64(a.Value(i)))
 	case *array.Date64:
@@ -66,15 +78,15 @@ func appendArrowValue(c *frame.Column, a arrow.Array, i int) bool {
 	case *array.Timestamp:
 		return appendTime(c, a.Value(i), a.DataType().(*arrow.TimestampType))
 	case *array.Binary:
-		return appendBinary(c, a.Value(i))
+		return m.binary(c, a.Value(i))
 	case *array.LargeBinary:
-		return appendBinary(c, a.Value(i))
+		return m.binary(c, a.Value(i))
 	case *array.List:
 		lo, hi := a.ValueOffsets(i)
-		return appendArrowList(c, a.ListValues(), lo, hi)
+		return m.list(c, a.ListValues(), lo, hi)
 	case *array.LargeList:
 		lo, hi := a.ValueOffsets(i)
-		return appendArrowList(c, a.ListValues(), lo, hi)
+		return m.list(c, a.ListValues(), lo, hi)
 	}
 	return false
 }
@@ -110,7 +122,8 @@ func appendFloat(c *frame.Column, v float64) bool {
 	return false
 }
 
-func appendString(c *frame.Column, s string) bool {
+func (m *copying) text(c *frame.Column, s string) bool {
+	m.take(int64(len(s)), 1)
 	switch frame.KindOf(c.Field()) {
 	case frame.KindString, frame.KindFactor, frame.KindJSON, frame.KindDate, frame.KindTimestamp, frame.KindDatetime:
 		return c.ParseText([]byte(s))
@@ -163,7 +176,8 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-func appendBinary(c *frame.Column, v []byte) bool {
+func (m *copying) binary(c *frame.Column, v []byte) bool {
+	m.take(int64(len(v)), 1)
 	switch frame.KindOf(c.Field()) {
 	case frame.KindBinary:
 		c.AppendBytes(v)
@@ -174,14 +188,15 @@ func appendBinary(c *frame.Column, v []byte) bool {
 	return false
 }
 
-func appendArrowList(c *frame.Column, values arrow.Array, lo, hi int64) bool {
+func (m *copying) list(c *frame.Column, values arrow.Array, lo, hi int64) bool {
 	if frame.KindOf(c.Field()) != frame.KindList {
 		return false
 	}
+	m.take(hi-lo, 8)
 	child := c.Child()
 	n := child.Len()
 	for k := lo; k < hi; k++ {
-		if !appendArrowValue(child, values, int(k)) {
+		if !m.value(child, values, int(k)) {
 			child.Truncate(n)
 			return false
 		}
@@ -191,14 +206,16 @@ func appendArrowList(c *frame.Column, values arrow.Array, lo, hi int64) bool {
 }
 
 // withLevels gives a factor the levels of its first batch, in their order.
-func withLevels(f arrow.Field, first arrow.Array) arrow.Field {
+func (m *copying) withLevels(f arrow.Field, first arrow.Array) arrow.Field {
 	d, ok := first.(*array.Dictionary)
-	if !ok {
+	if !ok || frame.KindOf(f) != frame.KindFactor {
 		return f
 	}
 	var levels []string
 	for i := range d.Dictionary().Len() {
-		levels = append(levels, d.Dictionary().ValueStr(i))
+		level := d.Dictionary().ValueStr(i)
+		m.take(int64(len(level))+1, 8) // as JSON, at most
+		levels = append(levels, level)
 	}
 	text, err := json.Marshal(levels)
 	if err != nil {

@@ -98,7 +98,7 @@ func sortErrors(errs []*RowError) {
 
 // tooMany refuses more rows than a request may have.
 func (r *reader) tooMany(rows int) error {
-	if rows <= r.maxRows {
+	if rows >= 0 && rows <= r.maxRows { // a sum that is too large for an int is negative
 		return nil
 	}
 	return fault.New(http.StatusRequestEntityTooLarge, "too_many_rows",
@@ -129,15 +129,22 @@ func (r *reader) columns(have []string) ([]int, error) {
 	return at, nil
 }
 
-// distinct refuses columns of one name.
+// maxColumns is how many columns a request may have. Each takes memory, however few
+// bytes of the request it took.
+const maxColumns = 100_000
+
+// distinct refuses columns of one name, and too many.
 func distinct(names []string) error {
+	if len(names) > maxColumns {
+		return fault.New(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("more than %d columns", maxColumns))
+	}
 	seen := make(map[string]bool, len(names))
 	for _, n := range names {
 		switch {
 		case n == "":
 			return badRequest("a column has no name")
 		case seen[n]:
-			return badRequest("column %q comes twice", n)
+			return badRequest("column %q comes twice", clip(n))
 		}
 		seen[n] = true
 	}

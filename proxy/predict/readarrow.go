@@ -31,11 +31,13 @@ func (r *reader) arrow(body []byte, isFile bool) (in *input, err error) {
 			}
 		}
 	}()
+	checkArrow(body, isFile)
 	next, schema, err := arrowBatches(body, isFile)
 	if err != nil {
 		return nil, badRequest("Arrow: %v", err)
 	}
 	in = &input{}
+	budget := copying{left: maxArrow}
 	var b *frame.Builder
 	var at []int
 	var good []int32
@@ -50,17 +52,25 @@ func (r *reader) arrow(body []byte, isFile bool) (in *input, err error) {
 		if err != nil {
 			return nil, badRequest("Arrow: %v", err)
 		}
-		if b == nil {
-			if b, at, err = r.arrowColumns(schema, batch); err != nil {
-				return nil, err
-			}
-		}
 		n := int(batch.NumRows())
+		if n < 0 {
+			return nil, badRequest("Arrow: a batch of %d rows", n)
+		}
 		if err := r.tooMany(in.rows + n); err != nil {
 			return nil, err
 		}
+		columns := schema.NumFields()
+		if r.schema != nil {
+			columns = r.schema.NumFields()
+		}
+		budget.take(int64(n)*int64(columns), 8)
+		if b == nil {
+			if b, at, err = r.arrowColumns(&budget, schema, batch); err != nil {
+				return nil, err
+			}
+		}
 		for i := range n {
-			if e := appendArrow(b, batch, at, i, in.rows+i); e != nil {
+			if e := appendArrow(&budget, b, batch, at, i, in.rows+i); e != nil {
 				in.errors = append(in.errors, e)
 			} else {
 				good = append(good, int32(in.rows+i))
@@ -122,7 +132,7 @@ func arrowBatches(body []byte, isFile bool) (next func() (arrow.RecordBatch, err
 
 // arrowColumns is where the values go, and which column of a batch each takes; -1
 // for one that is left out.
-func (r *reader) arrowColumns(have *arrow.Schema, first arrow.RecordBatch) (*frame.Builder, []int, error) {
+func (r *reader) arrowColumns(m *copying, have *arrow.Schema, first arrow.RecordBatch) (*frame.Builder, []int, error) {
 	names := columnNames(have)
 	if err := distinct(names); err != nil {
 		return nil, nil, err
@@ -131,6 +141,9 @@ func (r *reader) arrowColumns(have *arrow.Schema, first arrow.RecordBatch) (*fra
 		at, err := r.columns(names)
 		return frame.NewBuilderSize(r.schema.Schema, int(first.NumRows())), at, err
 	}
+	if len(names) == 0 {
+		return nil, nil, badRequest("Arrow: the rows have no columns")
+	}
 	columns := make([]arrow.Field, len(names))
 	at := make([]int, len(names))
 	for i, f := range have.Fields() {
@@ -138,14 +151,14 @@ func (r *reader) arrowColumns(have *arrow.Schema, first arrow.RecordBatch) (*fra
 		if !ok {
 			return nil, nil, fault.New(http.StatusUnprocessableEntity, "invalid", fmt.Sprintf("column %q is %v, which R has no type for", f.Name, f.Type))
 		}
-		columns[i], at[i] = withLevels(t, first.Column(i)), i
+		columns[i], at[i] = m.withLevels(t, first.Column(i)), i
 	}
 	return frame.NewBuilderSize(arrow.NewSchema(columns, nil), int(first.NumRows())), at, nil
 }
 
 // frameType is the type of frames for a column of Arrow.
 func frameType(f arrow.Field) (arrow.Field, bool) {
-	out := arrow.Field{Name: f.Name, Nullable: true, Metadata: f.Metadata}
+	out := arrow.Field{Name: f.Name, Nullable: true, Metadata: described(f.Metadata)}
 	switch t := f.Type.(type) {
 	case *arrow.Int8Type, *arrow.Int16Type, *arrow.Uint8Type, *arrow.Uint16Type:
 		out.Type = arrow.PrimitiveTypes.Int32
@@ -162,6 +175,9 @@ func frameType(f arrow.Field) (arrow.Field, bool) {
 	case *arrow.TimestampType:
 		out.Type = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: t.TimeZone}
 	case *arrow.DictionaryType:
+		if id := t.ValueType.ID(); id != arrow.STRING && id != arrow.LARGE_STRING {
+			return frameType(arrow.Field{Name: f.Name, Type: t.ValueType})
+		}
 		out.Type = frame.FactorType(t.Ordered)
 	case *arrow.LargeListType:
 		return frameType(arrow.Field{Name: f.Name, Type: arrow.ListOfField(t.ElemField())})
@@ -177,8 +193,20 @@ func frameType(f arrow.Field) (arrow.Field, bool) {
 	return out, frame.KindOf(out) != frame.KindOther
 }
 
+// described are the marks that rpipe's own writers put on columns of Arrow, as far as
+// a client may set them: the others speak of what rpipe itself has found out.
+func described(given arrow.Metadata) arrow.Metadata {
+	kept := map[string]string{}
+	for _, key := range []string{frame.MetaR, frame.MetaUnits, frame.MetaTimezone, frame.MetaJSON} {
+		if v, ok := given.GetValue(key); ok {
+			kept[key] = v
+		}
+	}
+	return arrow.MetadataFrom(kept)
+}
+
 // appendArrow adds row i of a batch, or says what is wrong with it.
-func appendArrow(b *frame.Builder, batch arrow.RecordBatch, at []int, i, index int) *RowError {
+func appendArrow(m *copying, b *frame.Builder, batch arrow.RecordBatch, at []int, i, index int) *RowError {
 	n := b.Len()
 	e := invalid(index)
 	for k, from := range at {
@@ -187,8 +215,8 @@ func appendArrow(b *frame.Builder, batch arrow.RecordBatch, at []int, i, index i
 			c.AppendNull()
 			continue
 		}
-		if !appendArrowValue(c, batch.Column(from), i) {
-			e.add(c.Field().Name, fmt.Sprintf("%s is not %s", clip(batch.Column(from).ValueStr(i)), frame.TypeName(c.Field())))
+		if !m.value(c, batch.Column(from), i) {
+			e.add(c.Field().Name, fmt.Sprintf("%s is not %s", shown(batch.Column(from), i), frame.TypeName(c.Field())))
 		}
 	}
 	if len(e.Columns) == 0 {
@@ -198,6 +226,18 @@ func appendArrow(b *frame.Builder, batch arrow.RecordBatch, at []int, i, index i
 		b.Column(k).Truncate(n)
 	}
 	return e
+}
+
+// shown is value i for a message. What nests is its type alone: its text has no end.
+func shown(a arrow.Array, i int) string {
+	t := a.DataType()
+	if d, ok := t.(*arrow.DictionaryType); ok {
+		t = d.ValueType
+	}
+	if arrow.IsNested(t.ID()) || t.ID() == arrow.BINARY || t.ID() == arrow.LARGE_BINARY {
+		return a.DataType().String()
+	}
+	return clip(a.ValueStr(i))
 }
 
 // limitedMemory is Go's memory, up to a size.

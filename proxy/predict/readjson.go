@@ -3,10 +3,12 @@ package predict
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"strconv"
 
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/frame/ndjson"
+	"github.com/rpipe-dev/rpipe/proxy/fault"
 )
 
 // json reads one of the documents of form.
@@ -22,9 +24,9 @@ func (r *reader) json(body []byte) (*input, error) {
 	default:
 		return nil, badRequest("JSON: %s, where rows were expected, such as [{…}, {…}]", ndjson.Describe(body))
 	}
-	keys, err := ndjson.Keys(body)
+	keys, values, err := members(body)
 	if err != nil {
-		return nil, badRequest("%v", err)
+		return nil, err
 	}
 	for _, wrapper := range []struct {
 		key  string
@@ -35,15 +37,27 @@ func (r *reader) json(body []byte) (*input, error) {
 		}
 	}
 	if inner, ok := ndjson.Key("columns").Find(body); ok && inner[0] == '{' && !r.has("columns") {
-		if keys, err = ndjson.Keys(inner); err != nil {
-			return nil, badRequest("%v", err)
+		if keys, values, err = members(inner); err != nil {
+			return nil, err
 		}
-		return r.table(inner, keys)
+		return r.table(keys, values)
 	}
-	if r.areColumns(body, keys) {
-		return r.table(body, keys)
+	if r.areColumns(keys, values) {
+		return r.table(keys, values)
 	}
 	return r.records(formObject, [][]byte{body})
+}
+
+// members are the keys of an object and the text of their values.
+func members(object []byte) (keys []string, values [][]byte, err error) {
+	err = ndjson.Members(object, func(key string, value []byte) error {
+		keys, values = append(keys, key), append(values, value)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, badRequest("%v", err)
+	}
+	return keys, values, nil
 }
 
 // has reports whether the schema has a column of that name.
@@ -51,10 +65,9 @@ func (r *reader) has(name string) bool { return r.schema != nil && r.schema.HasF
 
 // areColumns reports whether an object is columns rather than one row: all of its
 // values are arrays, and the schema has no column that is one itself.
-func (r *reader) areColumns(object []byte, keys []string) bool {
-	for _, k := range keys {
-		v, _ := ndjson.Key(k).Find(object)
-		if len(v) == 0 || v[0] != '[' {
+func (r *reader) areColumns(keys []string, values [][]byte) bool {
+	for i, k := range keys {
+		if values[i][0] != '[' {
 			return false
 		}
 		if r.has(k) {
@@ -101,8 +114,9 @@ func (r *reader) ndjson(body []byte) (*input, error) {
 	return r.records(formRows, records)
 }
 
-// table makes rows of an object of columns.
-func (r *reader) table(object []byte, keys []string) (*input, error) {
+// table makes rows of columns. In the rows a column goes by its number: a name may
+// be as long as the request, and would stand in each of them.
+func (r *reader) table(keys []string, values [][]byte) (*input, error) {
 	if err := distinct(keys); err != nil {
 		return nil, err
 	}
@@ -113,13 +127,13 @@ func (r *reader) table(object []byte, keys []string) (*input, error) {
 	}
 	var records [][]byte
 	for k, key := range keys {
-		values, _ := ndjson.Key(key).Find(object)
-		if values[0] != '[' {
-			return nil, badRequest("JSON: column %q is %s, where an array of its values was expected", key, ndjson.Describe(values))
+		if values[k][0] != '[' {
+			return nil, badRequest("JSON: column %q is %s, where an array of its values was expected", key, clip(ndjson.Describe(values[k])))
 		}
-		name := append(frame.AppendQuoted(nil, key), ':')
+		number := fmt.Appendf(nil, `"%d":`, k)
+		passed := r.schema != nil && !r.schema.HasField(key)
 		n := 0
-		err := ndjson.Elements(values, func(element []byte) error {
+		err := ndjson.Elements(values[k], func(element []byte) error {
 			switch {
 			case k == 0:
 				records = append(records, []byte{'{'})
@@ -128,10 +142,13 @@ func (r *reader) table(object []byte, keys []string) (*input, error) {
 				}
 			case n >= len(records):
 				return badRequest("JSON: column %q has more than the %d values that column %q has", key, len(records), keys[0])
-			default:
-				records[n] = append(records[n], ',')
 			}
-			records[n] = append(append(records[n], name...), element...)
+			if !passed {
+				if len(records[n]) > 1 {
+					records[n] = append(records[n], ',')
+				}
+				records[n] = append(append(records[n], number...), element...)
+			}
 			n++
 			return nil
 		})
@@ -145,7 +162,13 @@ func (r *reader) table(object []byte, keys []string) (*input, error) {
 	for i := range records {
 		records[i] = append(records[i], '}')
 	}
-	return r.records(formColumns, records)
+	numbered := &reader{schema: r.schema.numbered(keys), maxRows: r.maxRows}
+	in, err := numbered.records(formColumns, records)
+	if err != nil {
+		return nil, err
+	}
+	in.named(r.schema, keys)
+	return in, nil
 }
 
 // records reads rows, each of them valid JSON.
@@ -165,6 +188,9 @@ func (r *reader) records(f form, records [][]byte) (*input, error) {
 			return nil, badRequest("JSON: the rows have no columns")
 		}
 		if err := distinct(columnNames(s.Schema)); err != nil {
+			return nil, err
+		}
+		if err := sparse(s.NumFields(), records); err != nil {
 			return nil, err
 		}
 	} else {
@@ -195,6 +221,20 @@ func (r *reader) records(f form, records [][]byte) (*input, error) {
 		in.place = good
 	}
 	return in, nil
+}
+
+// sparse refuses rows that have hardly a column in common: as a table they would
+// take many times the memory that they take as text.
+func sparse(columns int, records [][]byte) error {
+	size := 1 << 20
+	for _, record := range records {
+		size += len(record)
+	}
+	if columns*len(records) <= size {
+		return nil
+	}
+	return fault.New(http.StatusRequestEntityTooLarge, "too_large",
+		fmt.Sprintf("the %d rows have %d columns between them, and most rows lack most of them; send rows of the same columns together", len(records), columns))
 }
 
 // appendRecord adds a row, or says what is wrong with it. Before is memory for a

@@ -175,9 +175,11 @@ func placeOf(place []int32, i int) int {
 
 // clip shortens a text for a message.
 func clip(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
+	most := 60
+	for i := range s {
+		if most--; most < 0 {
+			return s[:i] + "…"
+		}
 	}
 	return s
 }
