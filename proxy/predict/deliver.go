@@ -3,6 +3,8 @@ package predict
 import (
 	"errors"
 
+	"github.com/sourcegraph/conc/panics"
+
 	"github.com/rpipe-dev/rpipe/frame"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/rpool"
@@ -46,7 +48,10 @@ func (f *flow) deliver(b *batch, parts []stages.Part) {
 func (f *flow) piece(b *batch, p stages.Part) piece {
 	out := piece{from: p.From, to: p.To, err: p.Err, whole: p.Whole}
 	if p.Err == nil {
-		out.frame, out.err = f.fun.results(p.Reply.Data, p.To-p.From, b.schema)
+		// A panic would end the graph, and the endpoint for everybody.
+		if panicked := panics.Try(func() { out.frame, out.err = f.fun.results(p.Reply.Data, p.To-p.From, b.schema) }); panicked != nil {
+			out.err = panicked.AsError()
+		}
 		out.whole = out.err != nil && p.To-p.From > 1
 	}
 	return out

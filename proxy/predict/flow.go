@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sourcegraph/conc/panics"
+
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/stages"
@@ -23,6 +25,8 @@ type flow struct {
 	queue   queue
 	waiting atomic.Int64  // calls that are in no batch yet
 	ended   chan struct{} // closed when nothing is under way
+	broken  chan struct{} // closed when the graph has ended by itself: nobody answers
+	cause   error         // why; set before broken is closed
 }
 
 // queue bounds the calls that wait for a batch.
@@ -48,7 +52,7 @@ type flowOptions struct {
 func newFlow(ctx context.Context, o flowOptions) *flow {
 	f := &flow{
 		run: stages.NewRun(ctx), in: make(chan *stages.Batch[*call]), batcher: newBatcher(o.policy, o.concurrency),
-		fun: o.fun, queue: o.queue, log: o.log, ended: make(chan struct{}),
+		fun: o.fun, queue: o.queue, log: o.log, ended: make(chan struct{}), broken: make(chan struct{}),
 	}
 	calls := stages.From(f.run, "requests", 0, f.listen)
 	requests := stages.Then(f.run, "batch", 0, calls, f.batcher.run)
@@ -89,11 +93,15 @@ func (f *flow) listen(soft, hard context.Context, out chan<- *stages.Batch[*call
 	for {
 		select {
 		case c := <-f.in:
-			if err := stages.Send(hard, out, c); err != nil {
-				return err
-			}
+			_ = stages.Send(hard, out, c) // whose error is the end of hard, and of soft
 		case <-soft.Done():
-			return nil
+			if hard.Err() == nil || f.run.Drained() {
+				return nil
+			}
+			f.cause = context.Cause(hard)
+			f.log.Error("a prediction endpoint answers no more, by a fault of rpipe: reload to have it back", "error", f.cause)
+			close(f.broken)
+			return f.cause
 		}
 	}
 }
@@ -103,7 +111,7 @@ func (f *flow) listen(soft, hard context.Context, out chan<- *stages.Batch[*call
 func (f *flow) encode(_ context.Context, b *stages.Batch[*work]) (*stages.Batch[*work], error) {
 	w := b.Value
 	w.Part = func(from, to int) (*rpool.Request, error) { return f.fun.request(w.For, from, to) }
-	w.Request, _ = w.Part(0, w.Rows)
+	panics.Try(func() { w.Request, _ = w.Part(0, w.Rows) })
 	return b, nil
 }
 
@@ -149,6 +157,8 @@ func (f *flow) do(c *call) (outcome, error) {
 		return leave(context.Cause(c.ctx))
 	case <-f.ended:
 		return leave(fault.ErrDraining)
+	case <-f.broken:
+		return leave(f.cause)
 	}
 	for {
 		select {
@@ -168,6 +178,13 @@ func (f *flow) do(c *call) (outcome, error) {
 				return o, nil
 			default:
 				return leave(fault.ErrDraining)
+			}
+		case <-f.broken:
+			select {
+			case o := <-c.done:
+				return o, nil
+			default:
+				return leave(f.cause)
 			}
 		}
 	}
