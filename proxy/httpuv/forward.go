@@ -173,8 +173,13 @@ func (t *Transport) failed(ctx context.Context, worker *worker, a ask, r *http.R
 		return 1, context.Cause(ctx)
 	}
 	unsent := errors.As(err, new(*dialError))
-	// The connection broke: mostly because the worker has died, which is known soon.
-	late := time.NewTimer(t.o.Grace)
+	// The connection broke: mostly because the worker has died, which is known soon;
+	// or because httpuv takes no such request, which costs the worker nothing.
+	message, patience := "the R worker broke off", t.o.Grace
+	if worker.listens() {
+		message, patience = "httpuv closed the connection: it does not take such a request", alive
+	}
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case <-worker.ended:
@@ -186,7 +191,7 @@ func (t *Transport) failed(ctx context.Context, worker *worker, a ask, r *http.R
 	}
 	t.crew.give(worker, a)
 	if !errors.As(err, new(*rpool.DiedError)) {
-		err = &fault.Fault{Status: http.StatusBadGateway, Reason: "worker_died", Message: "the R worker broke off", Err: err}
+		err = &fault.Fault{Status: http.StatusBadGateway, Reason: "worker_died", Message: message, Err: err}
 	}
 	switch {
 	case !replayable(r):
@@ -198,6 +203,10 @@ func (t *Transport) failed(ctx context.Context, worker *worker, a ask, r *http.R
 	}
 	return 1, err
 }
+
+// alive is how long a worker that listens still may take to turn out dead: its
+// sockets are not closed all at once.
+const alive = 100 * time.Millisecond
 
 var idempotent = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete}
 

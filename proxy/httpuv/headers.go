@@ -32,6 +32,7 @@ func (t *Transport) requestHeader(r *http.Request, x *exchange.Exchange, token s
 	stripHopByHop(h)
 	h.Del("Expect")        // answered here already
 	h.Del("Rpipe-Control") // ours alone
+	dropLookalikes(h)
 	if cookies := h["Cookie"]; len(cookies) > 1 {
 		h.Set("Cookie", strings.Join(cookies, "; ")) // httpuv would join them with a comma
 	}
@@ -62,6 +63,20 @@ func (t *Transport) requestHeader(r *http.Request, x *exchange.Exchange, token s
 		h["User-Agent"] = nil // or net/http would name itself
 	}
 	return h
+}
+
+// dropLookalikes drops headers with underscores that R cannot tell from those that
+// are written here: HTTP_RPIPE_CONTROL is Rpipe-Control and Rpipe_Control.
+func dropLookalikes(h http.Header) {
+	for name := range h {
+		if !strings.Contains(name, "_") {
+			continue
+		}
+		as := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		if strings.HasPrefix(as, "Rpipe-") || strings.HasPrefix(as, "X-Forwarded-") || as == "X-Request-Id" {
+			delete(h, name)
+		}
+	}
 }
 
 // client is who asks: as the front has found out, or else the other end of the

@@ -120,16 +120,17 @@ func (c *crew) succeed() {
 // failed keeps off the next start, and tells those who wait where no worker is
 // left that could serve them. c.mu is held.
 func (c *crew) failed(err error) {
+	pause := backoff
 	if !errors.Is(err, rpool.ErrQueueFull) && !errors.Is(err, rpool.ErrQueueWait) {
-		pause := min(backoff<<min(c.failures, 10), backoffMax)
+		pause = min(backoff<<min(c.failures, 10), backoffMax)
 		c.failures++
 		c.failure = err
-		c.notBefore = time.Now().Add(pause)
-		c.tasks.Go(func() { c.again(pause) })
 		if len(c.workers) > 0 || len(c.waiting) == 0 {
 			c.o.Log.Warn("an R worker did not come up", "next_attempt_after", pause, "error", err)
 		}
 	}
+	c.notBefore = time.Now().Add(pause) // a pool without room has none at once either
+	c.tasks.Go(func() { c.again(pause) })
 	if len(c.workers) == 0 && c.starting == 0 && !isDeath(err) {
 		c.refuse(err)
 	}

@@ -178,6 +178,17 @@ func (w *worker) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return c, nil
 }
 
+// listens reports whether the worker's socket takes connections, as that of a
+// process that has died does not.
+func (w *worker) listens() bool {
+	c, err := net.Dial("unix", w.socket)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
 // control asks the worker itself for something, which it does as soon as R is
 // free: "leave", or "forget" and the token of a request.
 func (w *worker) control(ctx context.Context, verb, token string) error {
