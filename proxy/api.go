@@ -29,7 +29,6 @@ type backend interface {
 type api struct {
 	config      *API
 	generation  int
-	since       time.Time
 	pool        *rpool.Pool
 	env         *rpool.Environment
 	fingerprint string             // of env as it was loaded: its files may have changed since

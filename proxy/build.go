@@ -32,7 +32,6 @@ func (s *Server) build(ctx context.Context, c *API) (*api, error) {
 		a.drain(gone, s.log)
 		return nil, s.explain(c, err)
 	}
-	a.since = time.Now()
 	return a, nil
 }
 
@@ -103,7 +102,7 @@ func (s *Server) fill(ctx context.Context, a *api) error {
 	for i := range c.Predict {
 		e := &c.Predict[i]
 		p, err := predict.New(ctx, predict.Options{
-			Pool: a.pool, Env: a.env, Log: log, Fault: s.faults, Timeout: timeout, Prefix: c.prefix(), Endpoint: *e, Dir: s.file.Dir(), Vars: s.file.vars,
+			Pool: a.pool, Env: a.env, Log: log, Fault: s.faults, Timeout: timeout, Prefix: c.prefix(), Endpoint: *e, Dir: s.file.Dir(), Vars: s.file.named(e.Pipeline),
 		})
 		if err != nil {
 			return err

@@ -92,9 +92,6 @@ func (g *Graph) Do(ctx context.Context, r *rpool.Request, attempts int) (reply *
 	}
 }
 
-// Meters are the figures of the graph's parts.
-func (g *Graph) Meters() []*stages.Meter { return g.run.Meters() }
-
 // Drain refuses new requests, waits for those under way until ctx ends, which
 // cancels them, and ends the graph. It is called once.
 func (g *Graph) Drain(ctx context.Context) error {

@@ -6,7 +6,6 @@ about_api <- function(pr, docs, unsafe) {
   hooks <- names(private$hooks)[lengths(private$hooks) > 0L]
   jsonlite::toJSON(
     list(
-      title = one_string(private$globalSettings$info$title),
       docs = docs,
       max_size = as.numeric(plumber_option("plumber.maxRequestSize", 0)),
       hooked = any(hooks %in% c("preroute", "postroute", "preserialize", "postserialize")),
@@ -18,8 +17,6 @@ about_api <- function(pr, docs, unsafe) {
     auto_unbox = TRUE
   )
 }
-
-one_string <- function(x) if (is.character(x) && length(x) == 1L) x else ""
 
 # about_router is a router with what is mounted below it, in the order in which
 # plumber looks. A router that is mounted below itself is cut off.

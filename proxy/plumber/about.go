@@ -10,7 +10,6 @@ import (
 
 // about is what the R side says of an API once it is loaded: about.R.
 type about struct {
-	Title   string            `json:"title"`
 	Docs    string            `json:"docs"`     // path of the documentation, "" for none
 	MaxSize float64           `json:"max_size"` // plumber.maxRequestSize; 0 is none
 	Hooked  bool              `json:"hooked"`   // hooks see every request

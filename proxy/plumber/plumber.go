@@ -73,9 +73,6 @@ func New(ctx context.Context, o Options) (*API, error) {
 // Docs is the path of the API's documentation below Prefix; "" where it has none.
 func (a *API) Docs() string { return a.about.Docs }
 
-// Title is the API's own; "" where it gives none.
-func (a *API) Title() string { return a.about.Title }
-
 // Drain refuses new requests and waits for those under way until ctx ends, which
 // cancels them. It is called once.
 func (a *API) Drain(ctx context.Context) error { return a.graph.Drain(ctx) }
