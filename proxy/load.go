@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
@@ -61,7 +62,7 @@ func Check(ctx context.Context, path string, vars map[string]string) (*File, con
 			if e.Pipeline == "" {
 				continue
 			}
-			p, found := pipeline.Check(ctx, below(f.Dir(), e.Pipeline), vars)
+			p, found := pipeline.Check(ctx, below(f.Dir(), e.Pipeline), f.named(e.Pipeline))
 			if p != nil && len(found.Errors()) == 0 {
 				found = append(found, p.CheckService()...)
 			}
@@ -115,6 +116,25 @@ func (f *File) complete() {
 	for i := range f.APIs {
 		f.APIs[i].Name = f.APIs[i].label()
 	}
+}
+
+// named are the values of -v that a pipeline file has variables for: the others
+// are of this file, or of other pipelines.
+func (f *File) named(file string) map[string]string {
+	if file == "" {
+		return nil
+	}
+	data, err := os.ReadFile(below(f.Dir(), file))
+	if err != nil {
+		return nil // who loads it says so
+	}
+	its := map[string]string{}
+	for name, value := range f.vars {
+		if strings.Contains(string(data), "${"+name+"}") || strings.Contains(string(data), "${"+name+":") {
+			its[name] = value
+		}
+	}
+	return its
 }
 
 // Dir is the directory that relative paths start from.

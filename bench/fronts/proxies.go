@@ -64,11 +64,11 @@ func (s *Server) listens(path string) error {
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("R has ended: %s", s.said())
+			return fmt.Errorf("the R process has ended: %s", s.said())
 		case <-time.After(10 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("R does not listen on %s after %v: %w", path, patience, err)
+			return fmt.Errorf("the R process does not listen on %s after %v: %w", path, patience, err)
 		}
 	}
 }

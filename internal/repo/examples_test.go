@@ -61,7 +61,8 @@ func TestExamples(t *testing.T) {
 			var report struct {
 				Files []struct{ Rows int64 }
 			}
-			if err := json.Unmarshal([]byte(out), &report); err != nil {
+			_, text, _ := strings.Cut("\n"+out, "\n{") // the log stands before it
+			if err := json.Unmarshal([]byte("{"+text), &report); err != nil {
 				t.Fatalf("%v:\n%s", err, out)
 			}
 			var rows int64
