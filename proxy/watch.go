@@ -32,6 +32,8 @@ type watcher struct {
 	notify *fsnotify.Watcher
 	log    *slog.Logger
 
+	began, ended time.Time // the last load; run's own
+
 	mu    sync.Mutex
 	trees []string // with all that is below them
 	files []string
@@ -112,8 +114,9 @@ func (w *watcher) run(ctx context.Context, changed func(paths []string)) {
 		case err := <-w.notify.Errors:
 			w.log.Warn("watching files: some changes may have been missed", "error", err)
 		case <-still.C:
+			w.began = time.Now()
 			changed(paths)
-			paths = nil
+			w.ended, paths = time.Now(), nil
 		case <-ctx.Done():
 			return
 		}
@@ -136,7 +139,20 @@ func (w *watcher) look(e fsnotify.Event) []string {
 			w.log.Debug("cannot watch", "path", e.Name, "error", err)
 		}
 	}
-	return slices.DeleteFunc(files, func(path string) bool { return !w.matters(path) })
+	return slices.DeleteFunc(files, func(path string) bool { return !w.matters(path) || w.made(path) })
+}
+
+// data are what code may write while it is loaded, such as a model that it keeps.
+var data = []string{".rds", ".rdata", ".json", ".html"}
+
+// made reports whether the last load has written a file: to load again for it would
+// never come to an end.
+func (w *watcher) made(path string) bool {
+	if !slices.Contains(data, strings.ToLower(filepath.Ext(path))) {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.ModTime().After(w.began) && info.ModTime().Before(w.ended)
 }
 
 // matters reports whether the file at path is watched. Hidden files are editors'

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // watching runs a watcher until the test ends, and returns the paths that it tells
@@ -95,6 +97,28 @@ func TestWatchedTreesAreWhateverTheirDirectoriesBecome(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, changed, filepath.Join(dir, "plumber.R"))
+}
+
+// A load that writes a file is no reason for another.
+func TestWhatALoadWritesIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{"plumber.R": "", "model.rds": ""})
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	w := watcher{trees: []string{dir}, began: began, ended: began.Add(time.Minute)}
+	f := func(name string, after time.Duration, want bool) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.Chtimes(path, time.Time{}, began.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		if told := w.look(fsnotify.Event{Name: path, Op: fsnotify.Write}); (len(told) == 1) != want {
+			t.Errorf("%s, %v after the load began: told of %v", name, after, told)
+		}
+	}
+	f("model.rds", -time.Second, true)
+	f("model.rds", time.Second, false)
+	f("model.rds", 2*time.Minute, true)
+	f("plumber.R", time.Second, true)
 }
 
 // What an API consists of beside its directory is watched by name, and the file that
