@@ -19,7 +19,7 @@ type Config struct {
 	Kind string `yaml:"kind" default:"app" enum:"app|plumber|shiny" doc:"plumber is an API of that package, shiny an app of that one. app is any other code that listens by way of httpuv: its last value is an app of httpuv (a list with call, onHeaders, onWSOpen or staticPaths), a function of a request, a plumber router or a Shiny app; or it starts a server itself, on whatever port."`
 	File string `yaml:"file" doc:"The R file." example:"app.R"`
 	Dir  string `yaml:"dir" doc:"A directory in place of a file: of a Shiny app (app.R, or ui.R and server.R), or of a plumber API (plumber.R or entrypoint.R)."`
-	Code string `yaml:"code" doc:"R code in place of a file." example:"fiery::Fire$new(port = 8000)$ignite()"`
+	Code string `yaml:"code" doc:"R code in place of a file." example:"httpuv::runServer('127.0.0.1', 8000, app)"`
 
 	Workers     Workers          `yaml:"workers" doc:"How many workers serve, and for how long."`
 	Sticky      string           `yaml:"sticky" default:"auto" enum:"auto|always|never" doc:"Whether a browser stays with its worker, by a cookie. auto is for Shiny alone."`
