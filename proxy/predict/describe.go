@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
 )
 
 // description is what GET tells of an endpoint.
@@ -48,10 +49,7 @@ func (p *Predictor) describe(w http.ResponseWriter, r *http.Request) {
 			p.fail(w, r, err)
 			return
 		}
-		scheme := "http"
-		if r.TLS != nil {
-			scheme = "https"
-		}
+		scheme := exchange.Of(r.Context()).Scheme // as the client sees it, behind a proxy too
 		quoted := strings.ReplaceAll(string(body), "'", `'\''`)
 		d.Curl = "curl -H 'Content-Type: application/json' -d '" + quoted + "' " + scheme + "://" + r.Host + path
 	}

@@ -70,7 +70,8 @@ func TestTheDescription(t *testing.T) {
 	}
 	p := &Predictor{o: Options{Endpoint: e, Prefix: "/api"}, reader: *r, scorer: none{}, idle: make(chan struct{})}
 	w := httptest.NewRecorder()
-	p.ServeHTTP(w, httptest.NewRequest("GET", "http://host.example/p", nil))
+	ctx := exchange.With(t.Context(), &exchange.Exchange{Scheme: "https"}) // which ended before a proxy
+	p.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "http://host.example/p", nil))
 	var d struct {
 		Path    string
 		Example []map[string]any
@@ -94,7 +95,7 @@ func TestTheDescription(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &d); err != nil {
 		t.Fatal(err)
 	}
-	if want := `curl -H 'Content-Type: application/json' -d '[{"day":"2024-02-29","f":"b","x":5}]' http://host.example/api/p`; d.Path != "/api/p" || d.Curl != want {
+	if want := `curl -H 'Content-Type: application/json' -d '[{"day":"2024-02-29","f":"b","x":5}]' https://host.example/api/p`; d.Path != "/api/p" || d.Curl != want {
 		t.Errorf("%s %s", d.Path, d.Curl)
 	}
 	items := d.OpenAPI.Post.RequestBody.Content["application/json"].Schema.Items
