@@ -4,7 +4,7 @@
 #   bench/run.sh                     all of them, most of an hour on two idle cores
 #   bench/run.sh bulk start          some: roundtrip bulk shared start memory files aggregate
 #                                    join fetch enrich s3 commit compact codecs
-#                                    proxy proxysleep proxystart
+#                                    proxy proxysleep proxystart predict
 #   bench/run.sh -quick              everything once and small, to see that it works
 #   bench/run.sh -update [name...]   puts the tables into docs/benchmarks.md as well
 #
@@ -22,7 +22,7 @@ for arg in "$@"; do
 	*) names+=("$arg") ;;
 	esac
 done
-[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk shared start memory files aggregate join fetch enrich s3 commit compact codecs proxy proxysleep proxystart)
+[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk shared start memory files aggregate join fetch enrich s3 commit compact codecs proxy proxysleep proxystart predict)
 if [ -n "$quick" ] && [ -n "$update" ]; then
 	echo "bench: the figures of a quick run are for nobody to read: leave out -update" >&2
 	exit 2
@@ -112,6 +112,7 @@ for name in "${names[@]}"; do
 	enrich) build && nice -n 10 go run ./bench/enrich -rounds 3 $quick -bento "${BENTO:-bento}" ;;
 	proxy | proxystart) build && go run "./bench/$name" $quick -valve "${VALVE:-valve}" -faucet "${FAUCET:-faucet}" ;;
 	proxysleep) build && go run ./bench/proxysleep -rounds 3 $quick -valve "${VALVE:-valve}" -faucet "${FAUCET:-faucet}" ;;
+	predict) build && go run ./bench/predict -rounds 3 $quick ;;
 	*) go run "./bench/$name" $quick ;;
 	esac | tee "$out/$name.md"
 	[ "${PIPESTATUS[0]}" = 0 ] || { echo "bench: $name failed" >&2; failed=1; continue; }
