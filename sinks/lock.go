@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+
+	"github.com/rpipe-dev/rpipe/internal/filelock"
 )
 
 // lock keeps two runs from writing to one place at once. It is advisory and is
@@ -14,11 +16,6 @@ type lock struct {
 	before owner // who held it last and did not let go, or left something
 }
 
-var (
-	errBusy    = errors.New("lock is held")
-	errNoLocks = errors.New("the file system has no locks")
-)
-
 // acquire takes the lock file at path, or returns an error with ErrLocked in
 // its chain that names the other's pid.
 func acquire(path string, me owner) (*lock, error) {
@@ -27,13 +24,13 @@ func acquire(path string, me owner) (*lock, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = lockFile(f)
+		err = filelock.Take(f)
 		switch {
-		case errors.Is(err, errBusy):
+		case errors.Is(err, filelock.ErrBusy):
 			other := readOwner(f)
 			f.Close()
 			return nil, busy(other, me)
-		case err != nil && !errors.Is(err, errNoLocks): // without locks it is as it would be without the guard
+		case err != nil && !errors.Is(err, filelock.ErrNone): // without locks it is as it would be without the guard
 			f.Close()
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/filelock"
 )
 
 // errLocked says that another process has the lock.
@@ -25,12 +27,15 @@ func lock(path string, wait time.Duration) (unlock func(), err error) {
 	}
 	// No event tells when a lock is free, and waiting in the kernel has no limit.
 	for until := time.Now().Add(wait); ; time.Sleep(5 * time.Millisecond) {
-		err := lockFile(f)
-		if err == nil {
+		err := filelock.Take(f)
+		if err == nil || errors.Is(err, filelock.ErrNone) {
 			return func() { f.Close() }, nil // which gives the lock back
 		}
-		if !errors.Is(err, errLocked) || time.Now().After(until) {
+		if !errors.Is(err, filelock.ErrBusy) || time.Now().After(until) {
 			f.Close()
+			if errors.Is(err, filelock.ErrBusy) {
+				err = errLocked
+			}
 			return nil, fmt.Errorf("write tokens: lock %s: %w", path, err)
 		}
 	}

@@ -11,22 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile takes the lock, where the file system has locks.
-func lockFile(f *os.File) error {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return errLocked
-		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS):
-			return nil
-		}
-		return err
-	}
-}
-
 // keepOwner gives a file that is to replace the one at path its owner, group and
 // mode: root may make a token in a store that a server of another user reads.
 // The first belongs to whom the directory does.

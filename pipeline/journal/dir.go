@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/internal/filelock"
 	"github.com/rpipe-dev/rpipe/store"
 )
 
@@ -78,16 +79,19 @@ func (d *Dir) Lock() error {
 		if err != nil {
 			return failed("lock", d.path, err)
 		}
-		if err := lockFile(f); err != nil {
+		if err := filelock.Take(f); err != nil && !errors.Is(err, filelock.ErrNone) {
 			f.Close()
-			if errors.Is(err, ErrLocked) && !waited {
+			if !errors.Is(err, filelock.ErrBusy) {
+				return failed("lock", d.path, err)
+			}
+			if !waited {
 				// Locked of another process may have it for a moment: flock has no
 				// way to ask without taking, and no event tells when it is free.
 				waited = true
 				time.Sleep(10 * time.Millisecond)
 				continue
 			}
-			return failed("lock", d.path, err)
+			return failed("lock", d.path, ErrLocked)
 		}
 		// Who lets go removes the file first: ours may no longer be the one that others see.
 		mine, err := f.Stat()
@@ -117,7 +121,7 @@ func (d *Dir) Locked() bool {
 		return false
 	}
 	defer f.Close() // which gives the lock back
-	return errors.Is(lockFile(f), ErrLocked)
+	return errors.Is(filelock.Take(f), filelock.ErrBusy)
 }
 
 // Unlock lets others in, and removes the directory where nothing is in it.
