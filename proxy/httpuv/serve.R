@@ -134,7 +134,13 @@ run_plumber <- function(pr) {
 }
 
 # Shiny writes the worker's id into the URLs of a session's downloads and uploads.
+# It takes one in the life of a process; a worker that was given back and serves
+# again has another.
 run_shiny <- function(app, worker) {
+  known <- get0("workerId", asNamespace("shiny"), mode = "function")
+  if (is.function(known) && exists(".workerId", environment(known), inherits = FALSE)) {
+    assign(".workerId", NULL, environment(known))
+  }
   shiny::runApp(app,
     host = "127.0.0.1", port = 8000L, launch.browser = FALSE, workerId = worker, quiet = TRUE
   )

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/rpipe-dev/rpipe/rpool"
 )
 
 // shinyApp tells which worker it is on, doubles a number, and gives a file.
@@ -137,6 +139,35 @@ func TestShinyInABrowser(t *testing.T) {
 	}
 	if seen := script[string](t, tab, `document.cookie`); strings.Contains(seen, "rpipe_worker") {
 		t.Errorf("scripts see the cookie: %q", seen)
+	}
+}
+
+// A worker that was given back and serves again has another id, though Shiny
+// itself takes one in the life of a process.
+func TestDownloadsFindAWorkerThatServesAgain(t *testing.T) {
+	t.Parallel()
+	pool, err := rpool.New(rpool.Options{Max: 1, Grace: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pool.Close() })
+	again := func() *served {
+		t.Helper()
+		return serve(t, Config{Kind: Shiny, Dir: ".", Workers: Workers{Max: 1}},
+			map[string]string{"app.R": shinyApp, "www/a.txt": "a file"}, func(o *Options) { o.Pool = pool })
+	}
+	first := again()
+	ctx := browser(t)
+	before := open(t, ctx, first.url)
+	ended, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	first.Drain(ended)
+	pid := open(t, ctx, again().url)
+	if got := fetch(t, ctx); got != pid {
+		t.Errorf("a download comes from worker %s, the session is on %s", got, pid)
+	}
+	if pid != before {
+		t.Errorf("worker %s serves, not %s, which was given back", pid, before)
 	}
 }
 
