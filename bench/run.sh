@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the figures of docs/benchmarks.md:
+# Makes the figures of docs/benchmarks.md and docs/benchmarks-proxy.md:
 #
 #   bench/run.sh                     all of them, most of an hour on two idle cores
 #   bench/run.sh bulk start          some: roundtrip bulk shared start memory files aggregate
 #                                    join fetch enrich s3 commit compact codecs
 #                                    proxy proxysleep proxystart predict
 #   bench/run.sh -quick              everything once and small, to see that it works
-#   bench/run.sh -update [name...]   puts the tables into docs/benchmarks.md as well
+#   bench/run.sh -update [name...]   puts the tables into the pages of docs as well
 #
 # The tables are printed and kept in out/bench. A peer that is not installed is
 # left out, and said so; VALVE, FAUCET and BENTO are where those are that PATH has not.
@@ -88,11 +88,14 @@ codecs() {
 
 # splice puts a table between the lines that mark its place.
 splice() {
-	awk -v name="$1" -v table="$2" '
-		$0 == "<!-- end " name " -->" { skip = 0 }
-		!skip { print }
-		$0 == "<!-- begin " name " -->" { skip = 1; while ((getline line < table) > 0) print line }
-	' docs/benchmarks.md >"$out/page.md" && mv "$out/page.md" docs/benchmarks.md
+	local page
+	for page in docs/benchmarks.md docs/benchmarks-proxy.md; do
+		awk -v name="$1" -v table="$2" '
+			$0 == "<!-- end " name " -->" { skip = 0 }
+			!skip { print }
+			$0 == "<!-- begin " name " -->" { skip = 1; while ((getline line < table) > 0) print line; close(table) }
+		' "$page" >"$out/page.md" && mv "$out/page.md" "$page"
+	done
 }
 
 for name in "${names[@]}"; do
