@@ -38,6 +38,7 @@ type api struct {
 	handler     http.Handler       // what stands before them included
 	docs        string             // path of the documentation, "" for none
 	began       time.Time          // the load
+	since       time.Time          // it is up
 	gate        gate
 	once        sync.Once // over draining
 }

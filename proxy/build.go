@@ -14,6 +14,12 @@ import (
 	"github.com/rpipe-dev/rpipe/rpool"
 )
 
+// load builds the newest code of an API into a slot.
+func (s *Server) load(ctx context.Context, c *API) *slot {
+	a, err := s.build(ctx, c)
+	return &slot{config: c, api: a, broken: err, tried: time.Now()}
+}
+
 // build brings up the newest code of an API: its environment, the first worker,
 // its endpoints. What it has begun is let go where a part fails.
 func (s *Server) build(ctx context.Context, c *API) (*api, error) {
@@ -32,6 +38,7 @@ func (s *Server) build(ctx context.Context, c *API) (*api, error) {
 		a.drain(gone, s.log)
 		return nil, s.explain(c, err)
 	}
+	a.since = time.Now()
 	return a, nil
 }
 

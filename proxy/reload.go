@@ -48,10 +48,10 @@ func (s *Server) reload(ctx context.Context, again func(*api) bool) error {
 	old := s.router.site.Load()
 	file, err := s.reread(old.file)
 	if err != nil {
-		s.history.failed("", err)
+		s.fileErr.Store(&err)
 		return err
 	}
-	s.history.failed("", nil)
+	s.fileErr.Store(nil)
 	next := &site{file: file}
 	var errs []error
 	var replaced []*api
@@ -64,11 +64,9 @@ func (s *Server) reload(ctx context.Context, again func(*api) bool) error {
 			kept[before.api] = true
 			continue
 		}
-		now := &slot{config: c}
-		now.api, now.broken = s.build(ctx, c)
+		now := s.load(ctx, c)
 		if now.broken != nil {
 			errs = append(errs, now.broken)
-			s.history.failed(c.Name, now.broken)
 			if before != nil && before.api != nil {
 				now.api, now.config = before.api, before.config
 				kept[before.api] = true
@@ -96,7 +94,6 @@ func (s *Server) reload(ctx context.Context, again func(*api) bool) error {
 	s.letGo(replaced)
 	for _, c := range next.apis {
 		if c.api != nil && !kept[c.api] {
-			s.history.loaded(c.config.Name, c.api.generation)
 			s.log.Info("new code serves", "api", c.config.Name, "generation", c.api.generation, "took", time.Since(c.api.began).Round(time.Millisecond).String())
 		}
 	}

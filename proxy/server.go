@@ -41,7 +41,7 @@ type Server struct {
 	pools   map[string]*rpool.Pool
 	metrics *metrics.Registry
 	router  router
-	history history
+	fileErr atomic.Pointer[error] // why the file could not be read again; nil where it could
 	front   *front.Front
 	admin   *admin.Admin
 	tokens  *tokens.Store // nil for none
@@ -97,22 +97,18 @@ func (s *Server) open() error {
 		return err
 	}
 	first := &site{file: s.file}
+	s.router.site.Store(first) // Close lets go of what it has by then; nobody is served yet
 	var errs []error
 	for i := range s.file.APIs {
-		c := &slot{config: &s.file.APIs[i]}
-		c.api, c.broken = s.build(s.ctx, c.config)
+		c := s.load(s.ctx, &s.file.APIs[i])
+		first.apis = append(first.apis, c)
 		if s.ctx.Err() != nil {
 			return context.Cause(s.ctx)
 		}
 		if c.broken != nil {
 			errs = append(errs, c.broken)
-			s.history.failed(c.config.Name, c.broken)
-		} else {
-			s.history.loaded(c.config.Name, c.api.generation)
 		}
-		first.apis = append(first.apis, c)
 	}
-	s.router.site.Store(first)
 	if err := errors.Join(errs...); err != nil {
 		if !s.watch {
 			return err

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -333,21 +334,21 @@ func TestAnAPIThatHasEndedRefuses(t *testing.T) {
 	}
 }
 
-// Pipelines end in good order while requests do, not in what those leave of the time.
-func TestADrainStopsPipelinesAtOnce(t *testing.T) {
-	t.Parallel()
-	dir := files(t, map[string]string{
-		"plumber.R": "#* @serializer text\n#* @get /hold\nfunction() { while (!file.exists(\"go\")) Sys.sleep(0.05); \"held\" }\n",
+// beside is a directory with an API and, on its pool, a pipeline over so many rows.
+func beside(t *testing.T, rows int, api string) string {
+	t.Helper()
+	return files(t, map[string]string{
+		"plumber.R": api,
 		"model.R":   "twice <- function(d) { d$y <- 2 * d$n; d }\n",
-		"bulk.yaml": `
+		"bulk.yaml": fmt.Sprintf(`
 version: 1
 r: {source: [model.R]}
-source: {range: {rows: 1000000000, column: n}}
+source: {range: {rows: %d, column: n}}
 stages:
   - batch: {rows: 500}
   - map: {fun: twice}
 sink: {ndjson: {path: out}}
-`,
+`, rows),
 		"proxy.yaml": `
 version: 1
 listen: 127.0.0.1:0
@@ -355,6 +356,35 @@ pools: {default: {min: 1, max: 2, reserve: 1}}
 apis: [{plumber: {file: plumber.R}}]
 pipelines: [{file: bulk.yaml}]
 `})
+}
+
+// A start that is given up lets go of the APIs that were up already: what is left
+// of them is found at the end of this package's tests.
+func TestAStartThatIsGivenUpLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{
+		"plumber.R":  version(1),
+		"slow.R":     "file.create(\"loading\")\nSys.sleep(60)\n#* @get /x\nfunction() 1\n",
+		"proxy.yaml": single + "  - {path: /slow, plumber: {file: slow.R}}\n",
+	})
+	f := load(t, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Start(ctx, f, Options{})
+		ended <- err
+	}()
+	until(t, "the second API loads", func() bool { return exists(filepath.Join(dir, "loading")) })
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("start: %v", err)
+	}
+}
+
+// Pipelines end in good order while requests do, not in what those leave of the time.
+func TestADrainStopsPipelinesAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := beside(t, 1_000_000_000, "#* @serializer text\n#* @get /hold\nfunction() { while (!file.exists(\"go\")) Sys.sleep(0.05); \"held\" }\n")
 	s := started(t, load(t, dir), Options{})
 	until(t, "the pipeline works", func() bool { return s.Snapshot().Pipelines[0].Rows > 0 })
 	answer := make(chan string, 1)
@@ -399,25 +429,7 @@ func TestADrainHasAnEnd(t *testing.T) {
 
 func TestAPipelineRunsBesideTheAPIs(t *testing.T) {
 	t.Parallel()
-	dir := files(t, map[string]string{
-		"plumber.R": version(1),
-		"model.R":   "twice <- function(d) { d$y <- 2 * d$n; d }\n",
-		"bulk.yaml": `
-version: 1
-r: {source: [model.R]}
-source: {range: {rows: 20000, column: n}}
-stages:
-  - batch: {rows: 500}
-  - map: {fun: twice}
-sink: {ndjson: {path: out}}
-`,
-		"proxy.yaml": `
-version: 1
-listen: 127.0.0.1:0
-pools: {default: {min: 1, max: 2, reserve: 1}}
-apis: [{plumber: {file: plumber.R}}]
-pipelines: [{file: bulk.yaml}]
-`})
+	dir := beside(t, 20_000, version(1))
 	s := started(t, load(t, dir), Options{})
 	until(t, "the pipeline is done", func() bool {
 		if _, body := get(t, s, "/version"); body != "1" {

@@ -5,6 +5,9 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
+
+	"github.com/sourcegraph/conc"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
@@ -20,8 +23,9 @@ type site struct {
 // slot is the place of one API.
 type slot struct {
 	config *API
-	api    *api  // nil while there is none that works
-	broken error // why the newest code does not work; nil where it does
+	api    *api      // nil while there is none that works
+	broken error     // why the newest code does not work; nil where it does
+	tried  time.Time // the newest code was loaded, with what came of it
 }
 
 // find is the slot that a request is for, the longest prefix first.
@@ -84,18 +88,11 @@ func navigates(r *http.Request) bool {
 
 // drain ends all APIs at once.
 func (s *site) drain(ctx context.Context, each func(ctx context.Context, a *api)) {
-	done := make(chan struct{})
-	n := 0
+	var ends conc.WaitGroup
 	for _, c := range s.apis {
 		if c.api != nil {
-			n++
-			go func() {
-				each(ctx, c.api)
-				done <- struct{}{}
-			}()
+			ends.Go(func() { each(ctx, c.api) })
 		}
 	}
-	for range n {
-		<-done
-	}
+	ends.Wait()
 }

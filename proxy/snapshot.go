@@ -13,7 +13,9 @@ import (
 func (s *Server) Snapshot() admin.Snapshot {
 	snap := admin.Snapshot{
 		Name: s.file.Name, Version: s.version, Started: s.started, Draining: s.draining.Load(),
-		FileError: s.history.ofFile(),
+	}
+	if err := s.fileErr.Load(); err != nil {
+		snap.FileError = *err
 	}
 	if s.file.single == "" {
 		snap.File = s.file.Path
@@ -36,13 +38,13 @@ func (s *Server) Snapshot() admin.Snapshot {
 
 // describe is one API for the status page.
 func (s *Server) describe(c *slot) admin.API {
-	past := s.history.of(c.config.Name)
 	d := admin.API{
 		Name: c.config.Name, Path: c.config.Path, Host: c.config.Host, Transport: c.config.transport(),
 		File: c.config.code(s.file), Pool: c.config.Pool, OnDemand: s.file.Pools[c.config.Pool].Min == 0,
-		Generation: past.Generation, Since: past.Since, Tried: past.Tried, Err: c.broken,
+		Tried: c.tried, Err: c.broken,
 	}
 	if c.api != nil {
+		d.Generation, d.Since = c.api.generation, c.api.since
 		d.Environment = c.api.fingerprint
 		if c.api.docs != "" {
 			d.Docs = c.config.prefix() + c.api.docs
