@@ -44,7 +44,17 @@ var allowed = map[string][]string{
 	"proxy/httpuv":                {"configs", "proxy/exchange", "proxy/fault", "rdata", "rpool"},
 	"proxy/predict":               {"configs", "frame", "frame/ndjson", "pipeline", "proxy/exchange", "proxy/fault", "rdata", "rpool", "stages"},
 	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "stages", "tokens"},
-	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "sources", "stages", "store", "tokens"},
+	"tasks":                       {},
+	"tasks/broker":                {"configs", "tasks"},
+	"tasks/blob":                  {"configs", "store", "tasks", "tasks/broker"},
+	"tasks/rvalue":                {"rdata"},
+	"tasks/index":                 {"tasks", "tasks/broker"},
+	"tasks/queue":                 {"rdata", "tasks", "tasks/blob", "tasks/broker", "tasks/index", "tasks/rvalue"},
+	"tasks/node":                  {"rdata", "rpool", "tasks", "tasks/blob", "tasks/broker"},
+	"tasks/launch":                {"configs", "tasks"},
+	"tasks/client":                {"configs", "tasks"},
+	"server":                      {"configs", "metrics", "rblock", "rpool", "tasks", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
+	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/broker", "tasks/client", "tasks/launch", "tasks/node", "tokens"},
 }
 
 // TestImports: imports run one way, from cmd down to rdata.

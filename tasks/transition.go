@@ -1,0 +1,216 @@
+package tasks
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// TransitionError says that a task cannot go where it was sent.
+type TransitionError struct {
+	Task     string
+	From, To State
+}
+
+func (e *TransitionError) Error() string {
+	return fmt.Sprintf("task %s is %s and cannot become %s", e.Task, e.From, e.To)
+}
+
+// move changes the state, where that may be.
+func (t *Task) move(next State) error {
+	if !t.State.May(next) {
+		return &TransitionError{t.ID(), t.State, next}
+	}
+	t.State = next
+	return nil
+}
+
+// New is the record of task n of j as it is submitted.
+func (j *Job) New(n int) *Task {
+	t := &Task{
+		Job: j.ID, N: n, State: Pending, Owner: j.Owner, Queue: j.Queue, Lane: j.Lane,
+		Submitted: j.Created, NotBefore: j.NotBefore,
+	}
+	if len(j.DependsOn) > 0 {
+		t.State = Deferred
+	}
+	return t
+}
+
+// Claim gives the task to a worker: its next attempt begins. A task that RUNS already
+// is taken from its former worker, which has been lost: see Lose, which comes first.
+func (t *Task) Claim(l Lease) error {
+	if err := t.move(Running); err != nil {
+		return err
+	}
+	t.Attempt++
+	t.Lease, t.Started, t.Ended = &l, l.Since, time.Time{}
+	t.Failure, t.Warnings, t.Usage, t.NotBefore, t.Held = nil, nil, Usage{}, time.Time{}, false
+	return nil
+}
+
+// Outcome is how an attempt ended.
+type Outcome struct {
+	Cause    string // see CauseDone
+	Result   Value  // CauseDone
+	Failure  *Failure
+	Warnings []string
+	Usage    Usage
+	Pid      int
+}
+
+// Finish ends the running attempt: with a final state, or, where j.Retry has attempts
+// left for such an end, PENDING again from NotBefore on.
+func (t *Task) Finish(j *Job, o Outcome, now time.Time) error {
+	again, final := t.tally(j, &o)
+	next := final
+	if again {
+		next = Pending
+	}
+	if err := t.move(next); err != nil {
+		return err
+	}
+	past := Attempt{Started: t.Started, Ended: now, Cause: o.Cause, Pid: o.Pid}
+	if l := t.Lease; l != nil {
+		past.Worker, past.Host = l.Worker, l.Host
+		if past.Pid == 0 {
+			past.Pid = l.Pid
+		}
+	}
+	if o.Failure != nil {
+		past.Message = shortened(o.Failure.Message, 500)
+	}
+	t.Past = append(t.Past, past)
+	t.Past = t.Past[max(0, len(t.Past)-MaxPast):]
+	t.Lease, t.Ended = nil, now
+	t.Result, t.Failure, t.Warnings, t.Usage = o.Result, o.Failure, o.Warnings, o.Usage
+	if again {
+		t.NotBefore = now.Add(j.Retry.pause(t, o.Cause))
+	}
+	return nil
+}
+
+// tally counts the end of an attempt, and says whether there is another one, and what
+// the task is where there is none.
+func (t *Task) tally(j *Job, o *Outcome) (again bool, final State) {
+	r := j.Retry
+	switch o.Cause {
+	case CauseDone:
+		return false, Complete
+	case CauseCancelled:
+		return false, Cancelled
+	case CauseError, CauseStart:
+		t.Errors++
+		return t.Errors < max(r.Errors, 1) && r.covers(o.Failure), Error
+	case CauseTimeout:
+		t.Timeouts++
+		return t.Timeouts < max(r.Timeouts, 1), Timeout
+	case CauseWorker: // nobody's fault: it does not count
+		return true, Died
+	default:
+		t.Lost++
+		limit := r.Lost
+		if limit == 0 {
+			limit = 3
+		}
+		return t.Lost < limit, Died
+	}
+}
+
+func (r Retry) covers(f *Failure) bool {
+	if len(r.Classes) == 0 || f == nil {
+		return true
+	}
+	return slices.ContainsFunc(f.Classes, func(c string) bool { return slices.Contains(r.Classes, c) })
+}
+
+// pause is how long a task rests before its next attempt.
+func (r Retry) pause(t *Task, cause string) time.Duration {
+	switch cause {
+	case CauseWorker:
+		return 0
+	case CauseError, CauseStart, CauseTimeout:
+	default:
+		if t.Lost == 1 {
+			return 0
+		}
+	}
+	delay, most := r.Delay, r.MaxDelay
+	if delay == 0 {
+		delay = time.Second
+	}
+	if most == 0 {
+		most = 5 * time.Minute
+	}
+	for n := t.Errors + t.Timeouts + t.Lost; n > 1 && delay < most; n-- {
+		delay *= 2
+	}
+	return min(delay, most)
+}
+
+// Cancel ends a task that has not ended; by names who wanted it.
+func (t *Task) Cancel(by string, now time.Time) error {
+	was := t.State
+	if err := t.move(Cancelled); err != nil {
+		return err
+	}
+	if was == Running {
+		past := Attempt{Started: t.Started, Ended: now, Cause: CauseCancelled}
+		if l := t.Lease; l != nil {
+			past.Worker, past.Host, past.Pid = l.Worker, l.Host, l.Pid
+		}
+		t.Past = append(t.Past, past)
+		t.Past = t.Past[max(0, len(t.Past)-MaxPast):]
+	}
+	t.Lease, t.Ended, t.Held, t.By = nil, now, false, by
+	t.Failure = &Failure{Cause: CauseCancelled, Message: "cancelled by " + by}
+	return nil
+}
+
+// Release makes a DEFERRED task PENDING: all that it depends on is COMPLETE. It goes
+// to the front of its queue, since it has waited.
+func (t *Task) Release() error {
+	if err := t.move(Pending); err != nil {
+		return err
+	}
+	t.Lane = Front
+	return nil
+}
+
+// Forbid makes a DEFERRED task IMPOSSIBLE because of those that failed.
+func (t *Task) Forbid(failed []string, now time.Time) error {
+	if err := t.move(Impossible); err != nil {
+		return err
+	}
+	if len(failed) > 5 {
+		failed = failed[:5]
+	}
+	t.Ended = now
+	t.Failure = &Failure{Cause: "impossible", Message: fmt.Sprintf("it depends on %s, which failed", failed[0]), Tasks: failed}
+	return nil
+}
+
+// Allow makes an IMPOSSIBLE task DEFERRED: what it depends on was retried.
+func (t *Task) Allow() error {
+	if err := t.move(Deferred); err != nil {
+		return err
+	}
+	t.Ended, t.Failure = time.Time{}, nil
+	return nil
+}
+
+// Move marks a task that to replaces.
+func (t *Task) Move(to, by string) error {
+	if err := t.move(Moved); err != nil {
+		return err
+	}
+	t.MovedTo, t.By = to, by
+	return nil
+}
+
+func shortened(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "…"
+}
