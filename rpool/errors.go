@@ -39,6 +39,7 @@ type DiedError struct {
 	Signal      string // "SIGKILL"; "" when it exited
 	ExitStatus  int    // -1 where it could not be had
 	OutOfMemory bool   // RSS over the limit, or the cgroup's OOM counter rose
+	OverCPU     bool   // over Request.CPU
 	RSS         int64  // last seen
 	Stderr      string // last lines
 }
@@ -49,6 +50,8 @@ func (e *DiedError) Error() string {
 	switch {
 	case e.OutOfMemory:
 		fmt.Fprintf(&b, "was out of memory (%d MiB)", e.RSS>>20)
+	case e.OverCPU:
+		b.WriteString("was over its limit of processor time")
 	case e.Signal != "":
 		fmt.Fprintf(&b, "was killed by %s", e.Signal)
 	case e.ExitStatus < 0:

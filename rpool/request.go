@@ -38,6 +38,8 @@ const (
 	Call
 	// HTTP gives HTTP to the environment's Handler.
 	HTTP
+	// Task evaluates Task, with what it prints and its progress to Events.
+	Task
 )
 
 // Request is one unit of work for one worker. Everything that carries R values
@@ -50,9 +52,20 @@ type Request struct {
 	Args    []byte        // Map: a named list of further arguments; nil for none
 	Seed    *Seed         // nil leaves the worker's own stream alone
 	HTTP    *HTTPRequest  // HTTP
+	Task    *TaskCall     // Task
 	Timeout time.Duration // 0 is none
-	Isolate bool          // run in a fork of its own, which ends with the request
-	Trace   *Trace        // if set, filled in before Pool.Do returns
+	// Memory is the resident bytes that the worker may have while it runs this, and
+	// CPU the processor time that it may take; 0 is no limit but the pool's. Both are
+	// looked at every second. A request over one of them is stopped as one is that is
+	// over its Timeout; it ends with a *DiedError that says so, and so does its worker.
+	Memory int64
+	CPU    time.Duration
+	// Events, if set, is called with each line and progress of a Task as it comes, in
+	// their order, the last before Do returns; it must not wait for anything. There is
+	// no Reply.Output then.
+	Events  func(Event)
+	Isolate bool   // run in a fork of its own, which ends with the request
+	Trace   *Trace // if set, filled in before Pool.Do returns
 	// Ending is a file that is made before the first signal is sent to stop the
 	// request: code that traps interrupts knows by it that it is to end. "" for none.
 	Ending string
@@ -74,7 +87,9 @@ type Seed [6]int32
 
 // Reply is what a worker answered.
 type Reply struct {
-	Data     []byte        // the value, a headerless item
+	Data     []byte        // the value, a headerless item; of a Task a whole stream
+	File     string        // of a Task: the file that has the value, in place of Data
+	Size     int64         // of a Task: bytes of Data or File
 	HTTP     *HTTPResponse // of a request of that kind, in place of Data
 	Warnings []string      // conditionMessage of each warning, at most 50
 	Output   string        // what the code printed, cut at 64 KiB
@@ -89,6 +104,8 @@ func (r *Request) check() error {
 	switch {
 	case r.Kind == HTTP:
 		return r.HTTP.check()
+	case r.Kind == Task:
+		return r.Task.check()
 	case r.Kind != Map && r.Kind != Call:
 		return fmt.Errorf("rpool: request of unknown kind %d", r.Kind)
 	case r.Kind == Map && r.Fun == "":
