@@ -52,9 +52,10 @@ var allowed = map[string][]string{
 	"tasks/queue":                 {"rdata", "tasks", "tasks/blob", "tasks/broker", "tasks/index", "tasks/rvalue"},
 	"tasks/node":                  {"rdata", "rpool", "tasks", "tasks/blob", "tasks/broker"},
 	"tasks/launch":                {"configs", "tasks"},
-	"tasks/client":                {"configs", "tasks"},
-	"server":                      {"configs", "metrics", "rblock", "rpool", "tasks", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
-	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/broker", "tasks/client", "tasks/launch", "tasks/node", "tokens"},
+	"tasks/api":                   {"configs"},
+	"tasks/client":                {"configs", "tasks", "tasks/api"},
+	"server":                      {"configs", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rpool", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
+	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/api", "tasks/broker", "tasks/client", "tasks/launch", "tasks/node", "tokens"},
 }
 
 // TestImports: imports run one way, from cmd down to rdata.
