@@ -2,8 +2,8 @@ package tasks
 
 import "time"
 
-// Job is what was submitted: one call of R, or one for each element of an array. It
-// does not change afterwards. Its record is under JobSubject.
+// Job is what was submitted: one call of R, or one for each element of an array. Its
+// record is under JobSubject, and does not change afterwards but for Dropped and Deleted.
 type Job struct {
 	ID      string            `json:"id"`
 	Name    string            `json:"name,omitempty"`
@@ -31,8 +31,16 @@ type Job struct {
 	MaxRunning int           `json:"max_running,omitempty"` // of its tasks at a time; 0 is no limit
 	ResultTTL  time.Duration `json:"result_ttl,omitempty"`  // records go so long after their end; 0 is never
 
-	// RetriedFrom is the job whose failed tasks were retried as this one.
-	RetriedFrom string `json:"retried_from,omitempty"`
+	// RetriedFrom is the job whose tasks Numbers were retried as tasks 1, 2, … of this
+	// one; in Origin, the first job of the chain, whose elements they have, those are
+	// OriginNumbers. Where that is RetriedFrom itself, both are left out.
+	RetriedFrom   string  `json:"retried_from,omitempty"`
+	Numbers       Numbers `json:"numbers,omitzero"`
+	Origin        string  `json:"origin,omitempty"`
+	OriginNumbers Numbers `json:"origin_numbers,omitzero"`
+
+	Dropped Numbers `json:"dropped,omitzero"`  // tasks that were deleted, or never came to be
+	Deleted bool    `json:"deleted,omitempty"` // its tasks are being deleted, and then it
 }
 
 // Call is what R does. What there is of it is evaluated in the environment named Env.
@@ -74,7 +82,9 @@ type Over struct {
 	Rows bool   `json:"rows,omitempty"`
 	Name string `json:"name,omitempty"` // of the argument that the element is; "" is by position, first
 	// Names are those of the elements, "" for none; nil where there are none at all.
-	Names []string `json:"names,omitempty"`
+	// Where they are many, they are a JSON array in the blob NamesRef.
+	Names    []string `json:"names,omitempty"`
+	NamesRef string   `json:"names_ref,omitempty"`
 }
 
 // Retry says when a task that came to nothing is tried again by itself.

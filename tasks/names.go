@@ -1,6 +1,8 @@
 package tasks
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -13,7 +15,7 @@ const (
 	JobSubjects    = "rp.j.>" // rp.j.<job>: Job
 	QueueSubjects  = "rp.q.>" // rp.q.<queue>: QueueConfig
 	OwnerSubjects  = "rp.o.>" // rp.o.<owner>: OwnerConfig, the owner in hex
-	EnvSubjects    = "rp.e.>" // rp.e.<name>: Environment, the newest version
+	EnvSubjects    = "rp.e.>" // rp.e.<name>: Environment, the newest version; rp.e.<name>.<version>: each
 	WorkerSubjects = "rp.c.>" // rp.c.<name>: WorkerConfig
 	KeySubjects    = "rp.k.>" // rp.k.<hash of owner and key>: the job of an idempotency key
 )
@@ -44,6 +46,57 @@ func TaskSubject(job string, n int) string { return "rp.s." + job + "." + strcon
 
 // JobSubject is where the record of a job is.
 func JobSubject(job string) string { return "rp.j." + job }
+
+// QueueSubject is where the settings of a queue are.
+func QueueSubject(queue string) string { return "rp.q." + queue }
+
+// OwnerSubject is where the limits of an owner are, whose name may be any text.
+func OwnerSubject(owner string) string { return "rp.o." + hex.EncodeToString([]byte(owner)) }
+
+// EnvSubject is where an environment is: its newest version where version is 0.
+func EnvSubject(name string, version int) string {
+	if version == 0 {
+		return "rp.e." + name
+	}
+	return "rp.e." + name + "." + strconv.Itoa(version)
+}
+
+// ParseEnv cuts name@version, whose version is 0 where there is none; "" is default.
+func ParseEnv(env string) (name string, version int, err error) {
+	name, number, pinned := strings.Cut(env, "@")
+	if name == "" && !pinned {
+		return DefaultEnv, 0, nil
+	}
+	if err := CheckName("an environment", name); err != nil {
+		return "", 0, err
+	}
+	if !pinned {
+		return name, 0, nil
+	}
+	version, err = strconv.Atoi(number)
+	if err != nil || version < 1 {
+		return "", 0, fmt.Errorf("%q is not an environment: its version must be a number from 1, as in %s@1", env, name)
+	}
+	return name, version, nil
+}
+
+// WorkerConfigSubject is where named settings of workers are.
+func WorkerConfigSubject(name string) string { return "rp.c." + name }
+
+// KeySubject is where the id of the job with an idempotency key of an owner is.
+func KeySubject(owner, key string) string {
+	h := sha256.Sum256([]byte(strconv.Itoa(len(owner)) + " " + owner + key))
+	return "rp.k." + hex.EncodeToString(h[:])
+}
+
+// MessageSubject is where a worker listens for messages.
+func MessageSubject(worker string) string { return "rp.m." + worker }
+
+// WorkerKey is the presence of a worker, a Worker in JSON; WorkerKeys begin all.
+func WorkerKey(worker string) string { return WorkerKeys + worker }
+
+// WorkerKeys is what the keys of workers begin with.
+const WorkerKeys = "worker."
 
 // nameShape is what queues, environments, worker configurations and workers may be called.
 var nameShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)

@@ -5,6 +5,9 @@ import "time"
 // DefaultQueue is where tasks go that name none.
 const DefaultQueue = "default"
 
+// DefaultEnv is the environment of tasks that name none. It need not be set.
+const DefaultEnv = "default"
+
 // QueueConfig are the settings of a queue.
 type QueueConfig struct {
 	Name      string `json:"name"`

@@ -25,17 +25,31 @@ func (t *Task) move(next State) error {
 	return nil
 }
 
-// New is the record of task n of j as it is submitted.
+// New is the record of task n of j as it is submitted. One that may not run at once, or
+// of which only some may run at a time, is Held.
 func (j *Job) New(n int) *Task {
 	t := &Task{
 		Job: j.ID, N: n, State: Pending, Owner: j.Owner, Queue: j.Queue, Lane: j.Lane,
 		Submitted: j.Created, NotBefore: j.NotBefore,
 	}
+	if j.RetriedFrom != "" {
+		t.Origin, t.RootN = j.RetriedFrom, j.Numbers.At(n)
+		t.MovedFrom = TaskID(j.RetriedFrom, t.RootN)
+		if j.Origin != "" {
+			t.Origin, t.RootN = j.Origin, j.OriginNumbers.At(n)
+		}
+	}
 	if len(j.DependsOn) > 0 {
 		t.State = Deferred
+	} else {
+		t.Held = j.Holds(j.Created)
 	}
 	return t
 }
+
+// Holds reports whether a task of j that is PENDING at now has to be admitted first,
+// since its time has not come or a limit of the job is in the way.
+func (j *Job) Holds(now time.Time) bool { return j.MaxRunning > 0 || j.NotBefore.After(now) }
 
 // Claim gives the task to a worker: its next attempt begins. A task that RUNS already
 // is taken from its former worker, which has been lost: see Lose, which comes first.
@@ -146,6 +160,37 @@ func (r Retry) pause(t *Task, cause string) time.Duration {
 		delay *= 2
 	}
 	return min(delay, most)
+}
+
+// Lose ends the running attempt of a worker that has not renewed its lease: the task is
+// PENDING again, or DIED where it has been lost too often.
+func (t *Task) Lose(j *Job, now time.Time) error {
+	message := "the worker has not been heard of"
+	if l := t.Lease; l != nil {
+		message = fmt.Sprintf("worker %s on %s has not been heard of", l.Worker, l.Host)
+	}
+	o := Outcome{Cause: CauseHost, Failure: &Failure{Cause: CauseHost, Message: message}}
+	if t.Lease != nil {
+		o.Pid = t.Lease.Pid
+	}
+	return t.Finish(j, o, now)
+}
+
+// Take is what a worker does to the record of a task whose message it has been given:
+// it claims one that is PENDING, and takes a RUNNING one from its former worker, whose
+// message would not have come again had it renewed its lease (so only after a
+// redelivery). With claimed false and no error the record is to be written too, and the
+// task is not to be run now: it DIED, or rests until NotBefore.
+func (t *Task) Take(j *Job, l Lease, now time.Time) (claimed bool, err error) {
+	if t.State == Running {
+		if err := t.Lose(j, now); err != nil || t.State != Pending || t.NotBefore.After(now) {
+			return false, err
+		}
+	}
+	if err := t.Claim(l); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 // Cancel ends a task that has not ended; by names who wanted it.
