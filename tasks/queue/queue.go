@@ -1,0 +1,115 @@
+// Package queue is the task queue as its users see it: it submits jobs, tells of them,
+// waits for them, cancels, retries and deletes them, and keeps the settings of queues,
+// owners, environments and workers. Package server is its user, and whatever else runs
+// tasks without HTTP between.
+//
+// What is promised: a job that Submit has returned is kept, with all of its tasks, until
+// it is deleted or its result expires. Every change of a task is a write of its record
+// on condition that nobody has changed it in the meantime, so any number of servers may
+// work on one broker. What a crash leaves half done, the chores finish: one of the
+// servers at a time leads, and releases tasks whose dependencies are COMPLETE, admits
+// those that had to wait, sends work anew that got lost, takes tasks from workers that
+// are gone, and sweeps away what nobody needs. Chores may be done twice without harm.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/blob"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/tasks/index"
+)
+
+// Options are those of a Queue. The zero value is usable.
+type Options struct {
+	// Owner are the limits of owners who have none of their own.
+	Owner tasks.OwnerConfig
+	// ResultTTL is that of jobs that name none; 0 keeps them.
+	ResultTTL time.Duration
+	// MaxTasks is how many tasks a job may have; 0 is 10 million.
+	MaxTasks int
+	// BlobGrace is how long a value stays that nobody refers to; 0 is 24h. At least 2h.
+	BlobGrace time.Duration
+	// LostAfter is how long a worker must be silent before its tasks are taken from it,
+	// where no redelivery does so; 0 is 45s.
+	LostAfter time.Duration
+	// Sweep is how often the leader looks for what got lost; 0 is 30s.
+	Sweep time.Duration
+	// NoChores leaves the chores to other servers.
+	NoChores bool
+	Log      *slog.Logger // nil discards
+}
+
+// Queue is the task queue. Its methods may be called by several goroutines.
+type Queue struct {
+	broker *broker.Broker
+	blobs  *blob.Store
+	index  *index.Index
+	o      Options
+	log    *slog.Logger
+
+	jobs  jobCache
+	hub   hub
+	ahead reservations
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// Who asks. Tasks of another owner are missing to who may not see them.
+type Who struct {
+	Owner string
+	Admin bool // may see and change everybody's, and settings
+	Read  bool // may see everybody's
+}
+
+func (w Who) sees(owner string) bool    { return w.Admin || w.Read || w.Owner == owner }
+func (w Who) changes(owner string) bool { return w.Admin || w.Owner == owner }
+
+// ErrMissing says that there is no such thing, or none that the asker may see.
+var ErrMissing = errors.New("not found")
+
+// ErrForbidden says that the asker may see but not change it.
+var ErrForbidden = errors.New("not allowed")
+
+// InvalidError says what is wrong with what was asked, and how to mend it.
+type InvalidError struct {
+	Field   string // path in the submission, such as call.args[2].task; "" for all of it
+	Message string
+}
+
+func (e *InvalidError) Error() string {
+	if e.Field == "" {
+		return e.Message
+	}
+	return e.Field + ": " + e.Message
+}
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{field, fmt.Sprintf(format, args...)}
+}
+
+// RefusedError says that a queue or an owner is at a limit.
+type RefusedError struct {
+	Reason     string
+	RetryAfter time.Duration // when it may be worth trying again; 0 is not without freeing something
+}
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+// ConflictError says that a task is in no state for what was asked.
+type ConflictError struct {
+	ID     string
+	State  tasks.State
+	Reason string
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("task %s is %s: %s", e.ID, e.State, e.Reason)
+}
