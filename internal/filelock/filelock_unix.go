@@ -10,9 +10,15 @@ import (
 )
 
 // Take takes the lock of f or fails at once, with ErrBusy or ErrNone.
-func Take(f *os.File) error {
+func Take(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+// Share takes the lock of f together with others that share it, or fails at once,
+// with ErrBusy or ErrNone. One who has it may Take it, when nobody else has.
+func Share(f *os.File) error { return flock(f, unix.LOCK_SH) }
+
+func flock(f *os.File, how int) error {
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue

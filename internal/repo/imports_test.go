@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "stages", "tokens"},
 	"tasks":                       {},
 	"tasks/broker":                {"configs", "tasks"},
-	"tasks/blob":                  {"configs", "store", "tasks", "tasks/broker"},
+	"tasks/blob":                  {"internal/filelock", "store", "tasks/broker"},
 	"tasks/rvalue":                {"rdata"},
 	"tasks/index":                 {"tasks", "tasks/broker"},
 	"tasks/queue":                 {"rdata", "tasks", "tasks/blob", "tasks/broker", "tasks/index", "tasks/rvalue"},

@@ -6,37 +6,38 @@
 // directory that all machines share. Memory is bounded whatever the size of a blob, and
 // content is never wrong: it is compared with its name whenever it is read. A cache of
 // files, which several processes may share, saves workers from fetching a blob twice.
+//
+// Nobody counts references here. Who sweeps blobs away that nobody needs must spare
+// those that were put within Fresh: a Put of what is there already renews it only then.
 package blob
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/store"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
 // ErrNotFound says that there is no blob of that name.
 var ErrNotFound = errors.New("no such blob")
 
 // ErrCorrupt says that what is kept under a name is not what the name says.
-var ErrCorrupt = errors.New("content differs from its name")
+var ErrCorrupt = errors.New("the content is not what its name says")
 
-// Options say where blobs are. One of Objects, S3 and Dir is set.
-type Options struct {
-	Objects  Objects        // those of the broker
-	S3       store.Location // prefix of the objects
-	S3Client *store.Client  // nil is one with the defaults
-	Dir      string         // directory that all machines share
+// ErrTooLarge says that a blob is larger than the caller takes.
+var ErrTooLarge = errors.New("the blob is too large")
 
-	Cache    string // directory of copies on this machine; "" is a temporary one, which Close removes
-	MaxCache int64  // bytes of copies that nobody holds; 0 is 4 GiB
-}
+// Fresh is for how long a blob counts as just put, and is not written again.
+const Fresh = time.Hour
 
-// Objects is a place for blobs. Put is atomic: others see the whole object or none.
-// Errors for names that are not there wrap ErrNotFound; Delete takes those as deleted.
-type Objects interface {
+// A place is where blobs are. Put is atomic: others see the whole object or none, and
+// none where r fails. What is not there is ErrNotFound, for Delete too.
+type place interface {
 	Put(ctx context.Context, name string, r io.Reader) (size int64, err error)
 	Open(ctx context.Context, name string) (io.ReadCloser, int64, error)
 	Stat(ctx context.Context, name string) (size int64, modified time.Time, err error)
@@ -44,53 +45,113 @@ type Objects interface {
 	List(ctx context.Context, fn func(name string, size int64, modified time.Time) error) error
 }
 
+// Options say where blobs are. One of Objects, S3 and Dir is set.
+type Options struct {
+	Objects  broker.Objects // those of the broker
+	S3       store.Location // prefix of the objects
+	S3Client *store.Client  // nil is one with the defaults
+	Dir      string         // directory that all machines share
+
+	Cache    string // directory of copies on this machine; "" is a temporary one, which Close removes
+	MaxCache int64  // bytes of copies that are kept while nobody holds them; 0 is 4 GiB
+}
+
 // Store keeps blobs. Its methods may be called by several goroutines.
 type Store struct {
-	objects Objects
+	objects place
+	owned   *store.Client // made by Open
+	cache   *cache
+	small   small
 }
 
-// Open looks at the place and makes the cache directory.
-func Open(o Options) (*Store, error) { return nil, errors.ErrUnsupported }
-
-// Close removes a temporary cache. Files that are held stay until they are released.
-func (s *Store) Close() error { return nil }
-
-// Put stores what r yields and returns its reference. Where it is there already nothing
-// is written.
-func (s *Store) Put(ctx context.Context, r io.Reader) (ref string, size int64, err error) {
-	return "", 0, errors.ErrUnsupported
+// Open makes what directories are missing. It does not look at the place yet.
+func Open(o Options) (*Store, error) {
+	s := &Store{}
+	places := 0
+	if o.Objects != (broker.Objects{}) {
+		places++
+		s.objects = objects{o.Objects}
+	}
+	if o.Dir != "" {
+		places++
+		s.objects = directory(o.Dir)
+	}
+	if o.S3.Bucket != "" {
+		places++
+		client := o.S3Client
+		if client == nil {
+			client = store.New(store.Config{})
+			s.owned = client
+		}
+		s.objects = bucket{client, o.S3}
+	}
+	if places != 1 {
+		return nil, fmt.Errorf("blobs: %d places are set, and it must be one of the broker, S3 and a directory", places)
+	}
+	var err error
+	if s.cache, err = openCache(o.Cache, o.MaxCache); err != nil {
+		return nil, fmt.Errorf("blobs: cache: %w", err)
+	}
+	return s, nil
 }
 
-// PutBytes stores b.
-func (s *Store) PutBytes(ctx context.Context, b []byte) (ref string, err error) {
-	return "", errors.ErrUnsupported
+// Close waits for what is being fetched, and removes a temporary cache.
+func (s *Store) Close() error {
+	err := s.cache.close()
+	if s.owned != nil {
+		s.owned.Close()
+	}
+	return err
 }
 
-// Open streams a blob. The last Read fails with ErrCorrupt where content and name differ.
-func (s *Store) Open(ctx context.Context, ref string) (io.ReadCloser, int64, error) {
-	return nil, 0, errors.ErrUnsupported
-}
-
-// Bytes is a whole blob of at most max bytes.
-func (s *Store) Bytes(ctx context.Context, ref string, max int64) ([]byte, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// File is a local file with the content of a blob, fetched once for all who ask. It is
-// read-only, and stays until release is called.
-func (s *Store) File(ctx context.Context, ref string) (path string, release func(), err error) {
-	return "", nil, errors.ErrUnsupported
-}
-
-// Stat is the size of a blob and when it was last put.
+// Stat is the size of a blob and when it was put.
 func (s *Store) Stat(ctx context.Context, ref string) (size int64, modified time.Time, err error) {
-	return 0, time.Time{}, errors.ErrUnsupported
+	if err := check(ref); err != nil {
+		return 0, time.Time{}, err
+	}
+	size, modified, err = s.objects.Stat(ctx, ref)
+	return size, modified, named("look at", ref, err)
 }
 
-// Delete removes blobs; those that are not there count as removed.
-func (s *Store) Delete(ctx context.Context, refs ...string) error { return errors.ErrUnsupported }
+// Delete removes blobs; those that are not there count as removed. Copies in caches
+// stay until they make room for others.
+func (s *Store) Delete(ctx context.Context, refs ...string) error {
+	for _, ref := range refs {
+		if err := check(ref); err != nil {
+			return err
+		}
+		s.small.drop(ref)
+		if err := s.objects.Delete(ctx, ref); err != nil && !errors.Is(err, ErrNotFound) {
+			return named("delete", ref, err)
+		}
+	}
+	return nil
+}
 
-// List calls fn for each blob, in no order.
+// List calls fn for each blob, in no order, until it fails. What else lies in the same
+// place is passed over.
 func (s *Store) List(ctx context.Context, fn func(ref string, size int64, modified time.Time) error) error {
-	return errors.ErrUnsupported
+	return s.objects.List(ctx, func(name string, size int64, modified time.Time) error {
+		if check(name) != nil {
+			return nil
+		}
+		return fn(name, size, modified)
+	})
+}
+
+// check says why ref is no reference, which also keeps it from being a path.
+func check(ref string) error {
+	if len(ref) == 64 {
+		if b, err := hex.DecodeString(ref); err == nil && hex.EncodeToString(b) == ref {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not the name of a blob: that is SHA-256 in 64 hex digits", ref)
+}
+
+func named(verb, ref string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s blob %s: %w", verb, ref[:12], err)
 }

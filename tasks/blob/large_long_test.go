@@ -1,0 +1,5 @@
+//go:build long
+
+package blob
+
+const largeBlob = 2 << 30
