@@ -2,7 +2,6 @@ package admin
 
 import (
 	"net"
-	"net/netip"
 	"strings"
 )
 
@@ -25,18 +24,4 @@ func (c *Config) Check(report func(field, message, hint string)) {
 	} else if strings.Contains(host, "/") {
 		report("listen", "is no address", "a host name or an IP address before the colon, such as 127.0.0.1:9090")
 	}
-}
-
-// Loopback reports whether an address to listen on is reached from this machine
-// alone.
-func Loopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }

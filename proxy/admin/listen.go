@@ -8,13 +8,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
 
 // Bind listens on the address of its own that c names. Elsewhere than on loopback
 // it wants a token that may read: nobody else could see anything there.
 func (c *Config) Bind(ctx context.Context, store *tokens.Store) (net.Listener, error) {
-	if !Loopback(c.Listen) {
+	if !exchange.Loopback(c.Listen) {
 		usable := false
 		if store != nil {
 			var err error
