@@ -6,7 +6,7 @@ local({
   setwd(Sys.getenv("RPIPE_WD", ".")) # a profile may have gone elsewhere
   dir <- Sys.getenv("RPIPE_BOOT")
   self <- new.env(parent = baseenv())
-  for (script in c("worker.R", "http.R", "template.R")) {
+  for (script in c("worker.R", "http.R", "task.R", "template.R")) {
     sys.source(file.path(dir, script), self, keep.source = FALSE)
   }
   self$main(Sys.getenv("RPIPE_DIR"), Sys.getenv("RPIPE_NONCE"))

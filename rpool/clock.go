@@ -77,12 +77,17 @@ func (p *Pool) pollMemory() {
 
 	for _, m := range members {
 		rss := m.proc.RSS() // reads a file: not under the lock
+		allowed := m.allowed(p.o.MaxMemory)
+		overCPU := allowed.cpu > 0 && m.proc.CPU() > allowed.cpu
 		p.mu.Lock()
 		if m.state == idle || m.state == leased {
 			p.rss += rss - m.rss
 			m.rss = rss
-			if p.o.MaxMemory > 0 && rss > p.o.MaxMemory {
-				p.overMemory(m)
+			if allowed.memory > 0 && rss > allowed.memory {
+				p.overMemory(m, allowed.memory)
+			}
+			if overCPU && m.state == leased && m.interrupt(errOverCPU) {
+				m.spent = true
 			}
 		}
 		p.mu.Unlock()

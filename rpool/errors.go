@@ -24,6 +24,8 @@ type ConditionError struct {
 	Traceback []string // innermost last, deparsed calls of user code
 	Warnings  []string
 	Output    string
+	User      time.Duration // of a Task
+	System    time.Duration
 }
 
 func (e *ConditionError) Error() string {

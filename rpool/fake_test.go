@@ -231,6 +231,8 @@ func (p *fakeProcess) Death() *DiedError {
 	return p.death
 }
 
+func (p *fakeProcess) CPU() time.Duration { return 0 }
+
 func (p *fakeProcess) RSS() int64 {
 	p.f.mu.Lock()
 	defer p.f.mu.Unlock()

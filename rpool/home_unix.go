@@ -57,7 +57,7 @@ func newHome(runAs string) (*home, error) {
 		return nil, err
 	}
 	for name, script := range map[string][]byte{
-		"boot.R": bootScript, "worker.R": workerScript, "http.R": httpScript, "template.R": templateScript,
+		"boot.R": bootScript, "worker.R": workerScript, "http.R": httpScript, "task.R": taskScript, "template.R": templateScript,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), script, 0o600); err != nil {
 			h.remove()

@@ -45,7 +45,25 @@ type member struct {
 
 	mu     sync.Mutex // guards what follows
 	cancel context.CancelCauseFunc
-	reason error // why it was interrupted; later requests end with it too
+	limits limits // of the request under way
+	reason error  // why it was interrupted; later requests end with it too
+}
+
+// limits are those of one request, beside the pool's; 0 is none.
+type limits struct {
+	memory int64
+	cpu    time.Duration // that the process has taken by then
+}
+
+// allowed is what m may have now, where the pool allows most bytes.
+func (m *member) allowed(most int64) limits {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.limits
+	if l.memory == 0 || most > 0 && most < l.memory {
+		l.memory = most
+	}
+	return l
 }
 
 // interrupt ends the request that runs on m with reason, and reports whether one

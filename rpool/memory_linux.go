@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"time"
 )
 
 // residentBytes is the memory of a process that is in RAM now; 0 when it is gone.
@@ -54,6 +55,21 @@ func peakBytes(pid int) int64 {
 		return kib << 10
 	}
 	return 0
+}
+
+// cpuTime is the processor time that a process and its ended children have taken,
+// to a hundredth of a second; 0 when it is gone.
+func cpuTime(pid int) (d time.Duration) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]) // its name may hold anything
+	for i := 11; i < 15 && i < len(f); i++ {             // fields 14 to 17 of proc(5)
+		ticks, _ := strconv.ParseInt(string(f[i]), 10, 64)
+		d += time.Duration(ticks) * (time.Second / 100)
+	}
+	return d
 }
 
 // oomKills counts how often the kernel has killed a process of this process's

@@ -42,6 +42,9 @@ type output struct {
 	lines     []string // complete, not emitted yet
 	buf       []byte
 	eof       bool
+	told      *teller // gets what the task at hand writes, in place of captured
+
+	telling sync.Mutex // held while a task's events are handed on; before mu
 
 	done chan struct{} // closed when run has returned
 }
@@ -109,6 +112,10 @@ func (o *output) take(b []byte) {
 		}
 		o.tail = append(o.tail, b...)
 	}
+	if o.told != nil {
+		o.told.take(b)
+		return
+	}
 	if o.capturing {
 		keep := min(len(b), maxCaptured-len(o.captured))
 		o.captured = append(o.captured, b[:keep]...)
@@ -140,6 +147,7 @@ func (o *output) endLine() {
 
 // flush emits complete lines. Only run calls it, and finish after run.
 func (o *output) flush() {
+	o.tell(nil)
 	o.mu.Lock()
 	lines := o.lines
 	o.lines = nil

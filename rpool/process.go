@@ -1,6 +1,9 @@
 package rpool
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // This file is the seam inside the package: below it are processes (template,
 // fork, wire, signals, death), above it is the pool (leases, queue, scaling).
@@ -21,6 +24,8 @@ type process interface {
 	Death() *DiedError
 	// RSS is the resident set in bytes now; 0 when it is gone.
 	RSS() int64
+	// CPU is the processor time that it has taken so far, with children that have ended; 0 when it is gone.
+	CPU() time.Duration
 	// Nice sets the scheduling priority: 0 or 10. Raising it back may be refused without privileges.
 	Nice(n int) error
 	// Stop ends an idle worker: EOF on its FIFO, then the ladder. It returns when it is reaped.

@@ -31,13 +31,13 @@ func (p *Pool) age(c *crew, now time.Time) {
 // overMemory replaces m, or stops it where it is at work: the machine would
 // sooner be out of memory than the request done. R code gets until the next poll
 // to answer the interrupt, and is killed then. p.mu is held.
-func (p *Pool) overMemory(m *member) {
+func (p *Pool) overMemory(m *member, limit int64) {
 	switch {
 	case m.state == idle && m.served == 0:
 		// Its replacement would be as large, and so on for ever.
 		if !m.crew.toldLarge {
 			m.crew.toldLarge = true
-			p.o.Log.Warn("the packages and files alone take more memory than a worker may have: raise its limit", "environment", m.crew.key, "rss", m.rss, "limit", p.o.MaxMemory)
+			p.o.Log.Warn("the packages and files alone take more memory than a worker may have: raise its limit", "environment", m.crew.key, "rss", m.rss, "limit", limit)
 		}
 	case m.state == leased && m.interrupt(errOverMemory):
 		if m.condemned {
@@ -47,7 +47,7 @@ func (p *Pool) overMemory(m *member) {
 		m.condemned, m.spent = true, true
 		p.doom(m, "max_memory")
 		m.crew.counts.OutOfMemory++
-		p.o.Log.Warn("R worker is over its memory limit: stopping it", "environment", m.crew.key, "pid", m.proc.Pid(), "rss", m.rss, "limit", p.o.MaxMemory)
+		p.o.Log.Warn("R worker is over its memory limit: stopping it", "environment", m.crew.key, "pid", m.proc.Pid(), "rss", m.rss, "limit", limit)
 	default:
 		p.doom(m, "max_memory")
 	}

@@ -6,7 +6,10 @@ import (
 	"time"
 )
 
-var errOverMemory = errors.New("rpool: worker is over its memory limit")
+var (
+	errOverMemory = errors.New("rpool: worker is over its memory limit")
+	errOverCPU    = errors.New("rpool: request is over its limit of processor time")
+)
 
 // run runs one request on m, which the caller holds, by lease l if that is not nil.
 func (p *Pool) run(ctx context.Context, m *member, l *Lease, r *Request) (*Reply, error) {
@@ -19,7 +22,12 @@ func (p *Pool) run(ctx context.Context, m *member, l *Lease, r *Request) (*Reply
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
+	allowed := limits{memory: r.Memory, cpu: r.CPU}
+	if r.CPU > 0 {
+		allowed.cpu += m.proc.CPU()
+	}
 	m.mu.Lock()
+	m.limits = allowed
 	reason := m.reason
 	released := l != nil && l.released // while waiting for the turn: m may be somebody else's by now
 	if reason == nil && !released {
@@ -52,7 +60,7 @@ func (p *Pool) run(ctx context.Context, m *member, l *Lease, r *Request) (*Reply
 	busy := time.Since(start)
 
 	m.mu.Lock()
-	m.cancel = nil
+	m.cancel, m.limits = nil, limits{}
 	reason = m.reason
 	m.mu.Unlock()
 	if reason != nil && err != nil {
@@ -64,11 +72,11 @@ func (p *Pool) run(ctx context.Context, m *member, l *Lease, r *Request) (*Reply
 
 // explain gives a request that the pool itself interrupted its error.
 func (p *Pool) explain(m *member, reason, err error) error {
-	if !errors.Is(reason, errOverMemory) {
+	if !errors.Is(reason, errOverMemory) && !errors.Is(reason, errOverCPU) {
 		return reason
 	}
 	var died *DiedError
-	if !errors.As(err, &died) && !errors.Is(err, errOverMemory) {
+	if !errors.As(err, &died) && !errors.Is(err, reason) {
 		return err // it ended by itself before the interrupt came
 	}
 	p.mu.Lock()
@@ -79,7 +87,11 @@ func (p *Pool) explain(m *member, reason, err error) error {
 		*e = *died
 		e.RSS = max(rss, died.RSS)
 	}
-	e.OutOfMemory = true
+	if errors.Is(reason, errOverCPU) {
+		e.OverCPU = true
+	} else {
+		e.OutOfMemory = true
+	}
 	return e
 }
 

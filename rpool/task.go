@@ -3,7 +3,8 @@ package rpool
 import (
 	"errors"
 	"fmt"
-	"time"
+	"io"
+	"os"
 )
 
 // TaskCall is what a request of Kind Task asks: one call of a TaskPlan. The
@@ -26,6 +27,8 @@ type TaskCall struct {
 	// names. "" keeps every value in memory.
 	Result    string
 	MaxInline int64 // bytes; 0 is 8 MiB
+
+	elsewhere bool // R may not write to Result's directory: it leaves the file in its own
 }
 
 // TaskPlan is what many tasks have in common: the code and the arguments that they
@@ -119,8 +122,61 @@ func (c *TaskCall) check() error {
 	return nil
 }
 
-// limits of one request, beside those of the pool.
-type limits struct {
-	memory int64
-	cpu    time.Duration
+// readable is r with bytes in place of files, for an R that may not read ours.
+func (c *TaskCall) readable() (*TaskCall, error) {
+	own, plan := *c, *c.Plan
+	own.Plan, own.elsewhere = &plan, true
+	plan.Args = append([]TaskArg(nil), plan.Args...)
+	if err := plan.Code.load(); err != nil {
+		return nil, err
+	}
+	for i := range plan.Args {
+		if err := plan.Args[i].load(); err != nil {
+			return nil, err
+		}
+	}
+	return &own, nil
+}
+
+func (v *TaskValue) load() (err error) {
+	v.Parts = append([]TaskValue(nil), v.Parts...)
+	for i := range v.Parts {
+		if err := v.Parts[i].load(); err != nil {
+			return err
+		}
+	}
+	if len(v.Parts) == 0 {
+		v.Parts = nil
+	}
+	if v.File != "" {
+		v.Data, err = os.ReadFile(v.File)
+		v.File = ""
+	}
+	if err != nil {
+		return fmt.Errorf("rpool: read an argument of a task: %w", err)
+	}
+	return nil
+}
+
+// moveFile moves a file, if need be from one file system to another.
+func moveFile(from, to string) error {
+	if os.Rename(from, to) == nil {
+		return nil
+	}
+	defer os.Remove(from)
+	src, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("rpool: take the result of a task: %w", err)
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = io.Copy(dst, src)
+		err = errors.Join(err, dst.Close())
+	}
+	if err != nil {
+		os.Remove(to)
+		return fmt.Errorf("rpool: take the result of a task: %w", err)
+	}
+	return nil
 }

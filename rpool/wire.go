@@ -28,6 +28,7 @@ const (
 	frameMap  frameKind = 1  // list(fun, seed or NULL, raw serialized args or NULL, data)
 	frameCall frameKind = 2  // list(NULL, seed or NULL, NULL, list(fun, args))
 	frameHTTP frameKind = 3  // list(variables, headers, body's file, body), see http.go
+	frameTask frameKind = 4  // see encodeTask
 	framePing frameKind = 5  // nothing; a pending interrupt is swallowed
 	frameLoad frameKind = 16 // an environment, see encodeLoad; once, first
 	frameFork frameKind = 17 // an order to fork, see encodeFork; templates only
@@ -40,6 +41,9 @@ const (
 	frameCondition frameKind = 34 // list(c(user, system), warnings, class, message, call, traceback)
 	framePong      frameKind = 35 // nothing: to a ping, an exit, and a fork or a try that went well
 	framePid       frameKind = 36 // list(pid) of a fork, from the process between; may follow hello
+	frameProgress  frameKind = 37 // any value: of a task that goes on
+	frameResult    frameKind = 38 // of a task: list(c(user, system), warnings, file, size, value)
+	frameUnknown   frameKind = 39 // nothing: the task's plan is not here
 )
 
 type header struct {
@@ -62,7 +66,7 @@ func parseHeader(b []byte, limit int64) (header, error) {
 		id:     binary.LittleEndian.Uint32(b[8:]),
 		kind:   frameKind(b[12]),
 	}
-	if b[13]|b[14]|b[15] != 0 || h.kind < frameHello || h.kind > framePid {
+	if b[13]|b[14]|b[15] != 0 || h.kind < frameHello || h.kind > frameUnknown {
 		return header{}, fmt.Errorf("not a frame of rpipe: % x", b[:headerSize])
 	}
 	if h.length > uint64(limit) {

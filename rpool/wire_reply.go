@@ -159,8 +159,8 @@ func decodeCondition(payload []byte) (*ConditionError, error) {
 	if p.open() != 6 {
 		return nil, errReply
 	}
-	p.cpu()
 	var e ConditionError
+	e.User, e.System = p.cpu()
 	e.Warnings = p.strings()
 	e.Classes = p.strings()
 	e.Message = p.text()

@@ -47,8 +47,11 @@ func begin(e *rdata.Encoder, n int) {
 // Args have names, hence symbols, and travel as a stream of their own in a raw
 // vector.
 func encodeRequest(e *rdata.Encoder, r *Request) splice {
-	if r.Kind == HTTP {
+	switch r.Kind {
+	case HTTP:
 		return encodeHTTP(e, r.HTTP)
+	case Task:
+		return encodeTask(e, r, false)
 	}
 	begin(e, 5)
 	if r.Kind == Map {

@@ -29,13 +29,13 @@ func TestHeader(t *testing.T) {
 			t.Errorf("byte %d = %d: accepted as %+v", i, v, got)
 		}
 	}
-	bad(7, 0x80)                // a negative length
-	bad(12, byte(frameMap))     // a request, not an answer
-	bad(12, byte(framePid)+1)   // unknown
-	bad(15, 1)                  // reserved
-	bad(12, 0)                  // nothing
-	bad(4, 1)                   // 4 GiB
-	bad(12, byte(frameHello)-1) // unknown
+	bad(7, 0x80)                  // a negative length
+	bad(12, byte(frameMap))       // a request, not an answer
+	bad(12, byte(frameUnknown)+1) // unknown
+	bad(15, 1)                    // reserved
+	bad(12, 0)                    // nothing
+	bad(4, 1)                     // 4 GiB
+	bad(12, byte(frameHello)-1)   // unknown
 }
 
 func TestRequestIsOneStream(t *testing.T) {
@@ -90,5 +90,6 @@ func FuzzAnswers(f *testing.F) {
 		decodeHello(b)
 		decodePid(b)
 		decodeLoaded(b)
+		decodeResult(bytes.Clone(b))
 	})
 }

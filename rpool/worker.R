@@ -65,6 +65,10 @@ serve <- function() {
       incoming <<- payload
       payload <- NULL
       run(head[3L], kind)
+    } else if (kind == KIND_TASK) {
+      incoming <<- payload
+      payload <- NULL
+      task(head[3L])
     } else if (kind == KIND_PING) {
       swallow_interrupt()
       send(head[3L], KIND_PONG, raw())

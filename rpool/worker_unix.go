@@ -37,6 +37,7 @@ type worker struct {
 	lastID uint32
 	peak   int64 // PeakRSS when last looked at
 
+	plans    map[string]struct{} // keys of plans that R has been sent, and may still have
 	nice     atomic.Int32
 	rss      atomic.Int64           // when last looked at
 	isolated atomic.Pointer[worker] // runs a request of ours at the moment
@@ -132,6 +133,15 @@ func (w *worker) RSS() int64 {
 	return max(n, its)
 }
 
+// CPU counts the process of an isolated request too.
+func (w *worker) CPU() time.Duration {
+	d := cpuTime(w.pid)
+	if once := w.isolated.Load(); once != nil {
+		d += cpuTime(once.pid)
+	}
+	return d
+}
+
 // resident is the memory of this process alone, and kept for its obituary.
 func (w *worker) resident() int64 {
 	n := residentBytes(w.pid)
@@ -213,7 +223,7 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := encodeRequest(&w.enc, r)
+	s := w.encode(r)
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -221,20 +231,30 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, &FrameSizeError{Size: s.size(), Limit: w.link.limit, Request: true}
 	}
 	start := time.Now()
-	if !r.Aloud {
+	capture := !r.Aloud && r.Events == nil
+	switch {
+	case capture:
 		w.out.begin()
+	case r.Events != nil:
+		w.out.listen(r.Events)
 	}
 	watch := w.watch(ctx, r)
 	w.strike.open()
 	h, payload, err := w.roundTrip(frameKind(r.Kind), s)
+	if err == nil && h.kind == frameUnknown {
+		h, payload, err = w.teach(r)
+	}
 	struck := w.strike.shut()
 	if err != nil {
 		err = w.failed(err)
 	}
 	halted := watch.end()
 	text := ""
-	if !r.Aloud {
+	switch {
+	case capture:
 		text = w.captured()
+	case r.Events != nil:
+		w.out.unlisten()
 	}
 	switch {
 	case halted != nil:
@@ -249,6 +269,9 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	reply, err := w.decode(h, payload)
+	if err == nil && r.Kind == Task {
+		err = reply.claim(r)
+	}
 	if err == nil && r.Kind == HTTP {
 		// Frameworks make an answer of whatever befalls them, of an interrupt too.
 		if halted != nil {
@@ -288,6 +311,8 @@ func (w *worker) decode(h header, payload []byte) (*Reply, error) {
 	switch h.kind {
 	case frameValue:
 		return decodeValue(payload)
+	case frameResult:
+		return decodeResult(payload)
 	case frameCondition:
 		c, err := decodeCondition(payload)
 		if err != nil {
@@ -302,6 +327,12 @@ func (w *worker) decode(h header, payload []byte) (*Reply, error) {
 // its answers have them then: see send_files in http.R. It is called with the worker
 // at hand, so that there is one such body in memory for each.
 func (w *worker) legible(r *Request) (*Request, error) {
+	if w.other && r.Kind == Task {
+		own := *r
+		var err error
+		own.Task, err = r.Task.readable()
+		return &own, err
+	}
 	if !w.other || r.Kind != HTTP || r.HTTP.File == "" {
 		return r, nil
 	}
@@ -352,6 +383,13 @@ func (w *worker) roundTrip(kind frameKind, s splice) (header, []byte, error) {
 	}
 	for {
 		h, payload, err := w.link.read()
+		if err == nil && h.kind == frameProgress {
+			if h.id == w.lastID {
+				w.out.empty()
+				w.out.tell(&Event{Progress: payload})
+			}
+			continue
+		}
 		if err != nil || h.id == w.lastID {
 			return h, payload, err
 		}
