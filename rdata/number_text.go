@@ -10,6 +10,9 @@ func appendInteger(b []byte, x int32) []byte {
 	return strconv.AppendInt(b, int64(x), 10)
 }
 
+// AppendNumber formats x as as.character() does, but for NA, which has no text.
+func AppendNumber(b []byte, x float64) []byte { return appendDouble(b, x, 0) }
+
 // appendDouble formats x as as.character() does in R before 4.3: the fewest of
 // 15 significant digits that tell it from others of 15 digits, in fixed notation
 // unless that is wider, by more than scipen characters, than scientific.

@@ -3,42 +3,106 @@
 // job, a line of text.
 //
 // Streams may be of version 2 or 3, big-endian or native, and compressed as .rds files
-// are. Input may come from anyone: what is malformed or beyond the limits gives an
-// error, never a panic.
+// are; those that come out are native, of version 2, and not compressed. Input may come
+// from anyone: what is malformed or beyond the limits gives an error, never a panic.
 package rvalue
 
-import "errors"
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
 
-// FromJSON makes an R value of a JSON document, by the rules of jsonlite::fromJSON:
-// scalars are vectors of length 1, arrays of scalars are vectors, arrays of objects
-// data.frames, others lists. null is NULL, and NA in a vector.
-func FromJSON(json []byte) (stream []byte, err error) { return nil, errors.ErrUnsupported }
+	"github.com/rpipe-dev/rpipe/rdata"
+)
 
-// ToJSON appends the value in a stream to dst as JSON: vectors of length 1 as scalars,
-// data.frames as rows, factors as text, dates and times by ISO 8601, NA as null. What
-// has no JSON (functions, environments, …) is {"class": …, "text": …}.
-func ToJSON(stream, dst []byte) ([]byte, error) { return dst, errors.ErrUnsupported }
+// Limits of what is read and made.
+const (
+	// MaxBytes is how long a stream may be, decompressed, that is looked into.
+	MaxBytes = 4 << 30
+	// MaxJSON is how long a JSON document may be that is read or made.
+	MaxJSON = 128 << 20
+	// MaxDepth is how deep lists, or arrays and objects of JSON, may nest.
+	MaxDepth = 1000
+)
 
-// Normalize is the same value as an uncompressed stream of version 2, native, where
-// that is what it takes for R to read it fastest; other streams are returned as is.
-func Normalize(stream []byte) ([]byte, error) { return nil, errors.ErrUnsupported }
+var limits = &rdata.Limits{MaxBytes: MaxBytes, MaxDepth: MaxDepth, MaxExpand: 1 << 30}
 
-// Split cuts a list or vector into its elements, as x[[i]] has them, each a whole
-// stream. names is nil where there are none.
-func Split(stream []byte) (elements [][]byte, names []string, err error) {
-	return nil, nil, errors.ErrUnsupported
+// plain is a stream without its compression.
+func plain(stream []byte) ([]byte, error) {
+	if len(stream) >= 2 && stream[1] == '\n' {
+		return stream, nil
+	}
+	r, c, err := rdata.Decompress(bytes.NewReader(stream))
+	if err != nil {
+		return nil, err
+	}
+	if c == rdata.None {
+		return stream, nil // its reader says what is wrong with it
+	}
+	b, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%v data: %w", c, err)
+	}
+	if len(b) > MaxBytes {
+		return nil, fmt.Errorf("%v data: more than %d bytes", c, int64(MaxBytes))
+	}
+	return b, nil
 }
 
-// Rows cuts a data.frame into its rows: named lists with an element a column.
-func Rows(stream []byte) (rows [][]byte, names []string, err error) {
-	return nil, nil, errors.ErrUnsupported
+func decode(stream []byte) (rdata.Value, error) {
+	b, err := plain(stream)
+	if err != nil {
+		return nil, fmt.Errorf("R value: %w", err)
+	}
+	v, err := rdata.Unmarshal(b, limits)
+	if err != nil {
+		return nil, fmt.Errorf("R value: %w", err)
+	}
+	return v, nil
 }
 
-// Join makes a list of whole streams: what Split takes apart. names may be nil.
-func Join(streams [][]byte, names []string) ([]byte, error) { return nil, errors.ErrUnsupported }
+func encode(v rdata.Value) ([]byte, error) { return rdata.Append(nil, v, rdata.Format{}) }
 
-// Summary is a value in one line, as str() would have it: "num [1:100] 1 2 3 4 5 …".
-func Summary(stream []byte) string { return "" }
+// Normalize is the same value as a native stream of version 2 that is not compressed,
+// which is what R reads fastest: stream itself where it is one.
+func Normalize(stream []byte) ([]byte, error) {
+	b, err := plain(stream)
+	if err != nil {
+		return nil, fmt.Errorf("R value: %w", err)
+	}
+	if bytes.HasPrefix(b, rdata.AppendHeader(nil)[:6]) { // native, version 2
+		return b, nil
+	}
+	e := rdata.Encoder{Buf: rdata.AppendHeader(make([]byte, 0, len(b)))}
+	if err := e.Stream(b, limits); err != nil {
+		return nil, fmt.Errorf("R value: %w", err)
+	}
+	return e.Buf, nil
+}
 
-// Quote is s as a string literal of R.
-func Quote(s string) string { return "" }
+// Quote is s as a string literal of R, in ASCII but for letters of other scripts.
+func Quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == 0: // no string of R can hold it
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

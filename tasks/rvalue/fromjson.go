@@ -1,0 +1,200 @@
+package rvalue
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rpipe-dev/rpipe/rdata"
+)
+
+// FromJSON makes an R value of a JSON document as jsonlite::fromJSON() does: scalars are
+// vectors of length 1; arrays of scalars are vectors of the most general type among them,
+// with NA for null, and arrays of those, of one length, matrices; arrays of objects are
+// data.frames with the keys of all of them; other arrays and objects are lists, named
+// for objects. Whole numbers are integers where they fit.
+//
+// Unlike jsonlite's, objects {"$date": …} are lists, a string with a NUL is an error, and
+// very many objects with hardly a key in common stay a list.
+func FromJSON(document []byte) (stream []byte, err error) {
+	n, err := parse(document)
+	if err != nil {
+		return nil, err
+	}
+	return n.stream()
+}
+
+// SplitJSON makes the elements of an array job of a document: a stream by the rules of
+// FromJSON for each element of an array, or for each value of an object, whose keys are
+// then the names. An element's type does not depend on the others.
+func SplitJSON(document []byte) (elements [][]byte, names []string, err error) {
+	n, err := parse(document)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n.kind != nodeList {
+		return nil, nil, fmt.Errorf("JSON: an array or object was expected, not %s", n.kind)
+	}
+	elements = make([][]byte, len(n.elems))
+	for i := range n.elems {
+		if elements[i], err = n.elems[i].stream(); err != nil {
+			return nil, nil, fmt.Errorf("element %d: %w", i+1, err)
+		}
+	}
+	return elements, n.names, nil
+}
+
+// A node is a value of JSON as it stands.
+type node struct {
+	kind  nodeKind
+	num   float64 // of numbers; 1 or 0 of logicals
+	str   string
+	elems []node
+	names []string // of objects, not nil
+}
+
+type nodeKind uint8
+
+// In the order in which R generalizes.
+const (
+	nodeNull nodeKind = iota
+	nodeLogical
+	nodeInteger
+	nodeDouble
+	nodeString
+	nodeList // an array or object
+)
+
+func (k nodeKind) String() string {
+	return [...]string{"null", "true or false", "a number", "a number", "a string", "an array or object"}[k]
+}
+
+func (n *node) object() bool { return n.kind == nodeList && n.names != nil }
+
+func (n *node) stream() ([]byte, error) {
+	b, err := encode(n.simplify(true, true))
+	if err != nil {
+		return nil, fmt.Errorf("JSON: %w", err)
+	}
+	return b, nil
+}
+
+func parse(document []byte) (node, error) {
+	if len(document) > MaxJSON {
+		return node{}, fmt.Errorf("JSON: %d bytes are more than the limit of %d; send R's serialization, or split it", len(document), MaxJSON)
+	}
+	if !utf8.Valid(document) {
+		return node{}, errors.New("JSON: it is not valid UTF-8")
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(document, &raw); err != nil {
+		return node{}, syntaxError(document, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.UseNumber()
+	n, err := parseNode(d, 0)
+	if err != nil {
+		return node{}, syntaxError(document, err)
+	}
+	return n, nil
+}
+
+// syntaxError says where in a document an error is.
+func syntaxError(document []byte, err error) error {
+	if len(bytes.TrimSpace(document)) == 0 {
+		return errors.New("JSON: the document is empty")
+	}
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return fmt.Errorf("JSON: %w", err)
+	}
+	before := document[:min(max(int(syntax.Offset)-1, 0), len(document))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Errorf("JSON: line %d, column %d: %w", line, column, err)
+}
+
+func parseNode(d *json.Decoder, depth int) (node, error) {
+	token, err := d.Token()
+	if err != nil {
+		return node{}, err
+	}
+	switch t := token.(type) {
+	case nil:
+		return node{}, nil
+	case bool:
+		n := node{kind: nodeLogical}
+		if t {
+			n.num = 1
+		}
+		return n, nil
+	case json.Number:
+		return parseNumber(string(t)), nil
+	case string:
+		return node{kind: nodeString, str: t}, nil
+	}
+	if depth >= MaxDepth {
+		return node{}, fmt.Errorf("arrays and objects nest deeper than %d", MaxDepth)
+	}
+	n := node{kind: nodeList}
+	object := token == json.Delim('{')
+	if object {
+		n.names = []string{}
+	}
+	for d.More() {
+		if object {
+			key, err := d.Token()
+			if err != nil {
+				return node{}, err
+			}
+			n.names = append(n.names, key.(string)) // the document is valid
+		}
+		elem, err := parseNode(d, depth+1)
+		if err != nil {
+			return node{}, err
+		}
+		n.elems = append(n.elems, elem)
+	}
+	_, err = d.Token() // the end
+	return n, err
+}
+
+// parseNumber makes integers of what looks like one and fits.
+func parseNumber(s string) node {
+	if !strings.ContainsAny(s, ".eE") {
+		if i, err := strconv.ParseInt(s, 10, 32); err == nil && i != math.MinInt32 {
+			return node{kind: nodeInteger, num: float64(i)}
+		}
+	}
+	f, _ := strconv.ParseFloat(s, 64) // beyond the range it is infinite, as in R
+	return node{kind: nodeDouble, num: f}
+}
+
+// value is a node by itself, without a look at what is in it.
+func (n *node) value() rdata.Value {
+	switch n.kind {
+	case nodeLogical:
+		return &rdata.Logical{Values: []int32{int32(n.num)}}
+	case nodeInteger:
+		return &rdata.Integer{Values: []int32{int32(n.num)}}
+	case nodeDouble:
+		return &rdata.Double{Values: []float64{n.num}}
+	case nodeString:
+		return rdata.NewCharacter([]string{n.str})
+	case nodeList:
+		return named(&rdata.List{}, n.names)
+	}
+	return rdata.Null{}
+}
+
+func named(l *rdata.List, names []string) *rdata.List {
+	if names != nil {
+		l.Attrs = rdata.Attributes{{Name: "names", Value: rdata.NewCharacter(names)}}
+	}
+	return l
+}
