@@ -93,7 +93,9 @@ perform <- function(request) {
   }
   own <- new.env(parent = globalenv())
   element <- request[[8L]]
-  if (!is.null(element)) {
+  if (is.character(element)) {
+    element <- from_file(element)
+  } else if (!is.null(element)) {
     element <- unserialize(element)
   }
   call <- if (plan$expr) bind_variables(plan, own, element) else bind_arguments(plan, own, element, request[[8L]])
@@ -223,20 +225,24 @@ parsed <- function(text, expr) {
 # value_key is under what a value is kept.
 value_key <- function(v, otherwise) if (nzchar(v[[1L]])) v[[1L]] else otherwise
 
-# value_of reads a value: list(key, file, size, raw, parts, names), a file, bytes, or
-# parts that make a list.
+# value_of reads a value: list(key, file, size, raw, count, names), of a file or bytes,
+# and where count is not 0 of so many streams in a row, which make a list.
 value_of <- function(v) {
-  if (is.list(v[[5L]])) {
-    value <- lapply(v[[5L]], value_of)
-    if (length(v[[6L]])) names(value) <- v[[6L]]
-    value
-  } else if (nzchar(v[[2L]])) {
-    con <- file(v[[2L]], "rb")
-    on.exit(close(con))
-    unserialize(con)
-  } else {
-    unserialize(v[[4L]])
+  count <- v[[5L]]
+  if (count == 0L) {
+    return(if (nzchar(v[[2L]])) from_file(v[[2L]]) else unserialize(v[[4L]]))
   }
+  con <- if (nzchar(v[[2L]])) file(v[[2L]], "rb") else rawConnection(v[[4L]])
+  on.exit(close(con))
+  value <- lapply(seq_len(count), function(i) unserialize(con))
+  if (length(v[[6L]])) names(value) <- v[[6L]]
+  value
+}
+
+from_file <- function(path) {
+  con <- file(path, "rb")
+  on.exit(close(con))
+  unserialize(con)
 }
 
 # keep reads a value, unless it is here, and stores it. What a task can change in
@@ -259,7 +265,7 @@ keep <- function(key, v, limit, parse, changeable, what) {
     parse(v)
   }
   entry <- if (changeable && size < 2^31 && mutable(value)) {
-    list(again = if (nzchar(v[[2L]])) list(v[[1L]], "", size, readBin(v[[2L]], raw(), size), NULL, NULL) else v)
+    list(again = if (nzchar(v[[2L]])) list(v[[1L]], "", size, readBin(v[[2L]], raw(), size), v[[5L]], v[[6L]]) else v)
   } else {
     list(value = value)
   }

@@ -17,6 +17,8 @@ type TaskCall struct {
 	// Element is the value that this call has of its own: a whole stream of R's
 	// serialization; nil for none.
 	Element []byte
+	// ElementFile is a file with it, in place of Element, where it is large.
+	ElementFile string
 	// ID, Worker and Attempt are what the code finds in the environment variables
 	// RPIPE_TASK_ID, RPIPE_WORKER_ID and RPIPE_ATTEMPT.
 	ID      string
@@ -68,8 +70,9 @@ type TaskValue struct {
 	File string
 	Key  string // of this content and no other, where it is shared by several plans; "" is none
 	Size int64  // of File
-	// Parts, where set, are streams that are put together to one list, with Names.
-	Parts []TaskValue
+	// Count says that it is so many streams, one after the other, that are put together
+	// to a list with Names (nil for none); 0 is one stream, the value.
+	Count int
 	Names []string
 }
 
@@ -135,19 +138,17 @@ func (c *TaskCall) readable() (*TaskCall, error) {
 			return nil, err
 		}
 	}
+	if c.ElementFile != "" {
+		v := TaskValue{File: c.ElementFile}
+		if err := v.load(); err != nil {
+			return nil, err
+		}
+		own.Element, own.ElementFile = v.Data, ""
+	}
 	return &own, nil
 }
 
 func (v *TaskValue) load() (err error) {
-	v.Parts = append([]TaskValue(nil), v.Parts...)
-	for i := range v.Parts {
-		if err := v.Parts[i].load(); err != nil {
-			return err
-		}
-	}
-	if len(v.Parts) == 0 {
-		v.Parts = nil
-	}
 	if v.File != "" {
 		v.Data, err = os.ReadFile(v.File)
 		v.File = ""

@@ -167,10 +167,18 @@ func TestTaskValuesInFiles(t *testing.T) {
 	}
 
 	parts := function("function(x) paste(names(x), unlist(x), collapse = ' ')", TaskArg{TaskValue: TaskValue{
-		Parts: []TaskValue{{Data: stream(t, number(1))}, {Data: stream(t, number(2))}}, Names: []string{"a", "b"},
+		Data: append(stream(t, number(1)), stream(t, number(2))...), Count: 2, Names: []string{"a", "b"},
 	}})
 	if r, err := perform(t, w, parts, nil, nil); err != nil || shown(t, r) != "a 1 b 2" {
 		t.Errorf("%v", err)
+	}
+
+	if err := os.WriteFile(big, stream(t, number(4)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.Do(t.Context(), &Request{Kind: Task, Task: &TaskCall{Plan: function("function(x) x + 1"), ElementFile: big}})
+	if err != nil || shown(t, r) != "5" {
+		t.Errorf("an element in a file: %v", err)
 	}
 
 	result := func(code string, most int64) *Reply {

@@ -40,6 +40,10 @@ func encodeTask(e *rdata.Encoder, r *Request, plan bool) splice {
 	} else {
 		e.Null()
 	}
+	if c.ElementFile != "" {
+		e.Strs(c.ElementFile)
+		return finish(e, nil)
+	}
 	if c.Element == nil {
 		e.Null()
 		return finish(e, nil)
@@ -79,33 +83,19 @@ func encodeTaskValue(e *rdata.Encoder, v *TaskValue) {
 	e.Strs(v.Key)
 	e.Strs(v.File)
 	doubles(e, float64(v.bytes()))
-	if v.File != "" || v.Parts != nil {
+	if v.File != "" {
 		e.Null()
 	} else {
 		e.VectorHead(rdata.KindRaw, len(v.Data), false, false)
 		e.Bytes(v.Data)
 	}
-	if v.Parts == nil {
-		e.Null()
-	} else {
-		e.VectorHead(rdata.KindList, len(v.Parts), false, false)
-		for i := range v.Parts {
-			encodeTaskValue(e, &v.Parts[i])
-		}
-	}
+	integers(e, int32(v.Count))
 	e.Strs(v.Names...)
 }
 
 // bytes is how much v takes, serialized.
 func (v *TaskValue) bytes() int64 {
-	switch {
-	case v.Parts != nil:
-		var n int64
-		for i := range v.Parts {
-			n += v.Parts[i].bytes()
-		}
-		return n
-	case v.File != "":
+	if v.File != "" {
 		return v.Size
 	}
 	return int64(len(v.Data))
