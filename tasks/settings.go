@@ -89,3 +89,17 @@ type Load struct {
 	S15 float64 `json:"s15"`
 	All float64 `json:"all"` // since it started
 }
+
+// ValuesSubject is where ValuesConfig is, which a server writes and workers read. No
+// worker configuration can have its name.
+const ValuesSubject = "rp.c._values"
+
+// ValuesConfig says where values are that are too large for a record. The zero value is
+// the engine's own store of objects.
+type ValuesConfig struct {
+	Dir       string `json:"dir,omitempty"` // that all machines share
+	S3        string `json:"s3,omitempty"`  // s3://bucket/prefix; each machine has its own credentials
+	Endpoint  string `json:"endpoint,omitempty"`
+	Region    string `json:"region,omitempty"`
+	PathStyle string `json:"path_style,omitempty"`
+}

@@ -53,9 +53,10 @@ var allowed = map[string][]string{
 	"tasks/node":                  {"rdata", "rpool", "tasks", "tasks/blob", "tasks/broker"},
 	"tasks/launch":                {"configs", "tasks"},
 	"tasks/api":                   {"configs"},
+	"tasks/worker":                {"configs", "store", "tasks", "tasks/blob", "tasks/broker", "tasks/launch", "tasks/node"},
 	"tasks/client":                {"configs", "tasks", "tasks/api"},
 	"server":                      {"configs", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rpool", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
-	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/api", "tasks/broker", "tasks/client", "tasks/launch", "tasks/node", "tokens"},
+	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }
 
 // TestImports: imports run one way, from cmd down to rdata.

@@ -16,8 +16,7 @@ import (
 
 // Demand is what there is to do, and who does it already.
 type Demand struct {
-	Queued  int64               // tasks that may be claimed
-	Running int                 // tasks that workers of this launcher have
+	Tasks   int64               // that wait or run
 	Workers map[string]struct{} // scheduler's ids of the jobs whose workers are connected
 }
 
@@ -145,8 +144,7 @@ func (l *Launcher) Step(ctx context.Context) error {
 // wanted is how many jobs there should be: enough for all that is queued and runs,
 // a task for each R process.
 func (l *Launcher) wanted(d Demand) int {
-	tasks := d.Queued + int64(d.Running)
-	jobs := (tasks + int64(l.o.Slots) - 1) / int64(l.o.Slots)
+	jobs := (d.Tasks + int64(l.o.Slots) - 1) / int64(l.o.Slots)
 	return int(min(max(jobs, int64(l.o.Min)), int64(l.o.Max)))
 }
 

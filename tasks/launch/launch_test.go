@@ -73,12 +73,12 @@ func TestJobsFollowTheQueue(t *testing.T) {
 	demand := &Demand{}
 	l := launcher(t, s, dir, demand, func(o *Options) { o.Slots = 2 })
 	step(t, l, 0)
-	demand.Queued = 1
+	demand.Tasks = 1
 	step(t, l, 1)
 	step(t, l, 1) // it waits: no second one for the same task
-	demand.Queued = 3
+	demand.Tasks = 3
 	step(t, l, 2)
-	demand.Queued = 100
+	demand.Tasks = 100
 	step(t, l, 3) // Max
 	script, err := os.ReadFile(filepath.Join(dir, "script"))
 	if err != nil {
@@ -91,7 +91,7 @@ func TestJobsFollowTheQueue(t *testing.T) {
 	}
 	set(t, dir, "101", "RUNNING")
 	demand.Workers = map[string]struct{}{"101": {}}
-	demand.Queued, demand.Running = 0, 0
+	demand.Tasks = 0
 	step(t, l, 3)
 	os.Remove(filepath.Join(dir, "job.101")) // it was idle, and has ended
 	demand.Workers = nil
@@ -112,7 +112,7 @@ func TestAtLeastMin(t *testing.T) {
 // What costs money and does nothing is not repeated for ever.
 func TestJobsThatComeToNothing(t *testing.T) {
 	s, dir := slurm(t)
-	l := launcher(t, s, dir, &Demand{Queued: 1}, nil)
+	l := launcher(t, s, dir, &Demand{Tasks: 1}, nil)
 	for id := 101; id < 104; id++ {
 		step(t, l, 1)
 		for _, j := range l.jobs {
@@ -130,7 +130,7 @@ func TestJobsThatComeToNothing(t *testing.T) {
 
 func TestAWorkerThatDoesNotConnect(t *testing.T) {
 	s, dir := slurm(t)
-	l := launcher(t, s, dir, &Demand{Queued: 1}, nil)
+	l := launcher(t, s, dir, &Demand{Tasks: 1}, nil)
 	now := time.Now()
 	l.now = func() time.Time { return now }
 	step(t, l, 1)
@@ -148,7 +148,7 @@ func TestAWorkerThatDoesNotConnect(t *testing.T) {
 
 func TestSomethingDoesNotAnswer(t *testing.T) {
 	s, dir := slurm(t)
-	demand := &Demand{Queued: 1}
+	demand := &Demand{Tasks: 1}
 	down := errors.New("down")
 	l := launcher(t, s, dir, demand, func(o *Options) {
 		o.Demand = func(context.Context) (Demand, error) { return *demand, down }
@@ -159,7 +159,7 @@ func TestSomethingDoesNotAnswer(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "squeue"), []byte("#!/bin/sh\necho 'no slurmctld' >&2; exit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	demand.Queued = 3
+	demand.Tasks = 3
 	step(t, l, 1) // nobody knows what is there: nothing is added
 	if l.failures != 0 {
 		t.Errorf("%d failures", l.failures)
@@ -171,7 +171,7 @@ func TestOtherSchedulers(t *testing.T) {
 		t.Helper()
 		s := Schedulers[name]
 		dir := site(t, s, submit, list, "rm job.$1")
-		l := launcher(t, s, dir, &Demand{Queued: 1}, nil)
+		l := launcher(t, s, dir, &Demand{Tasks: 1}, nil)
 		step(t, l, 1)
 		var id string
 		for id = range l.jobs {

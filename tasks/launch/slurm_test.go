@@ -19,7 +19,7 @@ import (
 func TestSlurm(t *testing.T) {
 	startSlurm(t)
 	dir := t.TempDir()
-	demand := &Demand{Queued: 2, Workers: map[string]struct{}{}}
+	demand := &Demand{Tasks: 2, Workers: map[string]struct{}{}}
 	template := strings.Replace(Template("slurm"), "exec {{ command }}", `echo $SLURM_JOB_ID > {{ dir }}/up.$SLURM_JOB_ID; exec {{ command }}`, 1)
 	l := launcher(t, Schedulers["slurm"], dir, demand, func(o *Options) {
 		o.Template, o.Values = template, map[string]string{"command": "sleep 1000", "dir": dir, "memory": "10"}
@@ -32,7 +32,7 @@ func TestSlurm(t *testing.T) {
 	for id := range l.jobs {
 		demand.Workers[id] = struct{}{}
 	}
-	demand.Queued, demand.Running = 0, 1
+	demand.Tasks = 1
 	step(t, l, 2)
 	var one string
 	for one = range l.jobs {
