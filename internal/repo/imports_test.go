@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"proxy/predict":               {"configs", "frame", "frame/ndjson", "pipeline", "proxy/exchange", "proxy/fault", "rdata", "rpool", "stages"},
 	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "stages", "tokens"},
 	"tasks":                       {},
-	"tasks/broker":                {"configs", "tasks"},
+	"tasks/broker":                {"internal/filelock", "tasks"},
 	"tasks/blob":                  {"internal/filelock", "store", "tasks/broker"},
 	"tasks/rvalue":                {"rdata"},
 	"tasks/index":                 {"tasks", "tasks/broker"},

@@ -1,0 +1,184 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A server that syncs each message does so one by one: a batch costs two or three times
+// as much as one message, however many it has.
+const (
+	batchFrom  = 5       // writes that are worth a batch; see BenchmarkWrite
+	batchMost  = 500     // writes in one; the server takes 1000
+	batchBytes = 4 << 20 // of data in one, but for its first write
+)
+
+// committer stores writes together: those that come while it is storing some go next.
+type committer struct {
+	b     *Broker
+	mu    sync.Mutex
+	queue []*pending
+	wake  chan struct{} // has an element while the queue has some
+}
+
+func (c *committer) start(b *Broker) {
+	c.b, c.wake = b, make(chan struct{}, 1)
+	if b.grouped {
+		b.running.Go(c.run)
+	}
+}
+
+func (c *committer) add(ps []*pending) {
+	c.mu.Lock()
+	c.queue = append(c.queue, ps...)
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *committer) run() {
+	for {
+		select {
+		case <-c.wake:
+		case <-c.b.closed:
+			return
+		}
+		for ps := c.take(); len(ps) > 0; ps = c.take() {
+			c.commit(ps)
+		}
+	}
+}
+
+// take is what goes together next: no two writes of one subject, in the order in which
+// they came.
+func (c *committer) take() []*pending {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var taken, left []*pending
+	seen := make(map[string]bool, min(len(c.queue), batchMost))
+	size := 0
+	for i, p := range c.queue {
+		if len(taken) == batchMost || size > batchBytes {
+			left = append(left, c.queue[i:]...)
+			break
+		}
+		switch {
+		case p.ctx.Err() != nil: // nobody waits for it any more
+			p.end(0, p.ctx.Err())
+		case seen[p.Subject]:
+			left = append(left, p)
+		default:
+			taken = append(taken, p)
+			size += len(p.Data)
+		}
+		seen[p.Subject] = true
+	}
+	c.queue = left
+	return taken
+}
+
+// commit stores ps, and settles all of them.
+func (c *committer) commit(ps []*pending) {
+	// The context is that of all callers, each of which has its own for waiting.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for tries := 0; len(ps) >= batchFrom && tries < 4; tries++ {
+		seq, err := c.b.batch(ctx, ps)
+		if err == nil {
+			for i, p := range ps {
+				p.end(seq-uint64(len(ps)-1-i), nil)
+			}
+			return
+		}
+		code, api := apiCode(err)
+		switch {
+		case api && code == codeWrongLast:
+			if ps, err = c.b.sift(ctx, ps); err != nil {
+				c.b.log.Warn("task store: a batch has conflicts", "err", err)
+			}
+			continue
+		case transient(err):
+			for _, p := range ps {
+				p.unknown = true
+			}
+		}
+		// What is wrong with one of them, each by itself will say.
+		break
+	}
+	c.b.singles(ctx, ps)
+}
+
+// sift settles those of ps whose record is not as they expect it, and is the others.
+func (b *Broker) sift(ctx context.Context, ps []*pending) ([]*pending, error) {
+	subjects := make([]string, len(ps))
+	for i, p := range ps {
+		subjects[i] = p.Subject
+	}
+	now, err := b.lastAll(ctx, recordStream, subjects)
+	if err != nil {
+		return ps, err
+	}
+	left := ps[:0:0]
+	for i, p := range ps {
+		if p.Any || now[i].Seq == p.expect || b.contested(ctx, p) {
+			left = append(left, p)
+		}
+	}
+	return left, nil
+}
+
+// batch stores ps, all or none, and is the sequence number of the last one. They have
+// consecutive ones.
+func (b *Broker) batch(ctx context.Context, ps []*pending) (uint64, error) {
+	id := b.tag + "b" + strconv.FormatUint(b.writes.Add(1), 36)
+	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
+	defer cancel()
+	for i, p := range ps {
+		m := p.message()
+		m.Header["Nats-Batch-Id"] = []string{id}
+		m.Header["Nats-Batch-Sequence"] = []string{strconv.Itoa(i + 1)}
+		if i < len(ps)-1 {
+			if err := b.nc.PublishMsg(m); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		m.Header["Nats-Batch-Commit"] = []string{"1"}
+		answer, err := b.nc.RequestMsgWithContext(ctx, m)
+		if err != nil {
+			return 0, err
+		}
+		return batchAck(answer, len(ps))
+	}
+	return 0, nil
+}
+
+func batchAck(answer *nats.Msg, n int) (uint64, error) {
+	var ack struct {
+		Error *jetstream.APIError `json:"error"`
+		Seq   uint64              `json:"seq"`
+		Count int                 `json:"count"`
+	}
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return 0, fmt.Errorf("answer to a batch: %w", err)
+	}
+	if ack.Error != nil {
+		return 0, ack.Error
+	}
+	if ack.Count != n {
+		return 0, fmt.Errorf("answer to a batch of %d says that %d were stored", n, ack.Count)
+	}
+	return ack.Seq, nil
+}

@@ -1,0 +1,171 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	recordStream = "RP_STATE" // records: the last message of each subject
+	workStream   = "RP_WORK"  // a message for each task that may be claimed
+	liveStream   = "RP_LIVE"  // presence and leaders, in memory
+	logStream    = "RP_LOG"   // log lines of tasks
+	blobStream   = "RP_BLOB"  // objects, a message each
+	chunkStream  = "RP_CHUNK" // what is in large ones
+)
+
+// DeletionsKept is how long Feed tells of a deletion or an expiry. Who was away for
+// longer has to read all records anew.
+const DeletionsKept = 24 * time.Hour
+
+// logsKept is how long log lines stay where nobody drops them before.
+const logsKept = 30 * 24 * time.Hour
+
+// LogLines is how many log messages a task keeps: the last ones.
+const LogLines = 1000
+
+// Keys of the metadata of the stream of records.
+const (
+	metaCluster    = "rpipe.cluster"
+	metaDurability = "rpipe.durability"
+	metaAckWait    = "rpipe.ack_wait"
+)
+
+// streams are those of a store with so many replicas.
+func streams(replicas int) []jetstream.StreamConfig {
+	persist := jetstream.DefaultPersistMode
+	if replicas == 1 {
+		// What a crash takes from work and logs is sent again, or is no loss; without
+		// this each message would cost a sync.
+		persist = jetstream.AsyncPersistMode
+	}
+	window := 100 * time.Millisecond // of deduplication, which nothing here uses
+	return []jetstream.StreamConfig{
+		{
+			Name: recordStream, Subjects: []string{"rp.s.>", "rp.j.>", "rp.q.>", "rp.o.>", "rp.e.>", "rp.c.>", "rp.k.>"},
+			Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 1, Duplicates: window, MaxConsumers: -1,
+			AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true, AllowRollup: true, SubjectDeleteMarkerTTL: DeletionsKept,
+		},
+		{
+			Name: workStream, Subjects: []string{"rp.w.>"}, Retention: jetstream.WorkQueuePolicy,
+			Storage: jetstream.FileStorage, Replicas: replicas, PersistMode: persist, Duplicates: window, MaxConsumers: -1,
+			AllowDirect: true,
+		},
+		{
+			Name: liveStream, Subjects: []string{"rp.live.>"},
+			Storage: jetstream.MemoryStorage, Replicas: replicas, MaxMsgsPerSubject: 1, Duplicates: window, MaxConsumers: -1,
+			AllowDirect: true, AllowMsgTTL: true, AllowRollup: true, SubjectDeleteMarkerTTL: 10 * time.Minute,
+		},
+		{
+			Name: logStream, Subjects: []string{"rp.log.>"},
+			Storage: jetstream.FileStorage, Replicas: replicas, PersistMode: persist, MaxMsgsPerSubject: LogLines, MaxAge: logsKept,
+			Duplicates: window, MaxConsumers: -1, AllowDirect: true,
+		},
+		{
+			Name: blobStream, Subjects: []string{"rp.b.>"},
+			Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 1, Duplicates: window, MaxConsumers: -1,
+			AllowDirect: true,
+		},
+		{
+			Name: chunkStream, Subjects: []string{"rp.d.>"},
+			Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 1, Duplicates: window, MaxConsumers: -1,
+			AllowDirect: true,
+		},
+	}
+}
+
+// provision makes the streams that are missing and brings the others up to date. made
+// says whether there were new ones.
+func (b *Broker) provision(ctx context.Context) (made bool, err error) {
+	have, err := b.js.Stream(ctx, recordStream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+	case err != nil:
+		return false, fmt.Errorf("streams: %w", explain(err))
+	case b.o.Replicas == 0:
+		b.replicas = have.CachedInfo().Config.Replicas
+	}
+	meta := map[string]string{metaDurability: string(b.o.Durability), metaAckWait: b.ackWait.String()}
+	if b.o.Cluster != nil {
+		meta[metaCluster] = b.o.Cluster.ID
+	}
+	if have != nil && b.o.Cluster == nil {
+		if id := have.CachedInfo().Config.Metadata[metaCluster]; id != "" {
+			meta[metaCluster] = id
+		}
+	}
+	for _, c := range streams(b.replicas) {
+		c.Metadata = maps.Clone(meta)
+		old, err := b.js.Stream(ctx, c.Name)
+		if err == nil {
+			c.PersistMode = old.CachedInfo().Config.PersistMode // it cannot be changed
+		} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return made, fmt.Errorf("stream %s: %w", c.Name, explain(err))
+		}
+		if _, err := b.js.CreateOrUpdateStream(ctx, c); err != nil {
+			return made, fmt.Errorf("stream %s with %s: %w", c.Name, plural(c.Replicas, "replica"), explain(err))
+		}
+		made = made || old == nil
+	}
+	return made, nil
+}
+
+// learn takes from the stream of records what whoever made it has set.
+func (b *Broker) learn(ctx context.Context) error {
+	s, err := b.js.Stream(ctx, recordStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("there are no tasks at %s: start rpipe serve for it first", b.nc.ConnectedUrlRedacted())
+	}
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", recordStream, explain(err))
+	}
+	info := s.CachedInfo()
+	b.replicas = info.Config.Replicas
+	meta := info.Config.Metadata
+	b.grouped = b.replicas == 1 && meta[metaDurability] == string(Always)
+	if d, err := time.ParseDuration(meta[metaAckWait]); err == nil && d > 0 {
+		b.ackWait = d
+	}
+	if j := b.o.Join; j != nil && meta[metaCluster] != j.Cluster {
+		return fmt.Errorf("%s belongs to cluster %q, and this worker joins only %q", b.nc.ConnectedUrlRedacted(), meta[metaCluster], j.Cluster)
+	}
+	return nil
+}
+
+// Epoch tells one stream of records from another: sequence numbers mean nothing across
+// two of them. It changes when a backup is restored.
+func (b *Broker) Epoch(ctx context.Context) (string, error) {
+	info, err := b.info(ctx, recordStream)
+	if err != nil {
+		return "", err
+	}
+	return strconv.FormatInt(info.Created.UnixNano(), 36), nil
+}
+
+func (b *Broker) info(ctx context.Context, stream string) (*jetstream.StreamInfo, error) {
+	var info *jetstream.StreamInfo
+	err := b.persist(ctx, func(ctx context.Context) error {
+		s, err := b.js.Stream(ctx, stream)
+		if err == nil {
+			info = s.CachedInfo()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", stream, err)
+	}
+	return info, nil
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
