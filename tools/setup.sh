@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what rpipe needs to be built and run, where it is missing: R 3.6 or
 # later, plumber, and a C++ compiler. With the argument "test" also what the tests
-# use: more R packages, pandoc, and Chromium for the pages. apt on Debian and Ubuntu, brew
+# use: more R packages, pandoc, Chromium for the pages, and Slurm for workers as its jobs. apt on Debian and Ubuntu, brew
 # on macOS; anywhere else it says what to install.
 set -eu
 
@@ -20,6 +20,7 @@ have_packages() {
 have_others() {
 	[ -z "$test" ] && return 0
 	command -v pandoc >/dev/null 2>&1 || return 1
+	[ "$(uname -s)" != Linux ] || command -v slurmctld >/dev/null 2>&1 || return 1
 	for name in chromium chromium-browser google-chrome; do
 		command -v $name >/dev/null 2>&1 && return 0
 	done
@@ -36,7 +37,7 @@ if command -v apt-get >/dev/null 2>&1; then
 	echo "setup: installing R, its packages $packages and a C++ compiler with apt-get"
 	export DEBIAN_FRONTEND=noninteractive
 	as_root apt-get update -qq
-	as_root apt-get install -y -qq --no-install-recommends g++ r-base-core ${test:+chromium pandoc} $(printf ' r-cran-%s' $packages) >/dev/null
+	as_root apt-get install -y -qq --no-install-recommends g++ r-base-core ${test:+chromium pandoc slurmctld slurmd slurm-client} $(printf ' r-cran-%s' $packages) >/dev/null
 elif command -v brew >/dev/null 2>&1; then
 	have_cc || { echo "setup: run  xcode-select --install  for a C++ compiler" >&2; exit 1; }
 	have_r || { echo "setup: installing R with brew"; brew install r; }
