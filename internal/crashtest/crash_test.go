@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,26 +16,10 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rpipe-crash")
-	if err == nil {
-		binary = filepath.Join(dir, "rpipe")
-		build := exec.Command("go", "build", "-tags", "failpoint", "-o", binary, "github.com/rpipe-dev/rpipe/cmd/rpipe")
-		build.Stderr = os.Stderr
-		err = build.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "build the binary that can be crashed:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m, "-tags", "failpoint") }
 
 // api answers with id*10 after 1 to 100 ms.
 func api(t *testing.T) (url string, asked *atomic.Int64) {

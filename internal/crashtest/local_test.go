@@ -3,6 +3,8 @@ package crashtest
 import (
 	"flag"
 	"testing"
+
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 var (
@@ -23,7 +25,7 @@ func TestEachRowIsThereOnceWhateverTheCrash(t *testing.T) {
 	url, asked := api(t)
 	total := 0
 	for run := range enough(1) {
-		c := newTrial(t, *seed+uint64(run), binary, head+rowsTail, url, "", nil, often)
+		c := newTrial(t, *seed+uint64(run), program.Path, head+rowsTail, url, "", nil, often)
 		total += c.crash(6)
 		c.checkRows(t)
 		c.checkNothingLeft(t)
@@ -35,7 +37,7 @@ func TestAnAggregateIsThatOfEachRowOnceWhateverTheCrash(t *testing.T) {
 	url, asked := api(t)
 	total := 0
 	for run := range enough(1) {
-		c := newTrial(t, *seed+1000+uint64(run), binary, head+aggregateTail, url, "", nil, often)
+		c := newTrial(t, *seed+1000+uint64(run), program.Path, head+aggregateTail, url, "", nil, often)
 		total += c.crash(6)
 		c.checkSums(t)
 		c.checkNothingLeft(t)
@@ -47,7 +49,7 @@ func TestFilesThatAppearOnTheWayAreThereOnceToo(t *testing.T) {
 	url, asked := api(t)
 	total := 0
 	for run := range enough(1) {
-		c := newTrial(t, *seed+2000+uint64(run), binary, head+rowsTail, url, "", nil, "commit: {every: 40ms, publish: epoch}\n")
+		c := newTrial(t, *seed+2000+uint64(run), program.Path, head+rowsTail, url, "", nil, "commit: {every: 40ms, publish: epoch}\n")
 		total += c.crash(6)
 		c.checkRows(t)
 		c.checkNothingLeft(t)

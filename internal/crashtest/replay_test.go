@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/internal/program"
 	"github.com/rpipe-dev/rpipe/internal/s3test"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/stages"
@@ -40,7 +41,7 @@ const replayRows = 900
 func newReplayTrial(t *testing.T, s3 string, client *store.Client, config string) *trial {
 	dir := t.TempDir()
 	c := &trial{
-		t: t, binary: binary, dir: dir, s3: client,
+		t: t, binary: program.Path, dir: dir, s3: client,
 		file: filepath.Join(dir, "again.yaml"), out: filepath.Join(dir, "out"), dead: filepath.Join(dir, "dead"), state: filepath.Join(dir, "state"),
 	}
 	if s3 != "" {

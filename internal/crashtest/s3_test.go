@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/internal/program"
 	"github.com/rpipe-dev/rpipe/internal/s3test"
 	"github.com/rpipe-dev/rpipe/store"
 )
@@ -36,7 +37,7 @@ func TestOnS3EachRowIsThereOnceWhateverTheCrash(t *testing.T) {
 		if run%3 == 2 {
 			pipeline, check = aggregateTail, (*trial).checkSums
 		}
-		c := newTrial(t, *seed+3000+uint64(run), binary, head+pipeline, url, "s3://"+bucket, s.Client(t), often+s3Config(s))
+		c := newTrial(t, *seed+3000+uint64(run), program.Path, head+pipeline, url, "s3://"+bucket, s.Client(t), often+s3Config(s))
 		total += c.crash(5)
 		check(c, t)
 		c.checkNothingLeft(t)
@@ -54,7 +55,7 @@ func TestAProcessThatWakesUpLateSpoilsNothing(t *testing.T) {
 	fenced := 0
 	for run := range enough(1) {
 		bucket := s.Bucket(t)
-		c := newTrial(t, *seed+4000+uint64(run), binary, head+rowsTail, url, "s3://"+bucket, s.Client(t), often+s3Config(s))
+		c := newTrial(t, *seed+4000+uint64(run), program.Path, head+rowsTail, url, "s3://"+bucket, s.Client(t), often+s3Config(s))
 		old, said := c.start("")
 		<-time.After(700*time.Millisecond + time.Duration(c.rng.Int64N(int64(700*time.Millisecond)))) // a random instant of a real process
 		if err := stop(old); err != nil {

@@ -17,29 +17,14 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 // files is where what is tested lies.
 const files = "../../deploy"
 
-var program string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rpipe-deploy")
-	if err == nil {
-		program = filepath.Join(dir, "rpipe")
-		build := exec.Command("go", "build", "-o", program, "github.com/rpipe-dev/rpipe/cmd/rpipe")
-		build.Stderr = os.Stderr
-		err = build.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "build rpipe:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 func read(t *testing.T, name string) string {
 	t.Helper()
@@ -65,7 +50,7 @@ func installed(t *testing.T, name string) string {
 func TestSystemdTakesTheUnit(t *testing.T) {
 	analyze := installed(t, "systemd-analyze")
 	unit := filepath.Join(t.TempDir(), "rpipe-proxy.service")
-	text := strings.ReplaceAll(read(t, "systemd/rpipe-proxy.service"), "/usr/local/bin/rpipe", program)
+	text := strings.ReplaceAll(read(t, "systemd/rpipe-proxy.service"), "/usr/local/bin/rpipe", program.Path)
 	if err := os.WriteFile(unit, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +61,7 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 
 // TestFlags: what the unit and the containers start rpipe with, it has.
 func TestFlags(t *testing.T) {
-	help, err := exec.Command(program, "proxy", "--help").CombinedOutput()
+	help, err := exec.Command(program.Path, "proxy", "--help").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, help)
 	}
@@ -205,7 +190,7 @@ func serve(t *testing.T) (addr string) {
 			t.Fatal(err)
 		}
 	}
-	run(t, addr, dir, nil, program, "proxy", "--config", "proxy.yaml")
+	run(t, addr, dir, nil, program.Path, "proxy", "--config", "proxy.yaml")
 	// The port is there before the API is; who asks waits.
 	answer, err := (&http.Client{Timeout: time.Minute}).Get("http://" + addr + "/__rpipe__/ready")
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rpipe-dev/rpipe/internal/program"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/proxy"
 )
@@ -50,7 +51,7 @@ func runBlock(t *testing.T, dir string, b *block) string {
 	want, _ := strconv.Atoi(b.value("exit"))
 	cmd := exec.CommandContext(t.Context(), "bash", "-e", "-c", b.text)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "TMPDIR="+t.TempDir())
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program.Path)+":"+os.Getenv("PATH"), "TMPDIR="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -135,7 +136,7 @@ func TestCommandsOfPages(t *testing.T) {
 				name += sub // rpipe state show
 			}
 			if _, asked := help[name]; !asked {
-				out, err := run(t, root, program, append(strings.Fields(name), "--help")...)
+				out, err := run(t, root, program.Path, append(strings.Fields(name), "--help")...)
 				if err != nil || !strings.Contains(out, "rpipe "+name) {
 					t.Errorf("%s: there is no command rpipe %s", page, name)
 				}

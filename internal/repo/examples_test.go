@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 // variables are the -v that examples need.
@@ -47,14 +49,14 @@ func TestExamples(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "configs/examples/data/download.csv"), []byte(download), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if out, err := run(t, dir, program, append([]string{"check", name}, variables[name]...)...); err != nil {
+			if out, err := run(t, dir, program.Path, append([]string{"check", name}, variables[name]...)...); err != nil {
 				t.Fatalf("check: %v\n%s", err, out)
 			}
 			args := append([]string{"run", name, "--progress", "none", "--json"}, variables[name]...)
 			if n := limits[name]; n != "" {
 				args = append(args, "--limit", n)
 			}
-			out, err := run(t, dir, program, args...)
+			out, err := run(t, dir, program.Path, args...)
 			if err != nil {
 				t.Fatalf("run: %v\n%s", err, out)
 			}

@@ -2,13 +2,13 @@ package repo
 
 import (
 	"flag"
-	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 var update = flag.Bool("update", false, "write the generated pages of docs again")
@@ -19,27 +19,9 @@ const root = "../.."
 // module is the import path of the top.
 const module = "github.com/rpipe-dev/rpipe"
 
-// program is the rpipe that TestMain built.
-var program string
-
 func TestMain(m *testing.M) {
 	flag.Parse()
-	dir, err := os.MkdirTemp("", "rpipe-repo-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := 1
-	program = filepath.Join(dir, "rpipe")
-	build := exec.Command("go", "build", "-o", program, "./cmd/rpipe")
-	build.Dir, build.Stderr = root, os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build ./cmd/rpipe: %v\n", err)
-	} else {
-		code = m.Run()
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
+	program.Main(m)
 }
 
 // files are the paths below root that hold for want, slash-separated. What is

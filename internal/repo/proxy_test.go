@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 // TestTheExampleOfTheProxyAnswers: the API, its predictions in batches and its
@@ -21,7 +23,7 @@ func TestTheExampleOfTheProxyAnswers(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "configs/examples"))); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(program, "proxy", "--config", "proxy.yaml", "-v", "listen=127.0.0.1:0")
+	c := exec.Command(program.Path, "proxy", "--config", "proxy.yaml", "-v", "listen=127.0.0.1:0")
 	c.Dir = filepath.Join(dir, "proxy")
 	stderr, err := c.StderrPipe()
 	if err != nil {

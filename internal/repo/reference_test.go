@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/internal/program"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/proxy"
 )
@@ -45,7 +46,7 @@ func TestSchema(t *testing.T) {
 	for name, args := range map[string][]string{
 		"docs/schema.json": {"schema"}, "docs/schema-proxy.json": {"schema", "proxy"},
 	} {
-		schema, err := run(t, root, program, args...)
+		schema, err := run(t, root, program.Path, args...)
 		if err != nil {
 			t.Fatal(err)
 		}

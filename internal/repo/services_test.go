@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rpipe-dev/rpipe/internal/program"
 	"github.com/rpipe-dev/rpipe/internal/s3test"
 	"github.com/rpipe-dev/rpipe/store"
 )
@@ -66,7 +67,7 @@ func example(t *testing.T, name string) string {
 // runs runs a pipeline, which must end with that status, and returns its report.
 func runs(t *testing.T, dir string, stdin io.Reader, status int, env []string, args ...string) *runReport {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, append([]string{"run", "pipeline.yaml", "--progress", "none", "--json"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), program.Path, append([]string{"run", "pipeline.yaml", "--progress", "none", "--json"}, args...)...)
 	cmd.Dir, cmd.Stdin = dir, stdin
 	cmd.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), env...)
 	var stderr bytes.Buffer

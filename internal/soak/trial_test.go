@@ -18,26 +18,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
-var program string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rpipe-soak")
-	if err == nil {
-		program = filepath.Join(dir, "rpipe")
-		build := exec.Command("go", "build", "-o", program, "github.com/rpipe-dev/rpipe/cmd/rpipe")
-		build.Stderr = os.Stderr
-		err = build.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "build the proxy:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 // trial is one proxy, from its start to its end.
 type trial struct {
@@ -87,7 +72,7 @@ func start(t *testing.T, workers int) *trial {
 		t.Fatal(err)
 	}
 	host, port, _ := net.SplitHostPort(s.addr)
-	s.cmd = exec.Command(program, "proxy", "-f", "plumber.R", "-n", fmt.Sprint(workers), "--n-min", "1", "--host", host, "--port", port)
+	s.cmd = exec.Command(program.Path, "proxy", "-f", "plumber.R", "-n", fmt.Sprint(workers), "--n-min", "1", "--host", host, "--port", port)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, access, log
 	s.cmd.Env = append(os.Environ(), s.mark, "TMPDIR="+s.tmp)
 	if err := s.cmd.Start(); err != nil {

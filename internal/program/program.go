@@ -1,0 +1,35 @@
+// Package program builds rpipe for tests that run it as users do.
+package program
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Path is the program that Main has built.
+var Path string
+
+// Main builds rpipe with flags of go build, runs the tests, and ends the process: it is
+// all of a TestMain.
+func Main(m *testing.M, flags ...string) { os.Exit(run(m, flags)) }
+
+func run(m *testing.M, flags []string) int {
+	dir, err := os.MkdirTemp("", "rpipe-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	Path = filepath.Join(dir, "rpipe")
+	args := append([]string{"build", "-o", Path}, flags...)
+	build := exec.Command("go", append(args, "github.com/rpipe-dev/rpipe/cmd/rpipe")...)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "build rpipe: %v\n", err)
+		return 1
+	}
+	return m.Run()
+}
