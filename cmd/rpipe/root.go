@@ -22,7 +22,7 @@ files that appear only when they are complete.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newRun(), newProxy(), newCheck(), newPlan(), newCompact(), newNew(), newSchema(), newDoctor(), newVersion(), newState(), newTest(), newDLQ(), newToken())
+	root.AddCommand(newRun(), newProxy(), newCheck(), newPlan(), newCompact(), newNew(), newSchema(), newDoctor(), newVersion(), newState(), newTest(), newDLQ(), newToken(), newTask(), newQueue())
 	return root
 }
 

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/pipeline/view"
+)
+
+// service is something that runs until it is told to end.
+type service interface {
+	Wait() error          // until it has ended; nil after a drain
+	DrainLater()          // finish what is under way, then end
+	Stop(cause error)     // end at once
+	Grace() time.Duration // how long a drain may take
+	Close()               // end what is left
+}
+
+// serviceOptions are what differs between services.
+type serviceOptions struct {
+	log    *slog.Logger
+	start  func(ctx context.Context) (service, error)
+	up     func(service) // it has started
+	reload func(service) // at SIGHUP; nil ends it then, as a terminal that was closed does
+	exit   func(err error) int
+	saying string // of a drain, for the log
+}
+
+// newLog is the log of a service, on stderr.
+func newLog(verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// serve starts a service and runs it until a signal has ended it, or it ends by itself.
+// What it returns is told. Schedulers of clusters send SIGUSR1 or SIGUSR2 some time
+// before they kill: those are taken as SIGTERM.
+func serve(ctx context.Context, o serviceOptions) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	systemd, terminal := findSupervisor(), findTerminal()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, serviceSignals...)
+	defer signal.Stop(signals)
+
+	started := make(chan struct{})
+	var s service
+	var err error
+	go func() {
+		defer close(started)
+		s, err = o.start(ctx)
+	}()
+	for running := true; running; {
+		select {
+		case <-started:
+			running = false
+		case sig := <-signals:
+			if sig == syscall.SIGHUP && o.reload != nil {
+				continue
+			}
+			cancel(fmt.Errorf("stopped by %v", sig))
+			<-started
+			if err == nil {
+				s.Close()
+			}
+			return exitCode(128 + int(sig.(syscall.Signal)))
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
+		return exitCode(o.exit(err))
+	}
+	o.up(s)
+	if err := systemd.tell("READY=1"); err != nil {
+		o.log.Warn("systemd could not be told that the service is ready", "error", err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Wait() }()
+	stopping := false
+	var last time.Time
+	for {
+		select {
+		case err := <-failed:
+			s.Close()
+			var code exitCode
+			switch {
+			case errors.As(err, &code):
+				return code
+			case err != nil && !stopping:
+				fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
+				return exitCode(pipeline.ExitFailed)
+			}
+			return nil
+		case sig := <-signals:
+			reload := sig == syscall.SIGHUP && o.reload != nil && !terminal.gone()
+			switch {
+			case reload && !stopping:
+				o.reload(s)
+			case reload:
+			case !stopping:
+				stopping, last = true, time.Now()
+				o.log.Info("stopping: "+o.saying+"; again to stop at once", "grace", s.Grace().String())
+				_ = systemd.tell("STOPPING=1") // it sees for itself when we have
+				s.DrainLater()
+			case time.Since(last) > sameSignal:
+				s.Stop(errors.New("stopped by a second signal"))
+			}
+		}
+	}
+}
