@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/rpipe-dev/rpipe/rdata"
@@ -95,11 +92,10 @@ func parse(document []byte) (node, error) {
 	if err := json.Unmarshal(document, &raw); err != nil {
 		return node{}, syntaxError(document, err)
 	}
-	d := json.NewDecoder(bytes.NewReader(document))
-	d.UseNumber()
-	n, err := parseNode(d, 0)
+	p := parser{b: document}
+	n, err := p.node(0)
 	if err != nil {
-		return node{}, syntaxError(document, err)
+		return node{}, fmt.Errorf("JSON: %w", err)
 	}
 	return n, nil
 }
@@ -117,62 +113,6 @@ func syntaxError(document []byte, err error) error {
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
 	return fmt.Errorf("JSON: line %d, column %d: %w", line, column, err)
-}
-
-func parseNode(d *json.Decoder, depth int) (node, error) {
-	token, err := d.Token()
-	if err != nil {
-		return node{}, err
-	}
-	switch t := token.(type) {
-	case nil:
-		return node{}, nil
-	case bool:
-		n := node{kind: nodeLogical}
-		if t {
-			n.num = 1
-		}
-		return n, nil
-	case json.Number:
-		return parseNumber(string(t)), nil
-	case string:
-		return node{kind: nodeString, str: t}, nil
-	}
-	if depth >= MaxDepth {
-		return node{}, fmt.Errorf("arrays and objects nest deeper than %d", MaxDepth)
-	}
-	n := node{kind: nodeList}
-	object := token == json.Delim('{')
-	if object {
-		n.names = []string{}
-	}
-	for d.More() {
-		if object {
-			key, err := d.Token()
-			if err != nil {
-				return node{}, err
-			}
-			n.names = append(n.names, key.(string)) // the document is valid
-		}
-		elem, err := parseNode(d, depth+1)
-		if err != nil {
-			return node{}, err
-		}
-		n.elems = append(n.elems, elem)
-	}
-	_, err = d.Token() // the end
-	return n, err
-}
-
-// parseNumber makes integers of what looks like one and fits.
-func parseNumber(s string) node {
-	if !strings.ContainsAny(s, ".eE") {
-		if i, err := strconv.ParseInt(s, 10, 32); err == nil && i != math.MinInt32 {
-			return node{kind: nodeInteger, num: float64(i)}
-		}
-	}
-	f, _ := strconv.ParseFloat(s, 64) // beyond the range it is infinite, as in R
-	return node{kind: nodeDouble, num: f}
 }
 
 // value is a node by itself, without a look at what is in it.

@@ -31,7 +31,7 @@ func Summary(stream []byte) string {
 	if err != nil {
 		return "not readable: " + err.Error()
 	}
-	return describe(v)
+	return cutAt(describe(v), 500)
 }
 
 func describe(v rdata.Value) string {
@@ -133,19 +133,22 @@ func vectorText(v rdata.Value) string {
 }
 
 // cut shortens a text to one short line.
-func cut(s string) string {
+func cut(s string) string { return cutAt(s, shownText) }
+
+// cutAt shortens a text to one line of about so many bytes.
+func cutAt(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' {
 			return ' '
 		}
 		return r
 	}, s)
-	if len(s) <= shownText {
+	if len(s) <= most {
 		return s
 	}
 	n := 0
 	for i := range s {
-		if i > shownText {
+		if i > most {
 			break
 		}
 		n = i
