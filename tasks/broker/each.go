@@ -17,3 +17,5 @@ func each(n, at int, f func(i int) error) error {
 }
 
 func base36(n uint64) string { return strconv.FormatUint(n, 36) }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -221,6 +221,7 @@ func (l *Lanes) Next(ctx context.Context, n int) ([]*Delivery, error) {
 		a.fresh = false
 	}
 	l.mu.Unlock()
+	defer l.idle()
 	for {
 		if err := l.askInOrder(ctx, n); err != nil {
 			return l.give(n), l.unless(err)
@@ -252,8 +253,17 @@ func (l *Lanes) give(n int) []*Delivery {
 		d.giveBack()
 	}
 	l.got = nil
-	l.active = len(ds) == 0
 	return ds
+}
+
+// idle is the end of a Next. What came in its last moment is held as what comes later.
+func (l *Lanes) idle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active = false
+	if len(l.got) > 0 {
+		time.AfterFunc(holdFor, l.release)
+	}
 }
 
 // askInOrder asks each lane without an open request for what there is room for, and
