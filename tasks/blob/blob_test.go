@@ -16,6 +16,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/internal/s3test"
 	"github.com/rpipe-dev/rpipe/store"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
 // each runs a test with every place for blobs.
@@ -34,6 +35,16 @@ func each(t *testing.T, test func(t *testing.T, s *Store)) {
 			test(t, s)
 		})
 	}
+	b, err := broker.Open(t.Context(), broker.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	run("broker", Options{Objects: b.Objects()})
 	run("directory", Options{Dir: filepath.Join(t.TempDir(), "shared", "blobs")})
 	server := s3test.Start(t)
 	run("s3", Options{S3: store.Location{Bucket: server.Bucket(t), Key: "some/where"}, S3Client: server.Client(t)})
