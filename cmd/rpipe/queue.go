@@ -152,8 +152,8 @@ time after which to try again.` + remoteExits,
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().IntVar(&length, "max-length", 0, "tasks that may wait (0: no limit)")
 	c.Flags().StringVar(&size, "max-bytes", "", "bytes of arguments of those, such as 10GiB (0: no limit)")
+	r.flag(c)
 	return c
 }

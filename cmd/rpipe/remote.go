@@ -32,6 +32,7 @@ flag is wrong; 3 no server answers.`
 
 func (r *remote) flag(c *cobra.Command) {
 	f := c.Flags()
+	f.SortFlags = false
 	f.StringVar(&r.options.URL, "url", "", "task server (default: $RPIPE_URL, or the one that runs on this machine)")
 	f.StringVar(&r.options.Token, "token", "", "token (default: $RPIPE_TOKEN); others can see it in the list of processes")
 	f.StringVar(&r.options.CA, "ca", "", "file with the authority of the server's certificate (default: $RPIPE_CA, or the system's)")

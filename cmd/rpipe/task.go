@@ -101,11 +101,11 @@ only how many there are in which state.` + remoteExits,
 			})
 		},
 	}
-	r.flag(c)
 	f.flag(c)
 	c.Flags().BoolVar(&jobs, "jobs", false, "jobs in place of tasks")
 	c.Flags().BoolVar(&count, "count", false, "how many there are in which state")
 	c.MarkFlagsMutuallyExclusive("jobs", "count")
+	r.flag(c)
 	return c
 }
 

@@ -239,11 +239,11 @@ answers; 4 done, and some have no value; 130 interrupted: the tasks go on.`,
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().BoolVar(&anyOf, "any", false, "until one has ended")
 	c.Flags().BoolVar(&first, "first-error", false, "until one has failed, or all have ended")
 	c.Flags().StringVar(&timeout, "timeout", "", "how long at most, such as 10m (default: for ever)")
 	c.MarkFlagsMutuallyExclusive("any", "first-error")
+	r.flag(c)
 	return c
 }
 
@@ -307,10 +307,10 @@ Exit status: 0 printed; 1 not known, or a task that has no value: the reason is 
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().StringVar(&rds, "rds", "", "save the value of a task in this file")
 	c.Flags().StringVar(&zip, "zip", "", "save the values of a job in this file")
 	c.MarkFlagsMutuallyExclusive("rds", "zip")
+	r.flag(c)
 	return c
 }
 
@@ -406,8 +406,8 @@ func newTaskLog() *cobra.Command {
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "also what is to come, until the task has ended")
+	r.flag(c)
 	return c
 }
 

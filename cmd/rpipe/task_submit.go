@@ -76,7 +76,6 @@ wrong; 3 no server answers; 4 with --wait: done, and some tasks failed.`,
 			})
 		},
 	}
-	r.flag(c)
 	flags := c.Flags()
 	flags.StringVar(&f.fun, "fun", "", "function: R source text, or a name such as stats::rnorm")
 	flags.StringVar(&f.expr, "expr", "", "expression: R source text")
@@ -113,6 +112,7 @@ wrong; 3 no server answers; 4 with --wait: done, and some tasks failed.`,
 	c.MarkFlagsMutuallyExclusive("fun", "expr", "file")
 	c.MarkFlagsMutuallyExclusive("over", "rows")
 	c.MarkFlagsMutuallyExclusive("at", "delay")
+	r.flag(c)
 	return c
 }
 

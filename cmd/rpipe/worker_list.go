@@ -49,9 +49,9 @@ are so many.` + remoteExits,
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().IntVar(&atLeast, "wait", 0, "until there are so many")
 	c.Flags().StringVar(&timeout, "timeout", "", "with --wait: how long at most, such as 5m (default: for ever)")
+	r.flag(c)
 	return c
 }
 
@@ -114,8 +114,8 @@ func newWorkerStop() *cobra.Command {
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().BoolVar(&now, "now", false, "do not wait for the tasks: they go back to their queue")
+	r.flag(c)
 	return c
 }
 
@@ -133,8 +133,8 @@ func newWorkerLog() *cobra.Command {
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "also what is to come")
+	r.flag(c)
 	return c
 }
 
@@ -169,9 +169,9 @@ which admins may.` + remoteExits,
 			})
 		},
 	}
-	r.flag(c)
 	c.Flags().StringVar(&m.Text, "text", "", "echo: what comes back; stop: why; eval: R source text")
 	c.Flags().StringVar(&seconds, "seconds", "", "timeout_set: the idle time, such as 10m")
 	c.Flags().StringSliceVar(&m.Queues, "queue", nil, "queues: which to take from now")
+	r.flag(c)
 	return c
 }
