@@ -1,0 +1,209 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
+)
+
+// envsKept is how many versions of environments are remembered.
+const envsKept = 32
+
+// envCache are the environments of the tasks here. A new version is another environment
+// of the pool: it comes up beside the old one, whose tasks go on.
+type envCache struct {
+	n    *Node
+	mu   sync.Mutex
+	news map[string]newest // by name
+	envs map[string]*env   // by name@version
+	ages []string          // of envs, the oldest first
+	turn int               // counts refreshes
+}
+
+// newest is what the record of a name said last.
+type newest struct {
+	seq     uint64
+	version int
+	doc     *tasks.Environment
+}
+
+type env struct {
+	mu    sync.Mutex
+	ready *rpool.Environment
+}
+
+func envKey(name string, version int) string { return name + "@" + strconv.Itoa(version) }
+
+// learn is the version in the record of an environment; 0 where there is none.
+func (c *envCache) learn(name string, r broker.Record) int {
+	if r.Seq == 0 || len(r.Data) == 0 {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.news[name]; ok && known.seq == r.Seq {
+		return known.version
+	}
+	doc := new(tasks.Environment)
+	if err := json.Unmarshal(r.Data, doc); err != nil {
+		c.n.log.Error("the record of an environment cannot be read", "environment", name, "error", err)
+		return 0
+	}
+	if c.news == nil {
+		c.news = make(map[string]newest)
+	}
+	c.news[name] = newest{r.Seq, doc.Version, doc}
+	c.n.note("ENVIR", envKey(name, doc.Version))
+	return doc.Version
+}
+
+// refresh forgets all, so that files are read anew.
+func (c *envCache) refresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.envs, c.ages, c.news = nil, nil, nil
+	c.turn++
+}
+
+func (c *envCache) close() { c.refresh() }
+
+// get is the environment name@version for the pool, with its sources as files.
+func (c *envCache) get(ctx context.Context, key string) (*rpool.Environment, error) {
+	c.mu.Lock()
+	e := c.envs[key]
+	if e == nil {
+		if c.envs == nil {
+			c.envs = make(map[string]*env)
+		}
+		if len(c.ages) >= envsKept {
+			delete(c.envs, c.ages[0])
+			c.ages = c.ages[1:]
+		}
+		e = &env{}
+		c.envs[key] = e
+		c.ages = append(c.ages, key)
+	}
+	turn := c.turn
+	c.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ready != nil {
+		return e.ready, nil
+	}
+	doc, err := c.document(ctx, key)
+	if err == nil {
+		e.ready, err = c.n.materialise(ctx, doc, turn)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("environment %s: %w", key, err)
+	}
+	return e.ready, nil
+}
+
+// document is what was said of an environment.
+func (c *envCache) document(ctx context.Context, key string) (*tasks.Environment, error) {
+	name, number, _ := strings.Cut(key, "@")
+	version, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	known := c.news[name]
+	c.mu.Unlock()
+	if known.doc != nil && known.version == version {
+		return known.doc, nil
+	}
+	if version == 0 && name == tasks.DefaultEnv {
+		return &tasks.Environment{Name: name}, nil
+	}
+	r, err := c.n.b.Get(ctx, tasks.EnvSubject(name, version))
+	if errors.Is(err, broker.ErrNotFound) || err == nil && len(r.Data) == 0 {
+		return nil, errors.New("there is none of this name and version: rpipe env set makes one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	doc := new(tasks.Environment)
+	return doc, json.Unmarshal(r.Data, doc)
+}
+
+// materialise is the environment as the pool takes it.
+func (n *Node) materialise(ctx context.Context, doc *tasks.Environment, turn int) (*rpool.Environment, error) {
+	e := n.o.Base
+	e.Packages = append(slices.Clone(e.Packages), doc.Packages...)
+	e.Sources = slices.Clone(e.Sources)
+	e.Env = slices.Clone(e.Env)
+	if e.Setup != "" && doc.Setup != "" {
+		e.Setup += "\n"
+	}
+	e.Setup += doc.Setup
+	if len(doc.Options) > 0 {
+		options := make(map[string]string, len(e.Options)+len(doc.Options))
+		for k, v := range e.Options {
+			options[k] = v
+		}
+		for k, v := range doc.Options {
+			options[k] = v
+		}
+		e.Options = options
+	}
+	for k, v := range doc.Env {
+		e.Env = append(e.Env, k+"="+v)
+	}
+	slices.Sort(e.Env[len(n.o.Base.Env):])
+	if doc.Dir != "" {
+		e.Dir = doc.Dir
+	}
+	if turn > 0 {
+		e.Version = strconv.Itoa(turn)
+	}
+	for i, s := range doc.Sources {
+		path := s.Path
+		if s.Ref != "" {
+			var err error
+			if path, err = n.source(ctx, doc, i); err != nil {
+				return nil, fmt.Errorf("source %s: %w", s.Name, err)
+			}
+		}
+		e.Sources = append(e.Sources, path)
+	}
+	return &e, nil
+}
+
+// source writes source i of an environment to a file of its name, which R shows in
+// messages.
+func (n *Node) source(ctx context.Context, doc *tasks.Environment, i int) (string, error) {
+	s := doc.Sources[i]
+	name := filepath.Base(filepath.Clean("/" + s.Name))
+	if name == "/" || name == "." {
+		name = "source.R"
+	}
+	dir := n.scratch(filepath.Join("env", doc.Name+"-"+strconv.Itoa(doc.Version), strconv.Itoa(i+1)))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	r, _, err := n.s.Open(ctx, s.Ref)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	path := filepath.Join(dir, name)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, r)
+	return path, errors.Join(err, f.Close())
+}

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
+)
+
+// result is how an attempt of a task here has ended.
+type result struct {
+	h   *held
+	out *tasks.Outcome
+	now time.Time
+}
+
+// finish has the end of an attempt written down.
+func (n *Node) finish(h *held, out *tasks.Outcome) {
+	n.mu.Lock()
+	n.writing++
+	h.ending = true
+	n.mu.Unlock()
+	n.results <- &result{h, out, time.Now().UTC()}
+}
+
+// writeResults writes what has come while the last was being written, together, until
+// results is closed.
+func (n *Node) writeResults() {
+	for r := range n.results {
+		group := []*result{r}
+		for len(group) < maxAhead {
+			var more bool
+			select {
+			case r, more = <-n.results:
+			default:
+			}
+			if !more {
+				break
+			}
+			group = append(group, r)
+		}
+		n.writeGroup(group)
+		n.mu.Lock()
+		n.writing -= len(group)
+		n.changed.Broadcast()
+		n.mu.Unlock()
+	}
+}
+
+func (n *Node) writeGroup(group []*result) {
+	writes := make([]broker.Write, 0, len(group))
+	written := make([]*result, 0, len(group))
+	for _, r := range group {
+		t := &r.h.task
+		if err := t.Finish(r.h.job.Job, *r.out, r.now); err != nil {
+			n.log.Error("the end of a task cannot be written", "task", r.h.id, "error", err)
+			n.forget(r.h)
+			continue
+		}
+		if t.State == tasks.Pending && r.h.job.MaxRunning > 0 {
+			t.Held = true // it has to be admitted again
+		}
+		w := n.write(t, r.h.job.Job, t.Rev)
+		if w == nil {
+			n.forget(r.h)
+			continue
+		}
+		writes, written = append(writes, *w), append(written, r)
+	}
+	for len(writes) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), writeFor)
+		_, errs := n.b.WriteAll(ctx, writes)
+		cancel()
+		var again []broker.Write
+		var left []*result
+		for i, r := range written {
+			switch err := errs[i]; {
+			case err == nil:
+				n.settleRecord(r.h.d, &r.h.task)
+				n.forget(r.h)
+			case errors.Is(err, broker.ErrConflict):
+				// Cancelled, or taken over: the record is not ours to end any more.
+				n.log.Info("the result of a task is dropped: its record has changed", "task", r.h.id, "worker", n.o.ID)
+				n.note("FENCED", r.h.id)
+				n.forget(r.h)
+			case errors.Is(err, broker.ErrTooLarge), errors.Is(err, broker.ErrFull) && n.hard.Err() != nil, errors.Is(err, broker.ErrClosed):
+				n.log.Error("the result of a task cannot be written: it will run again", "task", r.h.id, "error", err)
+				n.forget(r.h)
+			default:
+				again, left = append(again, writes[i]), append(left, r)
+			}
+		}
+		if writes, written = again, left; len(writes) > 0 {
+			n.log.Warn("results cannot be written for now", "tasks", len(writes), "error", errs[len(errs)-1])
+			if n.hard.Err() != nil { // the leases end, and others run them again
+				for _, r := range written {
+					n.forget(r.h)
+				}
+				return
+			}
+			n.sleep(time.Second)
+		}
+	}
+}

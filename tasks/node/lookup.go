@@ -1,0 +1,218 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
+)
+
+// lookUp reads the records of what was delivered, with the settings of its queues and
+// the versions of its environments, and settles what is not to be run: what has ended,
+// waits for something, or is of a queue that is paused.
+func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, error) {
+	jobs, err := n.jobs.hold(ctx, ds)
+	if err != nil {
+		return nil, err
+	}
+	subjects := make([]string, 0, len(ds)+4)
+	for _, d := range ds {
+		subjects = append(subjects, tasks.TaskSubject(d.Job, d.N))
+	}
+	place := map[string]int{} // of a queue's or environment's subject in subjects
+	ask := func(subject string) {
+		if _, known := place[subject]; !known {
+			place[subject] = len(subjects)
+			subjects = append(subjects, subject)
+		}
+	}
+	for i, d := range ds {
+		ask(tasks.QueueSubject(d.Queue))
+		if jobs[i] != nil && jobs[i].envVersion == 0 {
+			ask(tasks.EnvSubject(jobs[i].envName, 0))
+		}
+	}
+	records, err := n.b.GetAll(ctx, subjects)
+	if err != nil {
+		for _, j := range jobs {
+			n.jobs.release(j)
+		}
+		return nil, fmt.Errorf("read the records of tasks: %w", err)
+	}
+	var all []*found
+	for i, d := range ds {
+		f := &found{d: d, rec: records[i], job: jobs[i]}
+		ok := n.readable(f)
+		if ok && pausedBy(records[place[tasks.QueueSubject(d.Queue)]]) && f.task.State == tasks.Pending {
+			n.nak(d, pausedFor)
+			ok = false
+		}
+		if !ok {
+			n.jobs.release(f.job)
+			continue
+		}
+		version := f.job.envVersion
+		if version == 0 {
+			version = n.envs.learn(f.job.envName, records[place[tasks.EnvSubject(f.job.envName, 0)]])
+		}
+		f.env = envKey(f.job.envName, version)
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// readable reads a task's record, and settles the message of one that is not to be run.
+func (n *Node) readable(f *found) bool {
+	if f.rec.Seq == 0 || f.rec.Data == nil || f.job == nil { // deleted, or expired
+		n.ack(f.d)
+		return false
+	}
+	if err := json.Unmarshal(f.rec.Data, &f.task); err != nil {
+		n.log.Error("the record of a task cannot be read", "task", tasks.TaskID(f.d.Job, f.d.N), "error", err)
+		n.nak(f.d, n.o.AckWait)
+		return false
+	}
+	t := &f.task
+	t.Rev = f.rec.Seq
+	if t.State == tasks.Running || t.State == tasks.Pending && !t.Held && t.Queue == f.d.Queue {
+		return true
+	}
+	// A message of another queue is left from before the task was moved.
+	n.ack(f.d)
+	return false
+}
+
+func pausedBy(r broker.Record) bool {
+	var c tasks.QueueConfig
+	return len(r.Data) > 0 && json.Unmarshal(r.Data, &c) == nil && c.Paused
+}
+
+// settleLost asks the workers that have tasks RUNNING, by their records, whether they
+// still do: a message that is delivered again is no proof of the contrary.
+func (n *Node) settleLost(ctx context.Context, all []*found) {
+	by := map[string][]*found{}
+	for _, f := range all {
+		if t := &f.task; t.State == tasks.Running {
+			if t.Lease == nil {
+				f.lost = true
+			} else {
+				by[t.Lease.Worker] = append(by[t.Lease.Worker], f)
+			}
+		}
+	}
+	for worker, fs := range by {
+		claims := make([]string, len(fs))
+		for i, f := range fs {
+			claims[i] = f.task.ID() + " " + f.task.Lease.Nonce
+		}
+		has := map[string]bool{}
+		for _, claim := range n.askHolds(ctx, worker, claims) {
+			has[claim] = true
+		}
+		for i, f := range fs {
+			f.lost = !has[claims[i]]
+		}
+	}
+}
+
+// askHolds is which of claims a worker has.
+func (n *Node) askHolds(ctx context.Context, worker string, claims []string) []string {
+	if worker == n.o.ID {
+		return n.holds(claims)
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(askFor, n.o.AckWait/2))
+	defer cancel()
+	question, err := json.Marshal(tasks.Message{Type: "holds", Tasks: claims})
+	if err != nil {
+		return nil
+	}
+	data, err := n.b.Request(ctx, tasks.MessageSubject(worker), question)
+	if err != nil { // it is gone, or cut off, and has not renewed its lease either
+		if !errors.Is(err, broker.ErrNoResponder) {
+			n.log.Info("a worker does not answer: its tasks are taken over", "worker", worker, "tasks", len(claims), "error", err)
+		}
+		return nil
+	}
+	var answer struct{ Value []string }
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return nil
+	}
+	return answer.Value
+}
+
+// holds is which of claims, an id and a nonce each, this worker has.
+func (n *Node) holds(claims []string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	has := []string{}
+	for _, claim := range claims {
+		id, nonce, _ := strings.Cut(claim, " ")
+		if h := n.held[id]; h != nil && h.cause == nil && h.nonce == nonce {
+			has = append(has, claim)
+		}
+	}
+	return has
+}
+
+// giveBack undoes the claims of tasks that have not begun: all of them.
+func (n *Node) giveBack() { n.undo(func(*held) bool { return true }) }
+
+// undo gives back those that have not begun and of which which says so: their records
+// are what they were before the claim.
+func (n *Node) undo(which func(h *held) bool) {
+	n.mu.Lock()
+	var back []*held
+	keep := n.ready[:0:0]
+	for _, h := range n.ready {
+		if which(h) {
+			back = append(back, h)
+		} else {
+			keep = append(keep, h)
+		}
+	}
+	n.ready = keep
+	n.mu.Unlock()
+	if len(back) == 0 {
+		return
+	}
+	var writes []broker.Write
+	var undone []*held
+	for _, h := range back {
+		if h.before == nil {
+			n.finish(h, &tasks.Outcome{Cause: tasks.CauseWorker, Failure: stopFailure})
+			continue
+		}
+		undone = append(undone, h)
+		writes = append(writes, broker.Write{Subject: tasks.TaskSubject(h.task.Job, h.task.N), Data: h.before, Expect: h.task.Rev})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeFor)
+	defer cancel()
+	_, errs := n.b.WriteAll(ctx, writes)
+	for i, h := range undone {
+		if errs[i] != nil && !errors.Is(errs[i], broker.ErrConflict) {
+			n.log.Warn("a claim was not undone: the task runs when its lease has ended", "task", h.id, "error", errs[i])
+		} else {
+			n.nak(h.d, 0)
+		}
+		n.forget(h)
+	}
+}
+
+// forget lets go of a task, whose message has been dealt with.
+func (n *Node) forget(h *held) {
+	n.mu.Lock()
+	if n.held[h.id] == h {
+		delete(n.held, h.id)
+	}
+	n.last = time.Now()
+	n.changed.Broadcast()
+	n.mu.Unlock()
+	n.jobs.release(h.job)
+}
+
+var stopFailure = &tasks.Failure{Cause: tasks.CauseWorker, Message: "the worker was told to stop before it was done"}

@@ -1,0 +1,119 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/tasks"
+)
+
+// renew keeps the leases of what is held, looks whether it is still this worker's, and
+// gives back what has waited too long for an R process.
+func (n *Node) renew(ctx context.Context) {
+	lease := time.NewTicker(n.o.AckWait / 3)
+	defer lease.Stop()
+	wait := time.NewTicker(patience / 4)
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-lease.C:
+			n.renewAll(ctx)
+		case <-wait.C:
+			n.giveUpWaiting()
+		}
+	}
+}
+
+func (n *Node) renewAll(ctx context.Context) {
+	n.mu.Lock()
+	all := make([]*held, 0, len(n.held))
+	for _, h := range n.held {
+		all = append(all, h)
+	}
+	n.mu.Unlock()
+	for _, h := range all {
+		if err := h.d.Extend(); err != nil {
+			n.log.Warn("a lease was not renewed", "task", h.id, "error", err)
+			break
+		}
+	}
+	n.check(ctx, all)
+}
+
+// check reads the records of tasks here, and stops those that are not this worker's any
+// more: cancelled, or taken by another.
+func (n *Node) check(ctx context.Context, all []*held) {
+	for len(all) > 0 {
+		some := all[:min(len(all), recordsAtOnce)]
+		all = all[len(some):]
+		subjects := make([]string, len(some))
+		for i, h := range some {
+			subjects[i] = tasks.TaskSubject(h.task.Job, h.task.N)
+		}
+		records, err := n.b.GetAll(ctx, subjects)
+		if err != nil {
+			if ctx.Err() == nil {
+				n.log.Warn("tasks cannot be looked at for now", "tasks", len(some), "error", err)
+			}
+			return
+		}
+		for i, h := range some {
+			var now tasks.Task
+			if r := records[i]; r.Data != nil && json.Unmarshal(r.Data, &now) != nil {
+				continue
+			}
+			n.judge(h, &now)
+		}
+	}
+}
+
+// judge stops h where its record says that it is not this worker's.
+func (n *Node) judge(h *held, now *tasks.Task) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case h.ending || n.held[h.id] != h || h.cause != nil:
+		return
+	case now.State == tasks.Running && now.Lease != nil && now.Lease.Nonce == h.nonce:
+		return
+	case now.State == tasks.Cancelled:
+		h.cause = errCancelled
+	default: // or it is deleted
+		h.cause = errFenced
+	}
+	if h.cancel != nil {
+		h.cancel(h.cause)
+	}
+}
+
+// recheck is check of those of ids that are here.
+func (n *Node) recheck(ctx context.Context, ids []string) {
+	var some []*held
+	n.mu.Lock()
+	for _, id := range ids {
+		if h := n.held[id]; h != nil {
+			some = append(some, h)
+		}
+	}
+	n.mu.Unlock()
+	n.check(ctx, some)
+}
+
+// giveUpWaiting gives back what was claimed for R processes that have been busy for
+// longer than was to be expected.
+func (n *Node) giveUpWaiting() {
+	old := time.Now().Add(-patience)
+	waits := func(h *held) bool { return h.since.Before(old) }
+	n.mu.Lock()
+	late := len(n.ready) > 0 && waits(n.ready[0])
+	if late {
+		n.mean = 0 // claim no more ahead until it is known anew
+	}
+	n.mu.Unlock()
+	if late {
+		n.undo(waits)
+	}
+}
