@@ -22,7 +22,7 @@ func TestAForkThatWasGivenUpEndsQuietly(t *testing.T) {
 		lines = append(lines, line)
 	}}).(*forker)
 	var e rdata.Encoder
-	h, _, err := tpl.proc.ask(t.Context(), frameFork, encodeFork(&e, filepath.Join(tpl.home.dir, "gone"), "nonce", 1, tpl.env))
+	h, _, err := tpl.proc.ask(t.Context(), frameFork, encodeFork(&e, filepath.Join(tpl.home.dir, "gone"), "nonce", 1, "", ""))
 	if err != nil || h.kind != framePong {
 		t.Fatalf("fork: %v, %v", h.kind, err)
 	}

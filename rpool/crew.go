@@ -11,9 +11,10 @@ type crew struct {
 	key      string
 	env      *Environment // as it was at first use
 	pointers []*Environment
-	origin   *origin // nil while no template is up
-	retired  bool    // keep nothing that nobody waits for
-	min      int     // workers kept up
+	origin   *origin  // nil while no template is up
+	hashes   []string // of the files that the template was loaded from; nil before the first launch
+	retired  bool     // keep nothing that nobody waits for
+	min      int      // workers kept up
 
 	members []*member // up: idle or leased
 	idle    []*member // those that may be leased, the longest idle first

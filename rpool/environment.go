@@ -26,6 +26,7 @@ type Environment struct {
 	Packages []string // attached in order, in the template, once
 	Sources  []string // files sourced into the global environment, in the template, once
 	Setup    string   // R code run after Sources
+	Files    []string // further files that are read meanwhile; only their content matters here, see Fingerprint
 	// Handler is R code, evaluated after Setup in an environment of its own, whose
 	// value is a function that answers HTTP requests: of one argument, a Rook
 	// request, it returns a Rook response, or a promise of one. Its attribute

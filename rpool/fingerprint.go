@@ -7,20 +7,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Fingerprint identifies what a worker of e has loaded: 32 hexadecimal digits
-// over every field and the content of the source files. Environments with equal
+// over every field and the content of Sources and Files. Environments with equal
 // fingerprints share a template. A file that cannot be read counts by its name
 // alone; launching the environment then says what is wrong with it.
 func (e *Environment) Fingerprint() string {
-	content := make([]string, len(e.Sources))
-	for i, path := range e.Sources {
-		if e.Dir != "" && !filepath.IsAbs(path) {
-			path = filepath.Join(e.Dir, path)
-		}
-		content[i] = hashFile(path)
-	}
+	content := e.contents()
 	// JSON keeps the boundaries between strings and sorts the keys of Options.
 	all, err := json.Marshal(struct {
 		Environment
@@ -32,6 +27,21 @@ func (e *Environment) Fingerprint() string {
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:16])
 }
+
+// contents are hashes of what the files have now: Sources, then Files.
+func (e *Environment) contents() []string {
+	files := e.files()
+	hashes := make([]string, len(files))
+	for i, path := range files {
+		if e.Dir != "" && !filepath.IsAbs(path) {
+			path = filepath.Join(e.Dir, path)
+		}
+		hashes[i] = hashFile(path)
+	}
+	return hashes
+}
+
+func (e *Environment) files() []string { return slices.Concat(e.Sources, e.Files) }
 
 func hashFile(path string) string {
 	f, err := os.Open(path)

@@ -59,7 +59,7 @@ func TestWorkersHaveTheirOwnThings(t *testing.T) {
 			t.Errorf("the worker's group is %d, the template's %d (%v)", pgid, tpl.Pid(), err)
 		}
 	}
-	if got, _ := os.ReadFile(filepath.Join(notes, "before")); string(got) != "bb" {
+	if got, _ := os.ReadFile(filepath.Join(notes, "before")); string(got) != "bbb" { // the standby's fork is one, too
 		t.Errorf("before_fork ran %q", got)
 	}
 
@@ -166,21 +166,24 @@ func TestForksThatFail(t *testing.T) {
 		time.Minute, "hello", "killed by SIGKILL")
 }
 
-// A template that does not even fork is of no use to anybody: it ends, which
-// tells the pool to bring up another, and the workers it has live on.
+// A template that does not even fork is of no use to anybody: it ends, and its
+// standby takes its place.
 func TestATemplateThatHangsEnds(t *testing.T) {
-	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode + `n <- 0`, BeforeFork: `n <- n + 1; while (n > 1) Sys.sleep(1)`}, nil)
-	p := started(t, tpl)
-	tpl.(*forker).start = 300 * time.Millisecond
+	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode + `n <- 0`, BeforeFork: `n <- n + 1; while (n > 2) Sys.sleep(1)`}, nil).(*forker)
+	p, first := started(t, tpl), tpl.Pid()
+	tpl.start = 300 * time.Millisecond
 	_, err := tpl.Start(t.Context())
 	var s *StartError
 	if !errors.As(err, &s) || s.Step != "fork" || !strings.Contains(err.Error(), "did not fork within 300ms") {
 		t.Errorf("got %v", err)
 	}
-	if !isClosed(tpl.Exited()) {
+	if running(first) {
 		t.Error("the template lives on")
 	}
-	if got := printed(t, p, `cat(n)`); got != "1" {
+	if second := standby(t, tpl); tpl.Pid() == first || second == first {
+		t.Errorf("the template is %d, its standby %d, they were %d", tpl.Pid(), second, first)
+	}
+	if got := printed(t, p, `cat(n)`); got != "2" {
 		t.Errorf("the worker says %q", got)
 	}
 }
@@ -200,23 +203,6 @@ func TestAStartThatIsGivenUp(t *testing.T) {
 	os.Remove(flag)
 	if got := printed(t, started(t, tpl), `cat(1)`); got != "1" { // forks go on
 		t.Errorf("the next worker says %q", got)
-	}
-}
-
-func TestTheTemplateDiesAndWorkersLiveOn(t *testing.T) {
-	tpl := launched(t, &Environment{Start: StartFork, Setup: evalCode}, nil)
-	p := started(t, tpl)
-	unix.Kill(tpl.Pid(), unix.SIGKILL)
-	<-tpl.Exited()
-	if got := printed(t, p, `cat(file.create(tempfile()))`); got != "TRUE" {
-		t.Errorf("the worker says %q", got)
-	}
-	if _, err := tpl.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "the template has gone") {
-		t.Errorf("a dead template started a worker: %v", err)
-	}
-	p.Stop()
-	if d := p.Death(); d.ExitStatus != 0 || d.Signal != "" {
-		t.Errorf("the worker ended with %v", d)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 type guardian struct {
 	mu   sync.Mutex
 	ward ward
-	left int // groups and directories
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
 }
@@ -32,7 +31,6 @@ func (g *guardian) addDir(dir string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ward.dirs[dir] = true
-	g.left++
 	return g.say("+d " + strconv.Quote(dir))
 }
 
@@ -47,7 +45,6 @@ func (g *guardian) addGroup(pgid int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ward.groups[pgid] = true
-	g.left++
 	return g.say("+g " + strconv.Itoa(pgid))
 }
 
@@ -60,8 +57,7 @@ func (g *guardian) removeGroup(pgid int) {
 
 // dropped tells the guard that something is gone, and ends it after the last.
 func (g *guardian) dropped(line string) {
-	g.left--
-	if g.left == 0 {
+	if len(g.ward.groups)+len(g.ward.dirs) == 0 {
 		g.stop()
 	} else if g.cmd != nil {
 		// A guard that has died is started again by the next say.

@@ -50,21 +50,22 @@ func launchAsking(ctx context.Context, env *Environment, o *Options, ask []strin
 			h.remove()
 			return nil, nil, err
 		}
-		if start == StartFork {
-			return t, l, nil
+		var reason error
+		if start == StartAuto {
+			reason = t.canary(ctx, l)
 		}
-		reason := t.canary(ctx, l)
 		if reason == nil {
+			if err := t.launched(ctx); err != nil {
+				t.Close()
+				return nil, nil, err
+			}
 			return t, l, nil
 		}
-		t.proc.group.kill()
-		<-t.proc.exited
-		<-t.proc.group.gone
-		s.tasks.Wait()
 		if ctx.Err() != nil {
-			h.remove()
+			t.Close()
 			return nil, nil, context.Cause(ctx)
 		}
+		t.clear()
 		why = reason.Error()
 		if o.Log != nil {
 			o.Log.Warn("R workers are started afresh instead of forked: this environment does not survive a fork", "reason", why)
@@ -81,11 +82,10 @@ func launchAsking(ctx context.Context, env *Environment, o *Options, ask []strin
 }
 
 func (s *settings) launchForker(ctx context.Context, ask []string) (*forker, *loaded, error) {
-	p, err := s.startR(ctx, "template")
+	p, err := s.startR(ctx, "template", true)
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &forker{settings: s, proc: p, turn: make(chan struct{}, 1)}
 	l, err := s.load(ctx, p, ask)
 	if err != nil {
 		p.group.kill()
@@ -95,7 +95,7 @@ func (s *settings) launchForker(ctx context.Context, ask []string) (*forker, *lo
 		return nil, nil, err
 	}
 	s.about, s.exits = l.about, l.exits
-	return t, l, nil
+	return newForker(s, p), l, nil
 }
 
 // canary forks a worker and has it do something, to see whether forks of this

@@ -35,7 +35,7 @@ func (p *Pool) keep(o *origin) {
 		if c := o.crew; c.origin == o {
 			c.origin = nil
 			p.delay(c, c.crashes.fail())
-			p.o.Log.Warn("R template ended unexpectedly; another will be started when it is needed", "environment", c.key, "pid", o.t.Pid())
+			p.o.Log.Warn("R template ended unexpectedly, and no standby is there; another will be started when it is needed", "environment", c.key, "pid", o.t.Pid())
 		}
 		p.end(o)
 		p.schedule()

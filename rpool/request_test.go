@@ -37,7 +37,7 @@ func TestTextThatRCannotHold(t *testing.T) {
 	// and, if it should come so far, before it is sent
 	var e rdata.Encoder
 	f(encodeRequest(&e, &Request{Kind: Map, Fun: "f\xff", Data: data}).err, rdata.ErrUTF8, "request")
-	f(encodeFork(&e, "/tmp/\xff", "nonce", 1, &Environment{}).err, rdata.ErrUTF8, "request")
+	f(encodeFork(&e, "/tmp/\xff", "nonce", 1, "", "").err, rdata.ErrUTF8, "request")
 	f(encodeLoad(&e, &Environment{}, 1, []string{"p\x00"}).err, rdata.ErrNUL, "request")
 	f(encodeTry(&e, "\x00").err, rdata.ErrNUL, "request")
 	if s := encodeTry(&e, "1"); s.err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"sync"
@@ -25,6 +26,7 @@ type settings struct {
 	start time.Duration // limit on coming up
 	limit int64         // bytes of one payload
 	emit  func(pid int, line string)
+	log   *slog.Logger
 	about string // of the handler; set before the first worker starts
 	exits bool   // the handler wants to hear of a worker's end; likewise
 
@@ -32,7 +34,10 @@ type settings struct {
 }
 
 func newSettings(bin string, env *Environment, o *Options, h *home) *settings {
-	s := &settings{bin: bin, env: env, home: h, grace: o.Grace, start: o.StartTimeout, limit: o.MaxFrame, emit: o.Output}
+	s := &settings{bin: bin, env: env, home: h, grace: o.Grace, start: o.StartTimeout, limit: o.MaxFrame, emit: o.Output, log: o.Log}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
 	if s.grace <= 0 {
 		s.grace = 5 * time.Second
 	}
@@ -55,8 +60,9 @@ func (s *settings) lines(pid func() int) func(string) {
 }
 
 // startR starts R as the leader of a new group and waits for its hello; it has
-// loaded nothing yet. Its stdout and stderr are one pipe.
-func (s *settings) startR(ctx context.Context, name string) (_ *worker, err error) {
+// loaded nothing yet. Its stdout and stderr are one pipe. Where it stays, its files
+// do when it has gone.
+func (s *settings) startR(ctx context.Context, name string, stays bool) (_ *worker, err error) {
 	dir, link, err := s.home.room(name, s.limit)
 	if err != nil {
 		return nil, err
@@ -96,7 +102,7 @@ func (s *settings) startR(ctx context.Context, name string) (_ *worker, err erro
 		return nil, err
 	}
 	undo = nil // follow sees to it from here
-	p := s.newWorker(pid, dir, link, out, g)
+	p := s.newWorker(pid, dir, link, out, g, stays)
 	if err := applyLimits(pid, s.env.Limits); err != nil {
 		g.kill()
 		<-p.exited
@@ -142,11 +148,11 @@ func (s *settings) command(dir, nonce string, out *os.File) *exec.Cmd {
 	return cmd
 }
 
-func (s *settings) newWorker(pid int, dir string, l *link, out *output, g *group) *worker {
+func (s *settings) newWorker(pid int, dir string, l *link, out *output, g *group, stays bool) *worker {
 	w := &worker{
 		pid: pid, dir: dir, link: l, out: out, group: g, exit: g.watch(pid),
 		grace: s.grace, exited: make(chan struct{}), cleared: make(chan struct{}),
-		other: s.home.cred != nil,
+		other: s.home.cred != nil, stays: stays,
 	}
 	s.tasks.Go(w.follow)
 	return w

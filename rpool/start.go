@@ -101,8 +101,15 @@ func (p *Pool) start(c *crew) bool {
 func (p *Pool) raise(c *crew) {
 	c.launching = true
 	p.mu.Unlock()
-	t, err := guard(func() (template, error) { return p.launch(p.ctx, c.env, &p.o) })
+	now := c.env.contents()
 	p.mu.Lock()
+	err := p.fresh(c, now)
+	var t template
+	if err == nil {
+		p.mu.Unlock()
+		t, err = guard(func() (template, error) { return p.launch(p.ctx, c.env, &p.o) })
+		p.mu.Lock()
+	}
 	c.launching = false
 	if err != nil {
 		c.counts.LaunchFailures++
@@ -111,7 +118,7 @@ func (p *Pool) raise(c *crew) {
 		return
 	}
 	c.launches.succeed()
-	c.failure = nil
+	c.failure, c.hashes = nil, now
 	o := &origin{t: t, crew: c, done: make(chan struct{})}
 	c.origin = o
 	c.counts.Launches++

@@ -156,10 +156,12 @@ source_file <- function(path, at) {
   }
 }
 
-# fork_worker forks twice, so that the worker is nobody's child in R and is
-# adopted by Go. The process in between tells Go the worker's pid: a worker that
-# dies before it opens its FIFOs is then known too.
-fork_worker <- function(id, order) {
+# fork_process forks twice, so that the fork is nobody's child in R and is adopted
+# by Go. The process in between tells Go the fork's pid: one that dies before it
+# opens its FIFOs is then known too. The fork is a worker, or a standby, which
+# forks in its turn: it returns from here to the loop that this process is in, so
+# that its stack is no deeper than its template's.
+fork_process <- function(id, order) {
   names(order) <- c("dir", "nonce", "index", "before", "after")
   jit <- compiler::enableJIT(-1L)
   failed <- tryCatch(
@@ -181,7 +183,7 @@ fork_worker <- function(id, order) {
   between <- Sys.getpid()
   worker <- tryCatch(parallel:::mcfork(TRUE), error = identity)
   if (inherits(worker, "masterProcess")) {
-    become_worker(order, jit, between)
+    return(become(order, jit, between))
   }
   # Go clears the FIFOs of a fork away when it gives it up, as it does when the
   # pool closes: nobody is there to tell then, and an error that left this
@@ -204,8 +206,9 @@ fork_worker <- function(id, order) {
   parallel:::mcexit(0L)
 }
 
-# become_worker turns a fresh fork into a worker of its own and never returns.
-become_worker <- function(order, jit, between) {
+# become turns a fresh fork into a process of its own, which listens to its own
+# FIFOs from then on.
+become <- function(order, jit, between) {
   await_adoption(between)
   dir <- order[["dir"]]
   control <- list(inp, out)
@@ -216,21 +219,22 @@ become_worker <- function(order, jit, between) {
       open_log(file.path(dir, "log"))
       own_tempdir(file.path(dir, "tmp"))
       compiler::enableJIT(jit)
-      own_stream(order[["index"]])
+      if (order[["index"]] > 0L) {
+        own_stream(order[["index"]])
+      }
       warned <<- NULL
       run_hook(order[["after"]])
+      hello(order[["nonce"]])
       NULL
     },
     error = identity
   )
   if (is.null(failed)) {
-    hello(order[["nonce"]])
-    serve()
-    leave(0L)
+    return(NULL)
   }
   trace <<- NULL
   if (dir.exists(dir)) {
-    send_condition(0L, c(0, 0), failed)
+    try(send_condition(0L, c(0, 0), failed), silent = TRUE)
   }
   leave(1L)
 }
@@ -282,11 +286,13 @@ run_hook <- function(code) {
 
 # open_log makes the FIFO at path this process's stdout and stderr, for R and for
 # whatever C code or a child process writes. Base R has no dup2(), but a file
-# that is opened takes the lowest descriptor that is free.
+# that is opened takes the lowest descriptor that is free. In a fork of a fork the
+# two are connections of R already, which would close them again when R collects
+# its garbage.
 open_log <- function(path) {
-  parallel:::closeStdout(FALSE)
+  if (is.null(log_out)) parallel:::closeStdout(FALSE) else close(log_out)
   log_out <<- file(path, "wb", raw = TRUE)
-  parallel:::closeStderr(FALSE)
+  if (is.null(log_err)) parallel:::closeStderr(FALSE) else close(log_err)
   log_err <<- file(path, "wb", raw = TRUE)
 }
 log_out <- NULL
@@ -303,7 +309,11 @@ own_tempdir <- function(dir) {
     stop("cannot move the template's temporary directory ", old)
   }
   on.exit(file.rename(away, old))
-  tempdir(check = TRUE)
+  new <- tempdir(check = TRUE)
+  if (!startsWith(new, dir)) { # dir has gone, and R has looked elsewhere
+    unlink(new, recursive = TRUE)
+    stop("cannot make a temporary directory in ", dir)
+  }
 }
 
 # own_stream gives a fork random numbers of its own: of L'Ecuyer's generator the

@@ -52,7 +52,7 @@ func (t *spawner) spawn(ctx context.Context, ask []string) (*worker, *loaded, er
 	t.started++
 	name := "w" + strconv.Itoa(t.started)
 	t.mu.Unlock()
-	w, err := t.startR(ctx, name)
+	w, err := t.startR(ctx, name, false)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -105,16 +105,17 @@ func encodeLoad(e *rdata.Encoder, env *Environment, limit int64, ask []string) s
 	return finish(e, nil)
 }
 
-// encodeFork writes an order for fork_worker() in template.R. Index counts the
-// forks of a template from 1 and picks the worker's random number stream.
-func encodeFork(e *rdata.Encoder, dir, nonce string, index int, env *Environment) splice {
+// encodeFork writes an order for fork_process() in template.R. Index counts workers
+// from 1 and picks the random number stream; 0 leaves the template's, for a standby.
+// Before and after are R code, run in the template and in the fork.
+func encodeFork(e *rdata.Encoder, dir, nonce string, index int, before, after string) splice {
 	begin(e, 5)
 	e.Strs(dir)
 	e.Strs(nonce)
 	e.VectorHead(rdata.KindInteger, 1, false, false)
 	e.Int32s([]int32{int32(index)})
-	e.Strs(env.BeforeFork)
-	e.Strs(env.AfterFork)
+	e.Strs(before)
+	e.Strs(after)
 	return finish(e, nil)
 }
 

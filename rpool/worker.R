@@ -75,7 +75,7 @@ serve <- function() {
     } else if (kind == KIND_LOAD) {
       load_environment(head[3L], unserialize(payload))
     } else if (kind == KIND_FORK) {
-      fork_worker(head[3L], unserialize(payload))
+      fork_process(head[3L], unserialize(payload))
     } else if (kind == KIND_TRY) {
       try_code(head[3L], unserialize(payload)[[1L]])
     } else if (kind == KIND_EXIT) {

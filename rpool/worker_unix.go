@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type worker struct {
 	isolate func(context.Context) (*worker, error) // starts a process for one request; nil in a template
 	exits   bool                                   // the handler wants to hear of its end
 	other   bool                                   // R runs as another user, who may not read our files
+	stays   bool                                   // its files may be used by others when it has gone: it is a template, or its standby
+	alone   bool                                   // a template that has no standby, which has been said; changes in turn
 
 	busy   sync.Mutex // held by the request under way
 	strike strike     // SIGINTs that are to leave the request going
@@ -60,11 +63,23 @@ func (w *worker) follow() {
 	w.death = w.obituary()
 	close(w.exited)
 	w.link.end()
+	w.clear()
 	w.busy.Lock() // a request under way may still read its answer
 	w.link.close()
 	w.busy.Unlock()
 	w.group.forget(w.pid)
-	os.RemoveAll(w.dir)
+}
+
+// clear removes the files of a process that has gone. It comes before Go's ends of
+// the FIFOs are closed: who opens one that nobody holds open waits for ever.
+func (w *worker) clear() {
+	if !w.stays {
+		os.RemoveAll(w.dir)
+		return
+	}
+	for _, name := range []string{"in", "out", "log"} {
+		os.Remove(filepath.Join(w.dir, name))
+	}
 }
 
 func (w *worker) obituary() *DiedError {

@@ -2,6 +2,7 @@ package httpuv
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/rdata"
@@ -17,6 +18,7 @@ var serveScript string
 // to run it in; "" reads File or Dir with plumber::plumb().
 func (c *Config) Environment(base *rpool.Environment, router string) *rpool.Environment {
 	env := *base
+	env.Files = append(slices.Clone(env.Files), c.files()...)
 	var b strings.Builder
 	b.WriteString(base.Setup)
 	// Attached, not in the global environment, which is the user's.
@@ -27,6 +29,18 @@ func (c *Config) Environment(base *rpool.Environment, router string) *rpool.Envi
 	b.WriteString(`}), name = "rpipe:httpuv", warn.conflicts = FALSE)` + "\n")
 	env.Setup = b.String()
 	return &env
+}
+
+// files are those that the template reads: of a plumber API alone, whose router all
+// workers share.
+func (c *Config) files() []string {
+	switch {
+	case c.kind() != Plumber || c.Code != "":
+		return nil
+	case c.File != "":
+		return []string{c.path()}
+	}
+	return []string{"entrypoint.R", "plumber.R"}
 }
 
 func (c *Config) kind() string {

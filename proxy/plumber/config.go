@@ -38,6 +38,15 @@ func (c *Config) split() (dir, name string) {
 	return filepath.Dir(file), filepath.Base(file)
 }
 
+// files are those that the router is read from, as far as is known without reading
+// them.
+func (c *Config) files() []string {
+	if _, name := c.split(); name != "." {
+		return []string{name}
+	}
+	return []string{"entrypoint.R", "plumber.R"}
+}
+
 // Check implements configs.Checker.
 func (c *Config) Check(report func(field, message, hint string)) {
 	if c.Dir != "" && filepath.IsAbs(c.File) {

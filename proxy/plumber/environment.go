@@ -40,6 +40,7 @@ func Environment(base *rpool.Environment, c *Config, at Site) *rpool.Environment
 		env.Packages = append([]string{"plumber"}, env.Packages...)
 	}
 	_, name := c.split()
+	env.Files = append(slices.Clone(env.Files), c.files()...)
 	if at.Host == "" {
 		at.Host = "127.0.0.1"
 	}
