@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // budget is a number of bytes that many share.
@@ -81,13 +82,25 @@ func (s *stored) Write(p []byte) (n int, err error) {
 	s.size += int64(len(p))
 	if s.file == nil {
 		if s.file, err = s.spool.create(); err != nil {
-			return 0, fmt.Errorf("store a body: %w", err)
+			return 0, unstored(err)
 		}
 	}
 	if n, err = s.file.Write(p); err != nil {
-		return n, fmt.Errorf("store a body: %w", err)
+		return n, unstored(err)
 	}
 	return n, nil
+}
+
+// unstored is the error of a body that cannot be written. A full disk passes, as
+// the budget does.
+func unstored(err error) error {
+	err = fmt.Errorf("store a body: %w", err)
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	full := *errNoPlace
+	full.Err = fmt.Errorf("%w: free some, or set TMPDIR to a directory with more", err)
+	return &full
 }
 
 func (s *stored) Read(p []byte) (int, error) {
