@@ -45,6 +45,11 @@ type place interface {
 	List(ctx context.Context, fn func(name string, size int64, modified time.Time) error) error
 }
 
+// A toucher is a place that can make a blob new again without its bytes.
+type toucher interface {
+	Touch(ctx context.Context, name string) error
+}
+
 // Options say where blobs are. One of Objects, S3 and Dir is set.
 type Options struct {
 	Objects  broker.Objects // those of the broker

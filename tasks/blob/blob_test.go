@@ -120,6 +120,38 @@ func TestWhatWasPutCanBeRead(t *testing.T) {
 	})
 }
 
+func TestPlacesThatCanTouchDo(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		place, ok := s.objects.(toucher)
+		if !ok {
+			t.Skip("it cannot")
+		}
+		ctx := t.Context()
+		for _, content := range [][]byte{[]byte("small"), bytes.Repeat([]byte("large"), 1<<20)} {
+			ref, err := s.PutBytes(ctx, content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, before, err := s.Stat(ctx, ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := place.Touch(ctx, ref); err != nil {
+				t.Fatal(err)
+			}
+			if size, after, err := s.Stat(ctx, ref); err != nil || !after.After(before) || size != int64(len(content)) {
+				t.Errorf("%d bytes of %v, before %v, %v", size, after, before, err)
+			}
+			if b, err := s.Bytes(ctx, ref, 10<<20); err != nil || !bytes.Equal(b, content) {
+				t.Errorf("%d bytes, %v", len(b), err)
+			}
+		}
+		if err := place.Touch(ctx, reference([]byte("never put"))); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	})
+}
+
 func TestBlobsAreListedAndDeleted(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()

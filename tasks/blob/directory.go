@@ -78,6 +78,11 @@ func (d directory) Stat(_ context.Context, name string) (int64, time.Time, error
 	return info.Size(), info.ModTime(), nil
 }
 
+func (d directory) Touch(_ context.Context, name string) error {
+	now := time.Now()
+	return absent(os.Chtimes(d.path(name), now, now))
+}
+
 func (d directory) Delete(_ context.Context, name string) error {
 	return absent(os.Remove(d.path(name)))
 }

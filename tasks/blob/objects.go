@@ -22,6 +22,10 @@ func (o objects) Stat(ctx context.Context, name string) (int64, time.Time, error
 	return info.Size, info.Modified, o.absent(err)
 }
 
+func (o objects) Touch(ctx context.Context, name string) error {
+	return o.absent(o.Objects.Touch(ctx, name))
+}
+
 func (o objects) Delete(ctx context.Context, name string) error {
 	return o.absent(o.Objects.Delete(ctx, name))
 }

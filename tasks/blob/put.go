@@ -78,7 +78,13 @@ func (s *Store) write(ctx context.Context, ref string, content func() (io.Reader
 	switch {
 	case err == nil && time.Since(modified) < Fresh:
 		return nil
-	case err != nil && !errors.Is(err, ErrNotFound):
+	case err == nil:
+		if place, ok := s.objects.(toucher); ok {
+			if err = place.Touch(ctx, ref); !errors.Is(err, ErrNotFound) {
+				return named("renew", ref, err)
+			}
+		}
+	case !errors.Is(err, ErrNotFound):
 		return named("look for", ref, err)
 	}
 	r, err := content()
