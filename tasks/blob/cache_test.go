@@ -95,20 +95,31 @@ func TestOldBlobsAreRenewed(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir})
 	ref := put(t, s, "x")
-	f := func(age time.Duration, renewed bool) {
+	f := func(what string, do func() error, age time.Duration, renewed bool) {
 		t.Helper()
 		then := time.Now().Add(-age)
 		if err := os.Chtimes(filepath.Join(dir, ref[:2], ref), then, then); err != nil {
 			t.Fatal(err)
 		}
-		put(t, s, "x")
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
 		_, modified, err := s.Stat(t.Context(), ref)
 		if err != nil || modified.After(then.Add(time.Second)) != renewed {
-			t.Errorf("put again after %v: of %v, %v", age, modified, err)
+			t.Errorf("%s after %v: of %v, %v", what, age, modified, err)
 		}
 	}
-	f(Fresh/2, false)
-	f(Fresh*2, true)
+	again := func() error { put(t, s, "x"); return nil }
+	renew := func() error { return s.Renew(t.Context(), ref) }
+	f("put", again, Fresh/2, false)
+	f("put", again, Fresh*2, true)
+	f("renewed", renew, Fresh/2, true)
+	s.objects = struct{ place }{s.objects} // one that cannot touch
+	f("put", again, Fresh*2, true)
+	f("renewed", renew, Fresh/2, true)
+	if err := s.Renew(t.Context(), reference([]byte("never put"))); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
 }
 
 // counting counts what is opened, and waits before it answers.

@@ -79,10 +79,8 @@ func (s *Store) write(ctx context.Context, ref string, content func() (io.Reader
 	case err == nil && time.Since(modified) < Fresh:
 		return nil
 	case err == nil:
-		if place, ok := s.objects.(toucher); ok {
-			if err = place.Touch(ctx, ref); !errors.Is(err, ErrNotFound) {
-				return named("renew", ref, err)
-			}
+		if err, can := s.touch(ctx, ref); can && !errors.Is(err, ErrNotFound) {
+			return err
 		}
 	case !errors.Is(err, ErrNotFound):
 		return named("look for", ref, err)
@@ -92,6 +90,31 @@ func (s *Store) write(ctx context.Context, ref string, content func() (io.Reader
 		_, err = s.objects.Put(ctx, ref, verify(r, ref))
 	}
 	return named("write", ref, err)
+}
+
+// Renew makes a blob that is there as new as one that is put now.
+func (s *Store) Renew(ctx context.Context, ref string) error {
+	if err := check(ref); err != nil {
+		return err
+	}
+	if err, can := s.touch(ctx, ref); can {
+		return err
+	}
+	r, _, err := s.objects.Open(ctx, ref)
+	if err == nil {
+		defer r.Close()
+		_, err = s.objects.Put(ctx, ref, verify(r, ref))
+	}
+	return named("renew", ref, err)
+}
+
+// touch renews a blob where its place can without its bytes.
+func (s *Store) touch(ctx context.Context, ref string) (err error, can bool) {
+	place, can := s.objects.(toucher)
+	if !can {
+		return nil, false
+	}
+	return named("renew", ref, place.Touch(ctx, ref)), true
 }
 
 // reader is r until ctx ends.
