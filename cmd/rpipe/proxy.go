@@ -54,7 +54,8 @@ SIGINT and SIGTERM finish the requests under way, a second one stops at once.
 The state of it all: http://HOST:PORT/__rpipe__/status
 
 Exit status: 0 stopped; 1 the server failed; 2 the configuration or the API's
-code is wrong; 3 the environment is (no R, no plumber, the port is taken).`,
+code is wrong; 3 the environment is (no R, no plumber, the port is taken);
+130 or 143 a second SIGINT or SIGTERM has cut requests off.`,
 		Example: examplesText(`
 			rpipe proxy plumber.R
 			rpipe proxy plumber.R --watch               # while you write it
@@ -199,15 +200,19 @@ func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
 	go func() { failed <- s.Wait() }()
 	stopping := false
 	var last time.Time
+	var again error // the exit code of a second signal
 	for {
 		select {
 		case err := <-failed:
+			if err != nil && stopping && again == nil {
+				log.Warn("requests were cut off when grace was over; for more time set grace in proxy.yaml", "grace", s.Grace().String(), "error", err)
+			}
 			s.Close()
 			if err != nil && !stopping {
 				fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
 				return exitCode(pipeline.ExitFailed)
 			}
-			return nil
+			return again
 		case sig := <-signals:
 			switch {
 			case sig == syscall.SIGHUP && !stopping && !terminal.gone():
@@ -219,6 +224,7 @@ func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
 				_ = systemd.tell("STOPPING=1") // it sees for itself when we have
 				s.DrainLater()
 			case time.Since(last) > sameSignal:
+				again = exitCode(128 + int(sig.(syscall.Signal)))
 				s.Stop(errors.New("stopped by a second signal"))
 			}
 		}

@@ -51,6 +51,8 @@ func TestScript(t *testing.T) {
 			"signal":     signalNow,
 			"logged":     logged,
 			"fetched":    fetched,
+			"asking":     asking,
+			"answered":   answered,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {

@@ -120,6 +120,52 @@ func fetched(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// asking PATH MARK: a GET is under way, of which R has made the file, and its
+// status goes to the file answer.
+func asking(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: asking path mark")
+	}
+	url, answer := ts.Getenv("URL")+args[0], ts.MkAbs("answer")
+	for _, name := range []string{answer, ts.MkAbs(args[1])} {
+		_ = os.Remove(name)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		text := "dropped"
+		if resp, err := http.Get(url); err == nil {
+			resp.Body.Close()
+			text = strconv.Itoa(resp.StatusCode)
+		}
+		_ = os.WriteFile(answer+".part", []byte(text), 0o600)
+		_ = os.Rename(answer+".part", answer)
+	}()
+	ts.Defer(func() { <-done }) // it ends with the server, which is killed before
+	awaitFile(ts, args[1])
+}
+
+// answered STATUS: what asking asked has been answered so.
+func answered(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: answered status")
+	}
+	awaitFile(ts, "answer")
+	if got := ts.ReadFile("answer"); got != args[0] {
+		ts.Fatalf("status %s, want %s", got, args[0])
+	}
+}
+
+func awaitFile(ts *testscript.TestScript, name string) {
+	for range 600 {
+		if _, err := os.Stat(ts.MkAbs(name)); err == nil {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	ts.Fatalf("no file %s after half a minute:\n%s", name, ts.ReadFile("log"))
+}
+
 func head(h http.Header) string {
 	var b strings.Builder
 	_ = h.Write(&b)
