@@ -54,12 +54,54 @@ type Queue struct {
 	o      Options
 	log    *slog.Logger
 
-	jobs  jobCache
-	hub   hub
-	ahead reservations
+	jobs     jobCache
+	settings settings
+	ahead    reservations
+	last     highest // sequence number that this Queue has written
 
-	stop context.CancelFunc
-	done sync.WaitGroup
+	closed chan struct{}
+	stop   func()
+	done   sync.WaitGroup
+}
+
+// Open makes a Queue, and begins the chores. x must be fed by the caller, who closes
+// what he has opened after Close.
+func Open(ctx context.Context, b *broker.Broker, s *blob.Store, x *index.Index, o Options) (*Queue, error) {
+	if o.MaxTasks == 0 {
+		o.MaxTasks = 10_000_000
+	}
+	if o.BlobGrace == 0 {
+		o.BlobGrace = 24 * time.Hour
+	}
+	if o.BlobGrace < 2*blob.Fresh {
+		return nil, fmt.Errorf("queue: values must stay for %s at least before they are swept away, since a submission may be about to refer to them; it is %s", 2*blob.Fresh, o.BlobGrace)
+	}
+	if o.LostAfter == 0 {
+		o.LostAfter = 45 * time.Second
+	}
+	if o.Sweep == 0 {
+		o.Sweep = 30 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	q := &Queue{broker: b, blobs: s, index: x, o: o, log: o.Log, closed: make(chan struct{})}
+	if _, err := b.LastSeq(ctx); err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	leading, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	q.stop = sync.OnceFunc(func() { close(q.closed); cancel() })
+	if !o.NoChores {
+		q.done.Go(func() { q.lead(leading) })
+	}
+	return q, nil
+}
+
+// Close ends the chores and all that waits.
+func (q *Queue) Close() error {
+	q.stop()
+	q.done.Wait()
+	return nil
 }
 
 // Who asks. Tasks of another owner are missing to who may not see them.

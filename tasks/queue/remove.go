@@ -1,0 +1,349 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/failpoint"
+	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
+)
+
+// Delete removes tasks with those that they replaced or that replaced them, and their
+// logs; jobs whole. One that is RUNNING is a ConflictError, and nothing of that job is
+// deleted: cancel it first. Values go when nobody refers to them any more.
+func (q *Queue) Delete(ctx context.Context, who Who, ids []string) ([]Outcome, error) {
+	a, err := q.ask(ctx, who, ids)
+	if err != nil {
+		return nil, err
+	}
+	r := removal{all: map[string]map[int]*tasks.Task{}}
+	var single []int
+	for i := range a.outcomes {
+		switch {
+		case a.tasks[i] != nil:
+			single = append(single, i)
+		case a.jobs[i] != nil:
+			if err := q.removeJob(ctx, a, i, &r); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := q.removeSingle(ctx, a, single, &r); err != nil {
+		return nil, err
+	}
+	return a.outcomes, q.remove(ctx, &r)
+}
+
+// removal is what one call deletes, by job and number.
+type removal struct {
+	all map[string]map[int]*tasks.Task
+}
+
+func (r *removal) add(ts ...*tasks.Task) {
+	for _, t := range ts {
+		if r.all[t.Job] == nil {
+			r.all[t.Job] = map[int]*tasks.Task{}
+		}
+		r.all[t.Job][t.N] = t
+	}
+}
+
+func (q *Queue) removeJob(ctx context.Context, a *asked, place int, r *removal) error {
+	j := a.jobs[place]
+	var found []*tasks.Task
+	err := q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
+		chain, err := q.chains(ctx, ts)
+		found = append(found, chain...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range found {
+		if t.State == tasks.Running {
+			a.outcomes[place].Err = &ConflictError{t.ID(), t.State, "cancel it first"}
+			return nil
+		}
+		if t.Job == j.ID {
+			a.outcomes[place].Count++
+		}
+	}
+	if r.all[j.ID] == nil { // also a job that has no task any more
+		r.all[j.ID] = map[int]*tasks.Task{}
+	}
+	r.add(found...)
+	return nil
+}
+
+func (q *Queue) removeSingle(ctx context.Context, a *asked, places []int, r *removal) error {
+	ts := make([]*tasks.Task, len(places))
+	for k, i := range places {
+		ts[k] = a.tasks[i]
+	}
+	chain, err := q.chains(ctx, ts)
+	if err != nil {
+		return err
+	}
+	by := map[string]*tasks.Task{}
+	for _, t := range chain {
+		by[t.ID()] = t
+	}
+	for k, i := range places {
+		links := linked(by, ts[k])
+		running := slices.IndexFunc(links, func(t *tasks.Task) bool { return t.State == tasks.Running })
+		if running >= 0 {
+			a.outcomes[i].Err = &ConflictError{links[running].ID(), tasks.Running, "cancel it first"}
+			continue
+		}
+		a.outcomes[i].State = tasks.Missing
+		r.add(links...)
+	}
+	return nil
+}
+
+// chains are tasks with all that they replaced or that replaced them.
+func (q *Queue) chains(ctx context.Context, ts []*tasks.Task) ([]*tasks.Task, error) {
+	seen := map[string]bool{}
+	var all []*tasks.Task
+	for len(ts) > 0 {
+		var keys []key
+		for _, t := range ts {
+			if seen[t.ID()] {
+				continue
+			}
+			seen[t.ID()] = true
+			all = append(all, t)
+			for _, id := range []string{t.MovedFrom, t.MovedTo} {
+				if k, err := keyOf(id); err == nil && !seen[id] {
+					keys = append(keys, k)
+				}
+			}
+		}
+		next, err := q.tasksAt(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		ts = present(next)
+	}
+	return all, nil
+}
+
+// linked are the tasks of by in the chain of t.
+func linked(by map[string]*tasks.Task, t *tasks.Task) []*tasks.Task {
+	links := []*tasks.Task{t}
+	for _, step := range []func(*tasks.Task) string{
+		func(t *tasks.Task) string { return t.MovedFrom },
+		func(t *tasks.Task) string { return t.MovedTo },
+	} {
+		for at := by[step(t)]; at != nil; at = by[step(at)] {
+			links = append(links, at)
+		}
+	}
+	return links
+}
+
+// remove deletes tasks, and those jobs that have none left. First the jobs say what is
+// going to be deleted, so that nobody makes it anew, and a later call can finish.
+func (q *Queue) remove(ctx context.Context, r *removal) error {
+	ids := slices.Sorted(maps.Keys(r.all))
+	for part := range slices.Chunk(ids, chunk) {
+		jobs, err := q.announceRemoval(ctx, part, r)
+		if err != nil {
+			return err
+		}
+		failpoint.Hit("delete-announced")
+		for _, id := range part {
+			ts := slices.Collect(maps.Values(r.all[id]))
+			if err := q.removeTasks(ctx, ts); err != nil {
+				return fmt.Errorf("delete tasks of job %s: %w", id, err)
+			}
+		}
+		if err := q.removeJobs(ctx, jobs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announceRemoval writes into jobs which of their tasks are being deleted, and returns
+// the jobs that go altogether.
+func (q *Queue) announceRemoval(ctx context.Context, ids []string, r *removal) (gone []*tasks.Job, err error) {
+	for round := 0; len(ids) > 0; round++ {
+		if round == rounds {
+			return nil, fmt.Errorf("delete job %s: others change it all the time", ids[0])
+		}
+		subjects := make([]string, len(ids))
+		for i, id := range ids {
+			subjects[i] = tasks.JobSubject(id)
+		}
+		records, err := q.broker.GetAll(ctx, subjects)
+		if err != nil {
+			return nil, err
+		}
+		var writes []broker.Write
+		var jobs []*tasks.Job
+		for i, rec := range records {
+			if rec.Data == nil {
+				gone = append(gone, &tasks.Job{ID: ids[i]})
+				continue
+			}
+			j := new(tasks.Job)
+			if err := json.Unmarshal(rec.Data, j); err != nil {
+				return nil, fmt.Errorf("record %s is damaged: %w", rec.Subject, err)
+			}
+			was := j.Dropped.Len()
+			j.Dropped = j.Dropped.With(slices.Collect(maps.Keys(r.all[j.ID]))...)
+			j.Deleted = j.Deleted || j.Dropped.Len() == j.N
+			if j.Deleted {
+				gone = append(gone, j)
+			}
+			if j.Dropped.Len() == was {
+				continue
+			}
+			data, err := json.Marshal(j)
+			if err != nil {
+				return nil, err
+			}
+			writes, jobs = append(writes, broker.Write{Subject: rec.Subject, Data: data, Expect: rec.Seq}), append(jobs, j)
+		}
+		if len(writes) == 0 {
+			return gone, nil
+		}
+		_, errs := q.writeAll(ctx, writes)
+		ids = ids[:0:0]
+		for i, err := range errs {
+			switch {
+			case isConflict(err):
+				ids = append(ids, jobs[i].ID)
+				gone = slices.DeleteFunc(gone, func(j *tasks.Job) bool { return j.ID == jobs[i].ID })
+			case err != nil:
+				return nil, fmt.Errorf("delete job %s: %w", jobs[i].ID, err)
+			}
+			q.jobs.drop(jobs[i].ID)
+		}
+	}
+	return gone, nil
+}
+
+// drop notes tasks of a job that are gone, or never came to be.
+func (q *Queue) drop(ctx context.Context, job string, ns []int) error {
+	if len(ns) == 0 {
+		return nil
+	}
+	r := removal{all: map[string]map[int]*tasks.Task{job: {}}}
+	for _, n := range ns {
+		r.all[job][n] = nil
+	}
+	gone, err := q.announceRemoval(ctx, []string{job}, &r)
+	if err != nil {
+		return err
+	}
+	return q.removeJobs(ctx, gone)
+}
+
+// removeTasks deletes records, messages and logs. One that somebody has begun to run is
+// cancelled first.
+func (q *Queue) removeTasks(ctx context.Context, ts []*tasks.Task) error {
+	for round := 0; len(ts) > 0; round++ {
+		if round == rounds {
+			return fmt.Errorf("task %s: others change it all the time", ts[0].ID())
+		}
+		var again []*tasks.Task
+		for part := range slices.Chunk(ts, chunk) {
+			left, err := q.removeOnce(ctx, part)
+			if err != nil {
+				return err
+			}
+			again = append(again, left...)
+		}
+		keys := make([]key, len(again))
+		for i, t := range again {
+			keys[i] = key{t.Job, t.N}
+		}
+		now, err := q.tasksAt(ctx, keys)
+		if err != nil {
+			return err
+		}
+		ts = present(now)
+		running := slices.DeleteFunc(slices.Clone(ts), func(t *tasks.Task) bool { return t.State != tasks.Running })
+		q.cancel(ctx, "a deletion", running) // what cannot be cancelled has ended
+	}
+	return nil
+}
+
+func (q *Queue) removeOnce(ctx context.Context, ts []*tasks.Task) (again []*tasks.Task, err error) {
+	writes := make([]broker.Write, len(ts))
+	for i, t := range ts {
+		writes[i] = broker.Write{Subject: tasks.TaskSubject(t.Job, t.N), Expect: t.Rev, Delete: true}
+	}
+	_, errs := q.writeAll(ctx, writes)
+	var gone []broker.Work
+	for i, err := range errs {
+		switch {
+		case isConflict(err):
+			again = append(again, ts[i])
+		case err != nil && !errors.Is(err, broker.ErrNotFound):
+			return nil, err
+		default:
+			if !ts[i].State.Final() && ts[i].State != tasks.Deferred || ts[i].State == tasks.Cancelled {
+				gone = append(gone, work(ts[i]))
+			}
+			if ts[i].Attempt > 0 {
+				if err := q.broker.DropLogs(ctx, ts[i].Job, ts[i].N); err != nil {
+					q.log.Warn("the log of a deleted task is left until it expires", "task", ts[i].ID(), "error", err)
+				}
+			}
+		}
+	}
+	failpoint.Hit("delete-tasks")
+	q.withdraw(ctx, gone)
+	return again, nil
+}
+
+// removeJobs deletes the records of jobs whose tasks are gone, and their keys.
+func (q *Queue) removeJobs(ctx context.Context, jobs []*tasks.Job) error {
+	var writes []broker.Write
+	for _, j := range jobs {
+		if j.Key != "" {
+			var r keyRecord
+			subject := tasks.KeySubject(j.Owner, j.Key)
+			rev, err := q.read(ctx, subject, &r)
+			if err != nil {
+				return err
+			}
+			if rev > 0 && r.Job == j.ID {
+				writes = append(writes, broker.Write{Subject: subject, Expect: rev, Delete: true})
+			}
+		}
+		writes = append(writes, broker.Write{Subject: tasks.JobSubject(j.ID), Any: true, Delete: true})
+		q.jobs.drop(j.ID)
+	}
+	_, errs := q.writeAll(ctx, writes)
+	for i, err := range errs {
+		if err != nil && !isConflict(err) && !errors.Is(err, broker.ErrNotFound) {
+			return fmt.Errorf("delete %s: %w", writes[i].Subject, err)
+		}
+	}
+	return nil
+}
+
+// finishRemoval deletes the rest of a job whose deletion was cut off.
+func (q *Queue) finishRemoval(ctx context.Context, j *tasks.Job) error {
+	err := q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
+		ts = slices.DeleteFunc(ts, func(t *tasks.Task) bool { return !j.Deleted && !j.Dropped.Has(t.N) })
+		return q.removeTasks(ctx, ts)
+	})
+	if err == nil && j.Deleted {
+		err = q.removeJobs(ctx, []*tasks.Job{j})
+	}
+	return err
+}
+
+// deletedLongAgo is when a deletion that is announced must have been cut off.
+const deletedLongAgo = time.Minute
