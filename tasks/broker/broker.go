@@ -156,6 +156,11 @@ func (b *Broker) open(ctx context.Context) error {
 	if err := b.learn(ctx); err != nil {
 		return err
 	}
+	if b.server != nil && b.grouped {
+		if err := b.server.stageInMemory(b.o.Dir); err != nil {
+			return err
+		}
+	}
 	b.commits.start(b)
 	return nil
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A server that syncs each message does so one by one: a batch costs two or three times
-// as much as one message, however many it has.
+// A server that syncs each message does so one by one. A batch costs one sync, however
+// many it has, and half a millisecond of processor time.
 const (
-	batchFrom  = 5       // writes that are worth a batch; see BenchmarkWrite
+	batchFrom     = 3 // writes that are worth a batch; see BenchmarkBatchOrSingles
+	batchFromSlow = 8 // where batches are staged on the disk
+
 	batchMost  = 500     // writes in one; the server takes 1000
 	batchBytes = 4 << 20 // of data in one, but for its first write
 )
@@ -94,7 +96,11 @@ func (c *committer) commit(ps []*pending) {
 	// The context is that of all callers, each of which has its own for waiting.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for tries := 0; len(ps) >= batchFrom && tries < 4; tries++ {
+	from := batchFrom
+	if s := c.b.server; s != nil && s.staging == "" {
+		from = batchFromSlow
+	}
+	for tries := 0; len(ps) >= from && tries < 4; tries++ {
 		seq, err := c.b.batch(ctx, ps)
 		if err == nil {
 			for i, p := range ps {

@@ -24,7 +24,8 @@ const maxPayload = 8 << 20
 // embedded is a server in this process, with its store.
 type embedded struct {
 	*server.Server
-	lock *os.File // of the directory
+	lock    *os.File // of the directory
+	staging string   // see stageInMemory; "" is none
 }
 
 // serve starts a server over the store in o.Dir, with a port where o.Listen says so.
@@ -65,7 +66,7 @@ func serve(ctx context.Context, o *Options) (*embedded, error) {
 		return nil, fmt.Errorf("task store %s: %w", o.Dir, err)
 	}
 	ns.SetLoggerV2(serverLog{o.Log}, false, false, false)
-	e := &embedded{ns, lock}
+	e := &embedded{Server: ns, lock: lock}
 	go ns.Start()
 	for !ns.ReadyForConnections(100 * time.Millisecond) {
 		if err := ctx.Err(); err != nil {
@@ -109,6 +110,9 @@ func listen(so *server.Options, o *Options) error {
 func (e *embedded) close() {
 	e.Shutdown()
 	e.WaitForShutdown()
+	if e.staging != "" {
+		dropStaging(e.staging)
+	}
 	e.lock.Close()
 }
 
