@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 	"tasks/api":                   {"configs"},
 	"tasks/worker":                {"configs", "store", "tasks", "tasks/blob", "tasks/broker", "tasks/launch", "tasks/node"},
 	"tasks/client":                {"configs", "tasks", "tasks/api"},
-	"server":                      {"configs", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rpool", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
+	"server":                      {"configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }
 

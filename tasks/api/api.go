@@ -82,3 +82,16 @@ func (s *Size) UnmarshalJSON(b []byte) error {
 	*s = Size(parsed)
 	return nil
 }
+
+// Strings are texts. One alone may stand without its array.
+type Strings []string
+
+// UnmarshalJSON reads an array of strings, or a string.
+func (s *Strings) UnmarshalJSON(b []byte) error {
+	var one string
+	if err := json.Unmarshal(b, &one); err == nil && string(b) != "null" {
+		*s = Strings{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(s))
+}

@@ -114,3 +114,11 @@ type Result struct {
 	Value   *Value   `json:"value,omitempty" doc:"COMPLETE: the value, as JSON."`
 	Failure *Failure `json:"failure,omitempty" doc:"Why there is none."`
 }
+
+// Values are those of a job, as one document.
+type Values struct {
+	ID     string            `json:"id" doc:"Id of the job."`
+	Name   string            `json:"name" doc:"Its name."`
+	Values []*Value          `json:"values" doc:"The values of its tasks in order, null for those without."`
+	Errors map[string]string `json:"errors,omitempty" doc:"Why there is none, by number."`
+}

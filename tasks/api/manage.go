@@ -60,7 +60,7 @@ type Event struct {
 	Queue    string    `json:"queue,omitempty" doc:"task: its queue."`
 	Attempt  int       `json:"attempt,omitempty" doc:"task: how many attempts have begun."`
 	Message  string    `json:"message,omitempty" doc:"task: why it failed."`
-	Stream   string    `json:"stream,omitempty" enum:"stdout|stderr|message|warning" doc:"log: where it was printed."`
+	Stream   string    `json:"stream,omitempty" doc:"log: where it was printed: stdout, message or warning."`
 	Lines    []string  `json:"lines,omitempty" doc:"log: what was printed."`
 	Progress *Value    `json:"progress,omitempty" doc:"progress: the value."`
 
@@ -71,7 +71,7 @@ type Event struct {
 type LogLine struct {
 	Seq     uint64    `json:"seq" doc:"To go on from: give the last one as after."`
 	Time    time.Time `json:"time" doc:"When it was printed."`
-	Stream  string    `json:"stream" enum:"stdout|stderr|message|warning" doc:"Where."`
+	Stream  string    `json:"stream" doc:"Where: stdout, message or warning; of a worker, an event such as TASK_START."`
 	Line    string    `json:"line" doc:"The line."`
 	Attempt int       `json:"attempt,omitempty" doc:"Of which attempt."`
 }
@@ -212,6 +212,13 @@ type Message struct {
 	Text    string   `json:"text,omitempty" doc:"echo: what comes back. stop: why. eval: R source text."`
 	Seconds Duration `json:"seconds,omitempty" doc:"timeout_set: the idle time."`
 	Queues  []string `json:"queues,omitempty" doc:"queues: which to take from now."`
+}
+
+// Reply is what a worker answers.
+type Reply struct {
+	OK    bool   `json:"ok" doc:"It did what it was told."`
+	Error string `json:"error,omitempty" doc:"Why it did not."`
+	Value any    `json:"value,omitempty" doc:"What it says, by the type of the message."`
 }
 
 // Info is what the server says of itself.

@@ -21,13 +21,13 @@ type Submission struct {
 	Rows     bool   `json:"rows,omitempty" doc:"The elements are rows: objects, or those of a data.frame, whose columns are arguments by name."`
 	OverName string `json:"over_name,omitempty" doc:"Name of the argument that the element is. Without it, it is the first by position; in an expression it is x."`
 
-	Packages    []string `json:"packages,omitempty" doc:"Packages that are attached before."`
-	Environment string   `json:"environment,omitempty" doc:"Environment that the tasks run in: a name, or name@version. Without it, default."`
+	Packages    Strings `json:"packages,omitempty" doc:"Packages that are attached before."`
+	Environment string  `json:"environment,omitempty" doc:"Environment that the tasks run in: a name, or name@version. Without it, default."`
 
 	Queue     string     `json:"queue,omitempty" doc:"Queue. Without it, default."`
 	Priority  string     `json:"priority,omitempty" enum:"high|normal|low" doc:"Place within the queue: high, normal or low. Without it, normal."`
 	Front     bool       `json:"front,omitempty" doc:"Puts the tasks before all others of the queue."`
-	DependsOn []string   `json:"depends_on,omitempty" doc:"Ids of tasks, or of jobs for all of their tasks, which must be COMPLETE first."`
+	DependsOn Strings    `json:"depends_on,omitempty" doc:"Ids of tasks, or of jobs for all of their tasks, which must be COMPLETE first."`
 	RunAt     *time.Time `json:"run_at,omitempty" doc:"Not before this time."`
 	Delay     Duration   `json:"delay,omitempty" doc:"Not before so long from now."`
 
@@ -46,7 +46,7 @@ type Retry struct {
 	Errors   int      `json:"errors,omitempty" doc:"Attempts that may end in an R error. 0 is 1: none is tried again."`
 	Timeouts int      `json:"timeouts,omitempty" doc:"Attempts that may end at their time limit. 0 is 1."`
 	Lost     int      `json:"lost,omitempty" doc:"Attempts that may be lost with process, worker or machine. 0 is 3."`
-	Classes  []string `json:"classes,omitempty" doc:"Classes of R conditions that are tried again. Without it, all."`
+	Classes  Strings  `json:"classes,omitempty" doc:"Classes of R conditions that are tried again. Without it, all."`
 	Delay    Duration `json:"delay,omitempty" doc:"Pause before the second attempt, twice as long before each further one. 0 is a second; none where a worker was lost."`
 	MaxDelay Duration `json:"max_delay,omitempty" doc:"The longest pause. 0 is five minutes."`
 }
@@ -66,6 +66,5 @@ type Arg struct {
 }
 
 // Args are arguments in their order: in JSON an object, or an array where none has a name.
-// An array of objects {"name": …, "value": …} cannot be told from values, so arguments of
-// which some have names and some do not are an object with "" and "..1" for those without.
+// Where some have a name and some do not, it is an object, with ..1, ..2 for those without.
 type Args []Arg

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/api"
+	"github.com/rpipe-dev/rpipe/tasks/index"
+)
+
+func (s *Server) getInfo(w http.ResponseWriter, r *http.Request, who *who) error {
+	counts, err := s.queue.Counts(r.Context(), who.Who, index.Filter{})
+	if err != nil {
+		return err
+	}
+	x := s.index.Status()
+	out := api.Info{
+		Name: "rpipe", Version: s.version, API: "v1", Started: s.started, Owner: who.Owner, Cluster: len(s.file.NATS.URLs) > 0,
+		MaxBody: api.Size(s.file.Limits.Body), MaxValue: api.Size(s.file.Limits.Value), MaxInline: tasks.MaxInline,
+		States: statesOf(counts), Index: api.IndexStatus{Ready: !x.Rebuilding, Seq: x.Seq},
+	}
+	if x.Last > x.Seq {
+		out.Index.Behind = x.Last - x.Seq
+	}
+	if !out.Cluster {
+		out.Durability = s.file.Durability
+	}
+	for _, scope := range who.scopes {
+		out.Scopes = append(out.Scopes, string(scope))
+	}
+	return writeJSON(w, 200, &out)
+}
+
+// backup copies the store while it is in use.
+func (s *Server) backup(w http.ResponseWriter, r *http.Request, who *who) error {
+	var in api.BackupRequest
+	if err := s.readJSON(r, &in); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(in.Dir) {
+		return invalidField("dir", "must be an absolute path on the server's machine")
+	}
+	if entries, err := os.ReadDir(in.Dir); err == nil && len(entries) > 0 {
+		return &api.Fault{Status: http.StatusConflict, Code: "conflict", Field: "dir", Message: in.Dir + " is not empty: give a new directory"}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return invalidField("dir", err.Error())
+	}
+	start := time.Now()
+	if err := s.broker.Backup(r.Context(), in.Dir); err != nil {
+		return err
+	}
+	out := api.Backup{Dir: in.Dir, Took: api.Duration(time.Since(start))}
+	err := filepath.WalkDir(in.Dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		out.Bytes += info.Size()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.log.Info("the store was copied", "to", in.Dir, "bytes", out.Bytes, "by", who.Owner)
+	return writeJSON(w, 200, &out)
+}
+
+func (s *Server) getDescription(w http.ResponseWriter, r *http.Request, _ *who) error {
+	text, err := api.Description(s.version)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", api.JSON)
+	w.Write(text)
+	return nil
+}
+
+func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request, who *who) error {
+	if !who.Read && !who.Admin {
+		return &api.Fault{Status: http.StatusForbidden, Code: "forbidden", Message: "metrics are about everybody's tasks: this takes a token of scope read or admin"}
+	}
+	s.metrics.Handler().ServeHTTP(w, r)
+	return nil
+}
+
+func (s *Server) getHealth(w http.ResponseWriter, r *http.Request, _ *who) error {
+	return writeText(w, 200, "ok\n")
+}
+
+// getReadiness answers whether tasks are taken.
+func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request, _ *who) error {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	switch _, err := s.broker.LastSeq(ctx); {
+	case s.draining.Load():
+		return writeText(w, http.StatusServiceUnavailable, "draining\n")
+	case err != nil:
+		return writeText(w, http.StatusServiceUnavailable, "the engine does not answer\n")
+	case s.index.Status().Rebuilding:
+		return writeText(w, http.StatusServiceUnavailable, "the index is being rebuilt\n")
+	}
+	return writeText(w, 200, "ready\n")
+}
+
+func writeText(w http.ResponseWriter, status int, text string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write([]byte(text))
+	return nil
+}

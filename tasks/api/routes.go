@@ -1,0 +1,152 @@
+package api
+
+// Right is what a client must be allowed to do for a route.
+type Right string
+
+const (
+	Open   Right = ""       // everybody may
+	Use    Right = "use"    // whoever may submit, read or administer: what is one's own, or all with read
+	Submit Right = "submit" // scope submit
+	Change Right = "change" // what is one's own with submit, everybody's with admin
+	Admin  Right = "admin"  // scope admin
+)
+
+// Param is a parameter of a route.
+type Param struct {
+	Name string
+	Doc  string
+	Type string // of OpenAPI: string, integer, boolean; "" is string
+	Many bool   // it may stand more than once
+	Enum []string
+}
+
+// Route is one operation. Op is its name in the description, and the key by which the
+// server finds its handler.
+type Route struct {
+	Method, Path string // as net/http's ServeMux takes them
+	Op           string
+	Tag          string
+	Right        Right
+	Summary      string // a line
+	Doc          string // more, where there is more
+
+	Query  []Param
+	In     any      // a document, as its zero value; nil for none
+	InAs   []string // media types of the body that are no documents
+	Status int      // of success; 0 is 200
+	Out    any      // a document; nil for none
+	OutAs  []string // other media types of the answer, by Accept where there is a document too
+	Faults []int    // statuses of errors, beside 400, 401, 403 and 500
+}
+
+// Parameters that several routes have.
+var (
+	after  = Param{Name: "after", Doc: "Where to go on: next of the page before."}
+	limit  = Param{Name: "limit", Doc: "Rows of a page, at most 10000. Without it, 100.", Type: "integer"}
+	order  = Param{Name: "order", Doc: "newest first (the default), or oldest first.", Enum: []string{"newest", "oldest"}}
+	follow = Param{Name: "follow", Doc: "Goes on with what is printed from now, until the task has ended.", Type: "boolean"}
+	wait   = Param{Name: "follow", Doc: "Waits for tasks that have not ended. Lines of JSON only.", Type: "boolean"}
+	since  = Param{Name: "after", Doc: "Only lines after the one with this number.", Type: "integer"}
+	events = Param{Name: "log", Doc: "Also what tasks print, and their progress.", Type: "boolean"}
+	filter = []Param{
+		{Name: "owner", Doc: "Of this owner; for who may read everybody's."},
+		{Name: "name", Doc: "Of jobs with this name."},
+		{Name: "queue", Doc: "In this queue."},
+		{Name: "state", Doc: "In this state, such as ERROR, or in one of these with commas. unfinished and failed stand for several.", Many: true},
+		{Name: "label", Doc: "With this label: name=value.", Many: true},
+		{Name: "since", Doc: "Submitted then or later: a time, or a duration before now such as 1h."},
+		{Name: "until", Doc: "Submitted before: a time, or a duration before now."},
+		{Name: "text", Doc: "Words that names, labels or error messages begin with."},
+	}
+	paged = append(append([]Param(nil), filter...), after, limit, order)
+)
+
+// Routes are all operations, in the order in which they are described.
+var Routes = []Route{
+	{Method: "POST", Path: "/v1/jobs", Op: "submitJob", Tag: "jobs", Right: Submit, Status: 201,
+		Summary: "Submit a job", Doc: "As JSON, or as R's serialize() of a named list with the same fields, in which fun may be a closure, args and over any R values, and depends_on ids. The answer is 200 in place of 201 where there was a job with the same key or id.",
+		In: Submission{}, InAs: []string{R}, Out: Job{}, Faults: []int{404, 409, 413, 415, 429, 503}},
+	{Method: "GET", Path: "/v1/jobs", Op: "listJobs", Tag: "jobs", Right: Use, Summary: "List jobs",
+		Query: paged, Out: Jobs{}},
+	{Method: "GET", Path: "/v1/jobs/{id}", Op: "getJob", Tag: "jobs", Right: Use, Summary: "A job with its tasks counted by state",
+		Out: Job{}, Faults: []int{404}},
+	{Method: "GET", Path: "/v1/jobs/{id}/tasks", Op: "listTasksOfJob", Tag: "jobs", Right: Use, Summary: "List the tasks of a job",
+		Query: paged, Out: Tasks{}, Faults: []int{404}},
+	{Method: "GET", Path: "/v1/jobs/{id}/results", Op: "getResults", Tag: "jobs", Right: Use, Summary: "Results of a job, as many as there are",
+		Doc:   "Lines of JSON, a Result for each task that has ended, in order of their numbers; those that were retried by their last successor. With Accept: application/x-r-serialize an R list with an element for each task in the range: list(id, n, element, state, value, failure), whose value is a raw vector for unserialize(), or NULL for a task that has not ended. May be asked at any time.",
+		Query: []Param{{Name: "from", Doc: "The first number. Without it, 1.", Type: "integer"}, {Name: "limit", Doc: "How many numbers at most.", Type: "integer"}, wait, {Name: "order", Doc: "number (the default), or ended: as they ended.", Enum: []string{"number", "ended"}}},
+		Out:   Result{}, OutAs: []string{Lines, R}, Faults: []int{404, 406}},
+	{Method: "GET", Path: "/v1/jobs/by-name/{name}/results", Op: "getResultsByName", Tag: "jobs", Right: Use, Summary: "Results of the newest job with a name, as one JSON array",
+		Doc:   "503 while it has not ended: for programs that only know a name. The array has the values, or null and, in errors, why.",
+		Query: []Param{{Name: "owner", Doc: "Of this owner; for who may read everybody's."}}, Out: Values{}, Faults: []int{404, 503}},
+	{Method: "GET", Path: "/v1/jobs/{id}/download", Op: "downloadJob", Tag: "jobs", Right: Use, Summary: "A zip of a job's results",
+		Doc: "results/N.rds for readRDS(), and summary.csv with a line for each task.", OutAs: []string{Zip}, Faults: []int{404}},
+	{Method: "GET", Path: "/v1/jobs/{id}/events", Op: "followJob", Tag: "events", Right: Use, Summary: "Follow a job",
+		Doc:   "Server-sent events, whose data is an Event. Ends with an event end when all tasks have ended. Last-Event-ID goes on after a broken connection; what was missed is said by gap.",
+		Query: []Param{events}, Out: Event{}, OutAs: []string{Stream}, Faults: []int{404, 503}},
+	{Method: "POST", Path: "/v1/jobs/{id}/cancel", Op: "cancelJob", Tag: "jobs", Right: Change, Summary: "Cancel all tasks of a job that have not ended", Out: Outcome{}, Faults: []int{404, 409}},
+	{Method: "POST", Path: "/v1/jobs/{id}/retry", Op: "retryJob", Tag: "jobs", Right: Change, Summary: "Try again those tasks of a job that failed",
+		Doc: "They become a new job, whose id is the answer's new_id; the old ones are MOVED.", In: RetryRequest{}, Out: Outcome{}, Faults: []int{404, 409, 429}},
+	{Method: "POST", Path: "/v1/jobs/{id}/resume", Op: "resumeJob", Tag: "jobs", Right: Change, Summary: "Try again all tasks of a job that have ended without a value",
+		Doc: "As retry, with cancelled ones too; those that are COMPLETE, or still to run, stay as they are.", Out: Outcome{}, Faults: []int{404, 409, 429}},
+	{Method: "DELETE", Path: "/v1/jobs/{id}", Op: "deleteJob", Tag: "jobs", Right: Change, Summary: "Delete a job with its tasks, results and logs",
+		Doc: "Refused while a task runs: cancel it before.", Out: Outcome{}, Faults: []int{404, 409}},
+
+	{Method: "GET", Path: "/v1/tasks", Op: "listTasks", Tag: "tasks", Right: Use, Summary: "List tasks",
+		Query: append([]Param{{Name: "job", Doc: "Of this job."}, {Name: "worker", Doc: "Whose last attempt was on this worker."}}, paged...), Out: Tasks{}},
+	{Method: "GET", Path: "/v1/counts", Op: "countTasks", Tag: "tasks", Right: Use, Summary: "Count tasks by state",
+		Query: append([]Param{{Name: "job", Doc: "Of this job."}}, filter...), Out: Counts{}},
+	{Method: "GET", Path: "/v1/tasks/{id}", Op: "getTask", Tag: "tasks", Right: Use, Summary: "A task", Out: Task{}, Faults: []int{404}},
+	{Method: "GET", Path: "/v1/tasks/{id}/result", Op: "getResult", Tag: "tasks", Right: Use, Summary: "The value of a task",
+		Doc: "As JSON, or with Accept: application/x-r-serialize as R serialized it. 409 where it has not ended or has no value; the message says why. Follows a retry.", Out: Value{}, OutAs: []string{R}, Faults: []int{404, 406, 409}},
+	{Method: "GET", Path: "/v1/tasks/{id}/log", Op: "getLog", Tag: "tasks", Right: Use, Summary: "What a task printed",
+		Doc:   "Lines of JSON, or plain text with Accept: text/plain, or server-sent events with Accept: text/event-stream.",
+		Query: []Param{follow, since}, Out: LogLine{}, OutAs: []string{Lines, Text, Stream}, Faults: []int{404, 503}},
+	{Method: "GET", Path: "/v1/tasks/{id}/progress", Op: "getProgress", Tag: "tasks", Right: Use, Summary: "The last that a task told of its progress", Out: Progress{}, Faults: []int{404}},
+	{Method: "GET", Path: "/v1/tasks/{id}/events", Op: "followTask", Tag: "events", Right: Use, Summary: "Follow a task", Query: []Param{events}, Out: Event{}, OutAs: []string{Stream}, Faults: []int{404, 503}},
+	{Method: "POST", Path: "/v1/tasks/{id}/cancel", Op: "cancelTask", Tag: "tasks", Right: Change, Summary: "Cancel a task, queued or running", Out: Outcome{}, Faults: []int{404, 409}},
+	{Method: "POST", Path: "/v1/tasks/{id}/retry", Op: "retryTask", Tag: "tasks", Right: Change, Summary: "Try a task again", In: RetryRequest{}, Out: Outcome{}, Faults: []int{404, 409, 429}},
+	{Method: "DELETE", Path: "/v1/tasks/{id}", Op: "deleteTask", Tag: "tasks", Right: Change, Summary: "Delete a task with its result and log", Out: Outcome{}, Faults: []int{404, 409}},
+
+	{Method: "POST", Path: "/v1/wait", Op: "wait", Tag: "many", Right: Use, Summary: "Wait for tasks and jobs, however many",
+		Doc: "Answers when what is waited for has come, or the time is over: then done is false, and one asks again.", In: WaitRequest{}, Out: WaitResult{}, Faults: []int{503}},
+	{Method: "POST", Path: "/v1/cancel", Op: "cancel", Tag: "many", Right: Change, Summary: "Cancel tasks and jobs", In: IDs{}, Out: Outcomes{}},
+	{Method: "POST", Path: "/v1/retry", Op: "retry", Tag: "many", Right: Change, Summary: "Try tasks and jobs again", In: RetryRequest{}, Out: Outcomes{}, Faults: []int{429}},
+	{Method: "POST", Path: "/v1/delete", Op: "delete", Tag: "many", Right: Change, Summary: "Delete tasks and jobs", In: IDs{}, Out: Outcomes{}},
+
+	{Method: "GET", Path: "/v1/events", Op: "follow", Tag: "events", Right: Use, Summary: "Follow all tasks that one may see", Out: Event{}, OutAs: []string{Stream}, Faults: []int{503}},
+
+	{Method: "GET", Path: "/v1/queues", Op: "listQueues", Tag: "queues", Right: Use, Summary: "List queues", Out: Queues{}},
+	{Method: "GET", Path: "/v1/queues/{name}", Op: "getQueue", Tag: "queues", Right: Use, Summary: "A queue", Out: Queue{}, Faults: []int{404}},
+	{Method: "PUT", Path: "/v1/queues/{name}", Op: "setQueue", Tag: "queues", Right: Admin, Summary: "Set the limits of a queue", In: QueueSettings{}, Out: Queue{}},
+	{Method: "POST", Path: "/v1/queues/{name}/pause", Op: "pauseQueue", Tag: "queues", Right: Admin, Summary: "Begin nothing of a queue any more", Out: Queue{}},
+	{Method: "POST", Path: "/v1/queues/{name}/resume", Op: "resumeQueue", Tag: "queues", Right: Admin, Summary: "Begin tasks of a queue again", Out: Queue{}},
+	{Method: "POST", Path: "/v1/queues/{name}/purge", Op: "purgeQueue", Tag: "queues", Right: Admin, Summary: "Cancel all tasks that wait in a queue", Out: Purged{}},
+	{Method: "GET", Path: "/v1/queues/{name}/events", Op: "followQueue", Tag: "events", Right: Use, Summary: "Follow the tasks of a queue", Out: Event{}, OutAs: []string{Stream}, Faults: []int{503}},
+
+	{Method: "GET", Path: "/v1/workers", Op: "listWorkers", Tag: "workers", Right: Use, Summary: "List workers", Out: Workers{}},
+	{Method: "GET", Path: "/v1/workers/{id}", Op: "getWorker", Tag: "workers", Right: Use, Summary: "A worker", Out: Worker{}, Faults: []int{404}},
+	{Method: "POST", Path: "/v1/workers/{id}/messages", Op: "messageWorker", Tag: "workers", Right: Admin, Summary: "Tell a worker something, and have its answer", Doc: "The answer is the worker's own, whatever it is for this type.", In: Message{}, Out: Reply{}, Faults: []int{404, 504}},
+	{Method: "GET", Path: "/v1/workers/{id}/log", Op: "getWorkerLog", Tag: "workers", Right: Admin, Summary: "The log of a worker", Query: []Param{follow, since}, Out: LogLine{}, OutAs: []string{Lines, Text, Stream}, Faults: []int{404, 503}},
+
+	{Method: "GET", Path: "/v1/environments", Op: "listEnvironments", Tag: "settings", Right: Use, Summary: "List environments", Out: Environments{}},
+	{Method: "GET", Path: "/v1/environments/{name}", Op: "getEnvironment", Tag: "settings", Right: Use, Summary: "An environment", Out: Environment{}, Faults: []int{404}},
+	{Method: "PUT", Path: "/v1/environments/{name}", Op: "setEnvironment", Tag: "settings", Right: Submit, Summary: "Set an environment",
+		Doc: "Its next version: tasks that begin from now have it, without a restart of what runs. Another owner's environment is his to set, and an administrator's.", In: Environment{}, Out: Environment{}, Faults: []int{409, 413}},
+	{Method: "GET", Path: "/v1/worker-configs", Op: "listWorkerConfigs", Tag: "settings", Right: Use, Summary: "List worker configurations", Out: WorkerConfigs{}},
+	{Method: "GET", Path: "/v1/worker-configs/{name}", Op: "getWorkerConfig", Tag: "settings", Right: Use, Summary: "A worker configuration", Out: WorkerConfig{}, Faults: []int{404}},
+	{Method: "PUT", Path: "/v1/worker-configs/{name}", Op: "setWorkerConfig", Tag: "settings", Right: Admin, Summary: "Set a worker configuration", In: WorkerConfig{}, Out: WorkerConfig{}},
+	{Method: "GET", Path: "/v1/owners/{name}", Op: "getOwner", Tag: "settings", Right: Use, Summary: "Limits of an owner, and what there is", Doc: "One's own; anybody's with scope read.", Out: Owner{}, Faults: []int{404}},
+	{Method: "PUT", Path: "/v1/owners/{name}", Op: "setOwner", Tag: "settings", Right: Admin, Summary: "Set the limits of an owner", In: OwnerSettings{}, Out: Owner{}},
+
+	{Method: "PUT", Path: "/v1/values", Op: "putValue", Tag: "values", Right: Submit, Summary: "Store a value", Status: 201,
+		Doc: "R's serialization, of any size, which a submission then refers to. Putting the same bytes again is no harm. A value that no task refers to within an hour is removed.", InAs: []string{R, Bytes}, Out: Stored{}, Faults: []int{413, 429, 507}},
+	{Method: "GET", Path: "/v1/values/{ref}", Op: "getValue", Tag: "values", Right: Use, Summary: "A stored value", Doc: "Whoever knows a reference knows what the value is: it is a hash of it.", OutAs: []string{R}, Faults: []int{404}},
+
+	{Method: "GET", Path: "/v1/info", Op: "getInfo", Tag: "server", Right: Use, Summary: "What the server says of itself, and whom it takes you for", Out: Info{}},
+	{Method: "POST", Path: "/v1/backup", Op: "backup", Tag: "server", Right: Admin, Summary: "Copy the store into a new directory on the server's machine", In: BackupRequest{}, Out: Backup{}, Faults: []int{409}},
+	{Method: "GET", Path: "/openapi.json", Op: "getDescription", Tag: "server", Summary: "This description", OutAs: []string{JSON}},
+	{Method: "GET", Path: "/metrics", Op: "getMetrics", Tag: "server", Right: Use, Summary: "Figures for Prometheus", Doc: "With scope read or admin.", OutAs: []string{Text}},
+	{Method: "GET", Path: "/healthz", Op: "getHealth", Tag: "server", Summary: "200 while the server runs", OutAs: []string{Text}},
+	{Method: "GET", Path: "/readyz", Op: "getReadiness", Tag: "server", Summary: "200 while tasks are taken: the engine answers, the index has caught up, and no shutdown is under way", OutAs: []string{Text}, Faults: []int{503}},
+}
