@@ -79,7 +79,7 @@ func (s *Store) write(ctx context.Context, ref string, content func() (io.Reader
 	case err == nil && time.Since(modified) < Fresh:
 		return nil
 	case err == nil:
-		if err, can := s.touch(ctx, ref); can && !errors.Is(err, ErrNotFound) {
+		if can, err := s.touch(ctx, ref); can && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 	case !errors.Is(err, ErrNotFound):
@@ -97,7 +97,7 @@ func (s *Store) Renew(ctx context.Context, ref string) error {
 	if err := check(ref); err != nil {
 		return err
 	}
-	if err, can := s.touch(ctx, ref); can {
+	if can, err := s.touch(ctx, ref); can {
 		return err
 	}
 	r, _, err := s.objects.Open(ctx, ref)
@@ -109,12 +109,12 @@ func (s *Store) Renew(ctx context.Context, ref string) error {
 }
 
 // touch renews a blob where its place can without its bytes.
-func (s *Store) touch(ctx context.Context, ref string) (err error, can bool) {
+func (s *Store) touch(ctx context.Context, ref string) (can bool, err error) {
 	place, can := s.objects.(toucher)
 	if !can {
-		return nil, false
+		return false, nil
 	}
-	return named("renew", ref, place.Touch(ctx, ref)), true
+	return true, named("renew", ref, place.Touch(ctx, ref))
 }
 
 // reader is r until ctx ends.
