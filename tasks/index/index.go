@@ -8,274 +8,206 @@
 // transaction, so it is exact wherever it was cut off. It holds nothing that the stream
 // does not: a file that is lost, damaged, of another version or of another stream is made
 // anew, in seconds for a million tasks. It can be read meanwhile; Status says how far it is.
+//
+// Tasks stand in the file in the order of submission, and all that they are filtered by
+// is kept as sets of their places in it: see set. So a filter is an intersection of
+// bitmaps, whatever it combines, and a count is a count of bits.
 package index
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
-	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
-
-var errNotYet = errors.New("index: not there yet")
 
 // Source is what the index is fed from: a broker.
 type Source interface {
 	// Feed calls f with every change after sequence number from, in order, until f fails
 	// or ctx ends.
 	Feed(ctx context.Context, from uint64, f func([]broker.Record) error) error
+	// Range calls f with the records that there are under a filter of subjects.
+	Range(ctx context.Context, filter string, f func(broker.Record) error) error
 	LastSeq(ctx context.Context) (uint64, error)
 	// Epoch tells the stream from another one.
 	Epoch(ctx context.Context) (string, error)
 }
 
 // Index is safe for concurrent use.
-type Index struct{}
+type Index struct {
+	path string
+
+	mu    sync.RWMutex // held for reading by who uses file, for writing by who replaces it
+	file  *file
+	ended bool
+
+	unsound chan error // a reader has found damage; one is enough
+	subs    subscribers
+
+	now struct {
+		sync.Mutex
+		Status
+		waiting map[chan struct{}]uint64 // who waits, for which number
+	}
+}
+
+// ErrClosed says that the index is closed.
+var ErrClosed = errors.New("index: closed")
 
 // Open opens the file, or makes it. One that is damaged or of another version is dropped.
-func Open(path string) (*Index, error) { return nil, errNotYet }
+func Open(path string) (*Index, error) {
+	f, _, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	x := &Index{path: path, file: f, unsound: make(chan error, 1)}
+	x.now.Path = path
+	x.now.waiting = map[chan struct{}]uint64{}
+	if err := x.readState(); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return x, nil
+}
 
 // Close waits for readers. Run must have ended.
-func (x *Index) Close() error { return nil }
+func (x *Index) Close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ended {
+		return nil
+	}
+	x.ended = true
+	x.subs.close()
+	if err := x.file.close(); err != nil {
+		return fmt.Errorf("index: close: %w", err)
+	}
+	return nil
+}
 
-// Run feeds the index until ctx ends. It is called once.
-func (x *Index) Run(ctx context.Context, s Source) error { return errNotYet }
-
-// Sync waits until the change with this sequence number can be read.
-func (x *Index) Sync(ctx context.Context, seq uint64) error { return errNotYet }
+// readState sets what Status says of the file.
+func (x *Index) readState() error {
+	var seq uint64
+	err := x.file.write.query("SELECT seq FROM state", nil, func(r []driver.Value) error { seq = uint64(number(r[0])); return nil })
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	x.now.Lock()
+	defer x.now.Unlock()
+	x.now.Seq = seq
+	return nil
+}
 
 // Status is how far the index is.
 type Status struct {
 	Path       string    `json:"path"`
-	Seq        uint64    `json:"seq"`            // of the last change that can be read
-	Last       uint64    `json:"last"`           // of the last change in the stream when Run began, or seen since
-	Rebuilding bool      `json:"rebuilding"`     // it is made anew: what is not read yet is missing from all answers
-	Since      time.Time `json:"since,omitzero"` // of that
-	Why        string    `json:"why,omitempty"`  // of that
-	Tasks      int64     `json:"tasks"`
-	Jobs       int64     `json:"jobs"`
+	Seq        uint64    `json:"seq"`               // of the last change that can be read
+	Last       uint64    `json:"last"`              // of the last change that is known of
+	Rebuilding bool      `json:"rebuilding"`        // it is made anew: what is not read yet is missing from all answers
+	Since      time.Time `json:"since,omitzero"`    // of that
+	Why        string    `json:"why,omitempty"`     // of that
+	Damaged    int64     `json:"damaged,omitempty"` // records that could not be read, since Run began
 }
 
 // Status reports how far the index is.
-func (x *Index) Status() Status { return Status{} }
-
-// Event is a change of a task.
-type Event struct {
-	// Task is as it is now; its state is MISSING where its record has gone. Others have
-	// it too: it must not be changed.
-	Task *tasks.Task
-	// Gap says that events were dropped before this one, because they were not read in
-	// time: look at the tasks again. Task is nil.
-	Gap bool
+func (x *Index) Status() Status {
+	x.now.Lock()
+	defer x.now.Unlock()
+	return x.now.Status
 }
 
-// Subscribe tells of changes for which f is true, as soon as they arrive, which is
-// before queries show them. f must be quick. With jobs, only of their tasks: that costs
-// nothing for the changes of others. The channel is closed by stop.
-func (x *Index) Subscribe(f func(*tasks.Task) bool, jobs ...string) (events <-chan Event, stop func()) {
-	return nil, func() {}
+// Sync waits until the change with this sequence number can be read.
+func (x *Index) Sync(ctx context.Context, seq uint64) error {
+	x.now.Lock()
+	if x.now.Seq >= seq {
+		x.now.Unlock()
+		return nil
+	}
+	done := make(chan struct{})
+	x.now.waiting[done] = seq
+	x.now.Unlock()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		x.now.Lock()
+		delete(x.now.waiting, done)
+		x.now.Unlock()
+		return fmt.Errorf("index: wait for change %d: %w", seq, context.Cause(ctx))
+	}
 }
 
-// Filter says which tasks or jobs are meant: those for which all that is set is true.
-type Filter struct {
-	Owner  string
-	Job    string // its id
-	Name   string // of the job
-	Queue  string
-	Worker string            // of the last attempt; tasks only
-	States []tasks.State     // one of these; for jobs: with a task in one of these
-	Labels map[string]string // of the job
-	Since  time.Time         // submitted then or later
-	Until  time.Time         // submitted before
-	// Text are words. Each must be the beginning of a word in the job's name and labels,
-	// or each in the task's error message, in any case of letters.
-	Text string
-
-	Limit  int    // rows of a page, at most MaxLimit; 0 is DefaultLimit
-	After  string // the cursor that came with the page before
-	Oldest bool   // oldest first, else newest first
+// reached says that seq can be read.
+func (x *Index) reached(seq uint64, damaged int64) {
+	x.now.Lock()
+	defer x.now.Unlock()
+	x.now.Seq, x.now.Damaged = seq, damaged
+	for done, want := range x.now.waiting {
+		if want <= seq {
+			close(done)
+			delete(x.now.waiting, done)
+		}
+	}
 }
 
-// Limits of a page.
-const (
-	DefaultLimit = 100
-	MaxLimit     = 10000
-)
-
-// ErrCursor is that of a Filter whose After is not a cursor.
-var ErrCursor = errors.New("not a cursor: give what came as next with the page before")
-
-// TaskRow is what lists show of a task. Its record has the rest.
-type TaskRow struct {
-	Job    string            `json:"job"`
-	N      int               `json:"n"`
-	Name   string            `json:"name,omitempty"`   // of the job
-	Labels map[string]string `json:"labels,omitempty"` // of the job
-	State  tasks.State       `json:"state"`
-	Rev    uint64            `json:"-"`
-
-	Owner string     `json:"owner"`
-	Queue string     `json:"queue"`
-	Lane  tasks.Lane `json:"lane"`
-	Held  bool       `json:"held,omitempty"`
-
-	Submitted time.Time `json:"submitted"`
-	NotBefore time.Time `json:"not_before,omitzero"`
-	Started   time.Time `json:"started,omitzero"`
-	Ended     time.Time `json:"ended,omitzero"`
-	Changed   time.Time `json:"changed"` // the record
-
-	Attempt int    `json:"attempt,omitempty"`
-	Worker  string `json:"worker,omitempty"` // of the last attempt
-	Host    string `json:"host,omitempty"`   // of the last attempt
-	Cause   string `json:"cause,omitempty"`
-	Message string `json:"message,omitempty"` // of the failure, at most MaxMessage bytes
-	Size    int64  `json:"size,omitempty"`    // bytes of the result
-
-	Usage     tasks.Usage `json:"usage,omitzero"`
-	MovedTo   string      `json:"moved_to,omitempty"`
-	MovedFrom string      `json:"moved_from,omitempty"`
+// read calls f in a transaction: f sees one state of the file.
+func (x *Index) read(ctx context.Context, f func(*reader) error) error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.ended {
+		return ErrClosed
+	}
+	tx, err := x.file.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err == nil {
+		err = f(&reader{ctx: ctx, tx: tx, file: x.file})
+		_ = tx.Rollback() // nothing was written
+	}
+	if err == nil {
+		return nil
+	}
+	if damaged(err) {
+		select {
+		case x.unsound <- err:
+		default:
+		}
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("index: %w", err)
 }
 
-// ID is the task's id.
-func (r *TaskRow) ID() string { return tasks.TaskID(r.Job, r.N) }
-
-// MaxMessage is how much of an error message the index has, in bytes.
-const MaxMessage = 300
-
-// JobRow is what lists show of a job.
-type JobRow struct {
-	ID        string            `json:"id"`
-	Name      string            `json:"name,omitempty"`
-	Owner     string            `json:"owner"`
-	Labels    map[string]string `json:"labels,omitempty"`
-	Created   time.Time         `json:"created"`
-	N         int               `json:"n"`
-	Array     bool              `json:"array,omitempty"`
-	Queue     string            `json:"queue"`
-	Lane      tasks.Lane        `json:"lane"`
-	DependsOn []string          `json:"depends_on,omitempty"`
-	NotBefore time.Time         `json:"not_before,omitzero"`
-
-	Counts  map[tasks.State]int64 `json:"counts"`           // of its tasks; no zeros
-	Started time.Time             `json:"started,omitzero"` // the first of its tasks
-	Ended   time.Time             `json:"ended,omitzero"`   // the last of its tasks; zero while there are any that have not
-
-	MaxRunning  int    `json:"max_running,omitempty"`
-	RetriedFrom string `json:"retried_from,omitempty"`
+// replace drops the file and makes a new one.
+func (x *Index) replace(why string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.file.drop(); err != nil {
+		return err
+	}
+	f, _, err := openFresh(x.path)
+	if err != nil {
+		x.ended = true
+		return err
+	}
+	x.file = f
+	select {
+	case <-x.unsound:
+	default:
+	}
+	x.now.Lock()
+	defer x.now.Unlock()
+	x.now.Seq = 0
+	x.rebuilding(why)
+	return nil
 }
 
-// Tasks is a page of tasks, by submission, and the cursor of the next page: "" where
-// there is none. A page may have fewer rows than Filter.Limit, or none, and still a
-// next one, where few of very many tasks match.
-func (x *Index) Tasks(ctx context.Context, f Filter) (rows []TaskRow, next string, err error) {
-	return nil, "", errNotYet
-}
-
-// Jobs is a page of jobs, as Tasks is one of tasks.
-func (x *Index) Jobs(ctx context.Context, f Filter) (rows []JobRow, next string, err error) {
-	return nil, "", errNotYet
-}
-
-// Counts is how many tasks there are by state. It reads counters where at most one of
-// Owner and Job, Queue and States are set, and counts rows otherwise.
-func (x *Index) Counts(ctx context.Context, f Filter) (map[tasks.State]int64, error) {
-	return nil, errNotYet
-}
-
-// Job is a job with its counts; false where there is none.
-func (x *Index) Job(ctx context.Context, id string) (JobRow, bool, error) {
-	return JobRow{}, false, errNotYet
-}
-
-// Position is how many tasks are claimed before this one, if nothing changes: those in
-// lanes before its own, and those that came into its lane before it. It is -1 for a
-// task that is not PENDING, or is held.
-func (x *Index) Position(ctx context.Context, t TaskRow) (ahead int64, err error) {
-	return 0, errNotYet
-}
-
-// QueueStat is what is in a queue.
-type QueueStat struct {
-	Pending  int64 `json:"pending"` // with those that are held
-	Held     int64 `json:"held"`
-	Deferred int64 `json:"deferred"`
-	Running  int64 `json:"running"`
-	Bytes    int64 `json:"bytes"` // of arguments of those PENDING and DEFERRED
-}
-
-// QueueStats is what is in each queue that has tasks, of whatever state.
-func (x *Index) QueueStats(ctx context.Context) (map[string]QueueStat, error) {
-	return nil, errNotYet
-}
-
-// OwnerStat is what an owner has.
-type OwnerStat struct {
-	Counts  map[tasks.State]int64 `json:"counts"`
-	Held    int64                 `json:"held"`    // of those PENDING
-	Jobs    int64                 `json:"jobs"`    // all
-	Running int64                 `json:"running"` // jobs with tasks that run
-	Bytes   int64                 `json:"bytes"`   // of arguments and results; a value used twice counts twice
-}
-
-// OwnerStats is what an owner has; the zero OwnerStat where that is nothing.
-func (x *Index) OwnerStats(ctx context.Context, owner string) (OwnerStat, error) {
-	return OwnerStat{}, errNotYet
-}
-
-// Owners are all that have tasks or jobs, sorted.
-func (x *Index) Owners(ctx context.Context) ([]string, error) { return nil, errNotYet }
-
-// Children are the DEFERRED and IMPOSSIBLE tasks whose job depends on this task or job;
-// with a task's id also those that depend on its job.
-func (x *Index) Children(ctx context.Context, id string) ([]string, error) { return nil, errNotYet }
-
-// Due are held tasks whose NotBefore has come, the first of them first.
-func (x *Index) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	return nil, errNotYet
-}
-
-// Held are tasks of an owner, or of a job, or of all where both are "", that wait for a
-// limit and not for their NotBefore: by lane, then by submission.
-func (x *Index) Held(ctx context.Context, owner, job string, now time.Time, limit int) ([]TaskRow, error) {
-	return nil, errNotYet
-}
-
-// HeldOwners are those of whom Held has tasks, sorted.
-func (x *Index) HeldOwners(ctx context.Context, now time.Time) ([]string, error) {
-	return nil, errNotYet
-}
-
-// Orphans are PENDING tasks that are not held and whose records have not changed since
-// before: if they have no message in the stream of work, it got lost.
-func (x *Index) Orphans(ctx context.Context, before time.Time, limit int) ([]TaskRow, error) {
-	return nil, errNotYet
-}
-
-// RunningOf are the tasks that run on a worker.
-func (x *Index) RunningOf(ctx context.Context, worker string) ([]string, error) {
-	return nil, errNotYet
-}
-
-// Expired are tasks that ended longer ago than their job's ResultTTL, the longest first.
-func (x *Index) Expired(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	return nil, errNotYet
-}
-
-// Deferred are DEFERRED and IMPOSSIBLE tasks by submission, from after on.
-func (x *Index) Deferred(ctx context.Context, after string, limit int) (ids []string, next string, err error) {
-	return nil, "", errNotYet
-}
-
-// Incomplete are jobs that have fewer tasks than they should, and were made before: a
-// submission that was cut off, or tasks that have been deleted.
-func (x *Index) Incomplete(ctx context.Context, before time.Time, limit int) ([]JobRow, error) {
-	return nil, errNotYet
-}
-
-// BlobRefs is how often those of refs that are used still are.
-func (x *Index) BlobRefs(ctx context.Context, refs []string) (map[string]int64, error) {
-	return nil, errNotYet
+// rebuilding says that the file is made anew; now is locked.
+func (x *Index) rebuilding(why string) {
+	if !x.now.Rebuilding {
+		x.now.Rebuilding, x.now.Since, x.now.Why = true, time.Now(), why
+	}
 }
