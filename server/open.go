@@ -105,7 +105,7 @@ func (s *Server) openFront() error {
 func (s *Server) openEngine() error {
 	c := &s.file.NATS
 	o := broker.Options{
-		Name: "rpipe serve", Log: s.log.With("part", "engine"), AckWait: time.Duration(c.Lease),
+		Name: "rpipe-serve", Log: s.log.With("part", "engine"), AckWait: time.Duration(c.Lease),
 		Replicas: c.Replicas, Credentials: s.file.below(c.Credentials), CA: s.file.below(c.CA), URLs: c.URLs,
 	}
 	if len(c.URLs) == 0 {

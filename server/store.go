@@ -36,7 +36,7 @@ func Restore(ctx context.Context, f *File, from string) error {
 	if err != nil {
 		return &ConfigError{fmt.Errorf("durability: %w", err)}
 	}
-	b, err := broker.Open(ctx, broker.Options{Dir: dir, Durability: durability, MaxStore: int64(f.MaxStore), Name: "rpipe serve --restore"})
+	b, err := broker.Open(ctx, broker.Options{Dir: dir, Durability: durability, MaxStore: int64(f.MaxStore), Name: "rpipe-restore"})
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -60,14 +60,14 @@ func Import(ctx context.Context, f *File, from string) error {
 		return fmt.Errorf("import: %w", err)
 	}
 	defer source.lock.Close()
-	own, err := broker.Open(ctx, broker.Options{Dir: filepath.Join(source.data, "nats"), Name: "rpipe serve --import"})
+	own, err := broker.Open(ctx, broker.Options{Dir: filepath.Join(source.data, "nats"), Name: "rpipe-import"})
 	if err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
 	defer own.Close()
 	c := &f.NATS
 	cluster, err := broker.Open(ctx, broker.Options{
-		URLs: c.URLs, Credentials: f.below(c.Credentials), CA: f.below(c.CA), Replicas: c.Replicas, Name: "rpipe serve --import",
+		URLs: c.URLs, Credentials: f.below(c.Credentials), CA: f.below(c.CA), Replicas: c.Replicas, Name: "rpipe-import",
 	})
 	if err != nil {
 		return fmt.Errorf("import: %w", err)
