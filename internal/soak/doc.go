@@ -1,7 +1,7 @@
 // Package soak runs a real rpipe proxy under load while everything goes wrong at
-// once: R workers and templates are killed with -9, the code of the API is
-// replaced by better and by broken code, clients send too slowly, read too slowly
-// and hang up.
+// once: R workers, templates and their standbys are killed with -9, the code of the
+// API is replaced by better and by broken code, clients send too slowly, read too
+// slowly and hang up.
 //
 // What is held: every request of a client that behaves has an HTTP answer, and
 // the right one. A request that may be repeated never sees a death; one that may
@@ -9,8 +9,7 @@
 // than the one before it. Memory and descriptors stay flat, and after SIGTERM no
 // process and no file is left.
 //
-// Templates are not killed while the files of the API are other than the code
-// that serves: a template that has to be started again reads the files.
+// What is not done: to kill a template and its standby at the same time.
 //
 // The tests take some seconds, with -tags long ten minutes:
 //

@@ -19,6 +19,18 @@ type process struct {
 	name       string
 }
 
+// forks reports whether p is a template, or its standby: by the directory of the
+// FIFO that it reads.
+func (p process) forks() bool {
+	fds, _ := filepath.Glob("/proc/" + strconv.Itoa(p.pid) + "/fd/*")
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil && filepath.Base(to) == "in" {
+			return !strings.HasPrefix(filepath.Base(filepath.Dir(to)), "w")
+		}
+	}
+	return false
+}
+
 // markedWith are the processes whose environment has a variable set to a value
 // that no other process has: those of one proxy, whoever their parent is.
 func markedWith(mark string) (found []process) {
@@ -67,24 +79,30 @@ func (c *census) take() []process {
 }
 
 // victims are the R processes that may be killed: workers that have served for a
-// while, and templates that have such a worker. One that is just starting is not
-// among them: it may be the code of a reload, which then would rightly fail.
+// while, and templates and standbys that have such a worker and one another. One
+// that is just starting is not among them: it may be the code of a reload, which
+// then would rightly fail.
 func (c *census) victims() (workers, templates []int) {
 	all := c.take()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	grown := map[int]bool{}
+	grown, pairs := map[int]bool{}, map[int][]int{}
 	for _, p := range all {
-		if p.name == "R" && p.group != p.pid && time.Since(c.first[p.pid]) > time.Second {
+		switch {
+		case p.name != "R" || time.Since(c.first[p.pid]) < time.Second:
+		case p.forks():
+			pairs[p.group] = append(pairs[p.group], p.pid)
+		default:
 			workers = append(workers, p.pid)
 			grown[p.group] = true
 		}
 	}
-	for _, p := range all {
-		if p.name == "R" && p.group == p.pid && grown[p.pid] {
-			templates = append(templates, p.pid)
+	for group, pair := range pairs {
+		if len(pair) == 2 && grown[group] {
+			templates = append(templates, pair...)
 		}
 	}
+	slices.Sort(templates)
 	return workers, templates
 }
 

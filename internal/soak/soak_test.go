@@ -50,14 +50,13 @@ func TestNoRequestIsLostWhateverGoesWrong(t *testing.T) {
 	s.checkNothingLeft()
 }
 
-// kill kills an R process now and then, one of five times the template.
+// kill kills an R process now and then, one of three times a template or standby.
 func (s *trial) kill(ctx context.Context, rng *rand.Rand) {
 	for pause(ctx, killEvery/2+time.Duration(rng.Int64N(int64(killEvery)))) {
 		workers, templates := s.census.victims()
-		if rng.IntN(5) == 0 && len(templates) > 0 && s.files.TryLock() {
+		if rng.IntN(3) == 0 && len(templates) > 0 {
 			s.shoot(anyOf(rng, templates))
-			s.replaced(ctx, rng)
-			s.files.Unlock()
+			s.templates.Add(1)
 		} else if len(workers) > 0 {
 			s.shoot(anyOf(rng, workers))
 		}
@@ -72,25 +71,10 @@ func (s *trial) shoot(pid int) {
 	}
 }
 
-// replaced kills workers until another template has to make new ones. It is
-// started when it is needed, and reads the files then.
-func (s *trial) replaced(ctx context.Context, rng *rand.Rand) {
-	for pause(ctx, killEvery) {
-		workers, templates := s.census.victims()
-		if len(templates) > 0 {
-			return
-		}
-		if len(workers) > 0 {
-			s.shoot(anyOf(rng, workers))
-		}
-	}
-}
-
 // reload puts new code in place, of which every third does not work, and waits
 // until the new code answers, or is refused.
 func (s *trial) reload(ctx context.Context, rng *rand.Rand) {
 	for n := 1; pause(ctx, reloadEvery/2+time.Duration(rng.Int64N(int64(reloadEvery)))); n++ {
-		s.files.Lock()
 		good := s.version.Load()
 		if n%3 == 2 {
 			before := s.refused()
@@ -101,7 +85,6 @@ func (s *trial) reload(ctx context.Context, rng *rand.Rand) {
 		} else {
 			s.bring(ctx, fmt.Sprintf(code, good+1), func() bool { return s.version.Load() > good })
 		}
-		s.files.Unlock()
 	}
 }
 
@@ -152,7 +135,7 @@ func (s *trial) enough() bool {
 	refused := s.refused()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.kills) >= 5 && s.version.Load() >= 3 && refused > 0 && len(s.asked) == len(kinds())
+	return len(s.kills) >= 5 && s.templates.Load() >= 2 && s.version.Load() >= 3 && refused > 0 && len(s.asked) == len(kinds())
 }
 
 // report tells what there was, and holds that it was something.
@@ -167,7 +150,7 @@ func (s *trial) report() {
 		total += s.asked[name]
 		s.t.Logf("%8d answers: %s", s.asked[name], name)
 	}
-	s.t.Logf("%8d answers in all, of %d versions of the code, %d others were refused; %d kills, %d answers with 502", total, s.version.Load(), s.refused(), len(s.kills), s.died)
+	s.t.Logf("%8d answers in all, of %d versions of the code, %d others were refused; %d kills, %d of them of templates, %d answers with 502", total, s.version.Load(), s.refused(), len(s.kills), s.templates.Load(), s.died)
 	if s.died > len(s.kills) {
 		s.t.Errorf("%d answers with 502 of %d kills: each kill excuses one", s.died, len(s.kills))
 	}

@@ -35,11 +35,8 @@ type trial struct {
 	ended  chan struct{} // closed when the process has ended
 	census *census
 
-	version atomic.Int64 // the newest that an answer came from
-
-	// files is held while those of the API are not the code that serves, and while
-	// there is no template: one that is started then would read other code.
-	files sync.Mutex
+	version   atomic.Int64 // the newest that an answer came from
+	templates atomic.Int64 // and standbys that were killed
 
 	mu    sync.Mutex
 	kills []time.Time
