@@ -71,6 +71,8 @@ type Broker struct {
 	grouped  bool // singles cost a sync each: Write goes by batches
 	ackWait  time.Duration
 	commits  committer
+	room     room
+	reserve  int64
 	tag      string // of this connection, in the headers of what it writes
 	writes   atomic.Uint64
 
@@ -99,7 +101,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	}
 	o.Durability = durability
 	b := &Broker{
-		o: o, log: o.Log, replicas: 1, ackWait: o.AckWait, tag: nuid.Next()[14:], closed: make(chan struct{}),
+		o: o, log: o.Log, reserve: reserve, replicas: 1, ackWait: o.AckWait, tag: nuid.Next()[14:], closed: make(chan struct{}),
 		onBack: map[int]func(){}, lanes: map[string]bool{},
 	}
 	if b.ackWait == 0 {
@@ -142,12 +144,11 @@ func (b *Broker) open(ctx context.Context) error {
 				b.replicas = 3
 			}
 		}
-		made, err := b.provision(ctx)
-		if err != nil {
+		if err := b.provision(ctx); err != nil {
 			return err
 		}
-		// The timer of the engine's interval does not cover the files of a new stream.
-		if made && b.server != nil && b.o.Durability != Always {
+		// The timer of the engine's interval does not cover the files that describe streams.
+		if b.server != nil && b.o.Durability != Always {
 			if err := syncTree(b.o.Dir); err != nil {
 				return fmt.Errorf("task store: sync: %w", err)
 			}

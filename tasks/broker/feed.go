@@ -114,7 +114,7 @@ func (b *Broker) feedSome(ctx context.Context, s *subscription, f func([]*nats.M
 	if s.once && consumer.CachedInfo().NumPending == 0 {
 		return errEnd
 	}
-	r := reader{b: b, s: s, pull: "$JS.API.CONSUMER.MSG.NEXT." + s.stream + "." + config.Name, inbox: b.nc.NewInbox()}
+	r := reader{b: b, s: s, name: config.Name, pull: "$JS.API.CONSUMER.MSG.NEXT." + s.stream + "." + config.Name, inbox: b.nc.NewInbox()}
 	if r.sub, err = b.nc.SubscribeSync(r.inbox); err != nil {
 		return err
 	}
@@ -148,6 +148,7 @@ func (e stopped) Error() string { return e.err.Error() }
 type reader struct {
 	b     *Broker
 	s     *subscription
+	name  string // of the consumer
 	pull  string
 	inbox string
 	sub   *nats.Subscription
@@ -174,10 +175,15 @@ func (r *reader) next(ctx context.Context) (ms []*nats.Msg, end bool, err error)
 			return nil, false, err
 		}
 		switch status := m.Header.Get(headStatus); {
-		case status == "100":
-			continue
-		case status == "408" || status == "404": // a request has ended
-			r.asked = 0
+		case status == "100", status == "408", status == "404":
+			if status != "100" {
+				r.asked = 0 // a request has ended
+			}
+			if r.s.once { // what was to come may have been deleted
+				if end, err := r.empty(ctx); end || err != nil {
+					return ms, end, err
+				}
+			}
 			continue
 		case status != "" && m.Subject == r.inbox:
 			return nil, false, fmt.Errorf("%w: %s %s", errAgain, status, m.Header.Get("Description"))
@@ -198,6 +204,17 @@ func (r *reader) next(ctx context.Context) (ms []*nats.Msg, end bool, err error)
 		}
 	}
 	return ms, false, nil
+}
+
+// empty reports whether the consumer has nothing more.
+func (r *reader) empty(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	c, err := r.b.js.Consumer(ctx, r.s.stream, r.name)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errAgain, err)
+	}
+	return c.CachedInfo().NumPending == 0 && !r.waiting(), nil
 }
 
 func (r *reader) waiting() bool {

@@ -23,13 +23,17 @@ func (b *Broker) Log(ctx context.Context, job string, n int, data []byte) error 
 	if len(data) > MaxLog {
 		data = append(data[:MaxLog-4:MaxLog-4], " …"...)
 	}
+	return b.logTo(ctx, logSubject(job, n), data)
+}
+
+func (b *Broker) logTo(ctx context.Context, subject string, data []byte) error {
 	for {
-		_, err := b.logs.PublishMsgAsync(&nats.Msg{Subject: logSubject(job, n), Data: data}, jetstream.WithStallWait(ackTimeout))
+		_, err := b.logs.PublishMsgAsync(&nats.Msg{Subject: subject, Data: data}, jetstream.WithStallWait(ackTimeout))
 		if errors.Is(err, jetstream.ErrTooManyStalledMsgs) && b.over(ctx) == nil {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("log of %s.%d: %w", job, n, b.final(ctx, err))
+			return fmt.Errorf("log %s: %w", subject, b.final(ctx, err))
 		}
 		return nil
 	}

@@ -70,6 +70,9 @@ func (o Objects) put(ctx context.Context, name string, r io.Reader) (int64, erro
 	if err := checkObject(name); err != nil {
 		return 0, err
 	}
+	if err := o.b.hasRoom(); err != nil {
+		return 0, err
+	}
 	var head bytes.Buffer
 	n, err := io.CopyN(&head, r, smallObject+1)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -124,7 +127,11 @@ func (o Objects) putChunks(ctx context.Context, r io.Reader) (c chunks, err erro
 				c.Size += int64(n)
 			}
 		}
-		if err := o.putGroup(ctx, c.ID, c.N, group); err != nil {
+		err := o.b.hasRoom()
+		if err == nil {
+			err = o.putGroup(ctx, c.ID, c.N, group)
+		}
+		if err != nil {
 			return c, err
 		}
 		c.N += len(group)

@@ -26,6 +26,8 @@ type embedded struct {
 	*server.Server
 	lock    *os.File // of the directory
 	staging string   // see stageInMemory; "" is none
+	dir     string
+	crashed bool // the machine went down while the store was open
 }
 
 // serve starts a server over the store in o.Dir, with a port where o.Listen says so.
@@ -39,6 +41,11 @@ func serve(ctx context.Context, o *Options) (*embedded, error) {
 	}
 	lock, err := lockDir(o.Dir)
 	if err != nil {
+		return nil, err
+	}
+	crashed, err := markOpen(o.Dir)
+	if err != nil {
+		lock.Close()
 		return nil, err
 	}
 	so := &server.Options{
@@ -66,7 +73,7 @@ func serve(ctx context.Context, o *Options) (*embedded, error) {
 		return nil, fmt.Errorf("task store %s: %w", o.Dir, err)
 	}
 	ns.SetLoggerV2(serverLog{o.Log}, false, false, false)
-	e := &embedded{Server: ns, lock: lock}
+	e := &embedded{Server: ns, lock: lock, dir: o.Dir, crashed: crashed}
 	go ns.Start()
 	for !ns.ReadyForConnections(100 * time.Millisecond) {
 		if err := ctx.Err(); err != nil {
@@ -110,6 +117,7 @@ func listen(so *server.Options, o *Options) error {
 func (e *embedded) close() {
 	e.Shutdown()
 	e.WaitForShutdown()
+	markClosed(e.dir)
 	if e.staging != "" {
 		dropStaging(e.staging)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 )
 
 const (
@@ -35,6 +36,7 @@ const (
 	metaCluster    = "rpipe.cluster"
 	metaDurability = "rpipe.durability"
 	metaAckWait    = "rpipe.ack_wait"
+	metaEpoch      = "rpipe.epoch"
 )
 
 // streams are those of a store with so many replicas.
@@ -80,25 +82,35 @@ func streams(replicas int) []jetstream.StreamConfig {
 	}
 }
 
-// provision makes the streams that are missing and brings the others up to date. made
-// says whether there were new ones.
-func (b *Broker) provision(ctx context.Context) (made bool, err error) {
+// provision makes the streams that are missing and brings the others up to date.
+func (b *Broker) provision(ctx context.Context) error {
 	have, err := b.js.Stream(ctx, recordStream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 	case err != nil:
-		return false, fmt.Errorf("streams: %w", explain(err))
+		return fmt.Errorf("streams: %w", explain(err))
 	case b.o.Replicas == 0:
 		b.replicas = have.CachedInfo().Config.Replicas
 	}
 	meta := map[string]string{metaDurability: string(b.o.Durability), metaAckWait: b.ackWait.String()}
+	if b.server == nil {
+		meta[metaDurability] = "external"
+	}
+	if have != nil {
+		old := have.CachedInfo().Config.Metadata
+		meta[metaCluster], meta[metaEpoch] = old[metaCluster], old[metaEpoch]
+		if b.server == nil { // it was set by whoever made the store, unless it is said here
+			meta[metaDurability] = old[metaDurability]
+			if b.o.AckWait == 0 && old[metaAckWait] != "" {
+				meta[metaAckWait] = old[metaAckWait]
+			}
+		}
+	}
 	if b.o.Cluster != nil {
 		meta[metaCluster] = b.o.Cluster.ID
 	}
-	if have != nil && b.o.Cluster == nil {
-		if id := have.CachedInfo().Config.Metadata[metaCluster]; id != "" {
-			meta[metaCluster] = id
-		}
+	if meta[metaEpoch] == "" || b.server != nil && b.server.crashed {
+		meta[metaEpoch] = nuid.Next()
 	}
 	for _, c := range streams(b.replicas) {
 		c.Metadata = maps.Clone(meta)
@@ -106,14 +118,13 @@ func (b *Broker) provision(ctx context.Context) (made bool, err error) {
 		if err == nil {
 			c.PersistMode = old.CachedInfo().Config.PersistMode // it cannot be changed
 		} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return made, fmt.Errorf("stream %s: %w", c.Name, explain(err))
+			return fmt.Errorf("stream %s: %w", c.Name, explain(err))
 		}
 		if _, err := b.js.CreateOrUpdateStream(ctx, c); err != nil {
-			return made, fmt.Errorf("stream %s with %s: %w", c.Name, plural(c.Replicas, "replica"), explain(err))
+			return fmt.Errorf("stream %s with %s: %w", c.Name, plural(c.Replicas, "replica"), explain(err))
 		}
-		made = made || old == nil
 	}
-	return made, nil
+	return nil
 }
 
 // learn takes from the stream of records what whoever made it has set.
@@ -139,13 +150,14 @@ func (b *Broker) learn(ctx context.Context) error {
 }
 
 // Epoch tells one stream of records from another: sequence numbers mean nothing across
-// two of them. It changes when a backup is restored.
+// two of them. It changes when a backup is restored, and when the machine of an embedded
+// store has gone down, which may have lost what somebody has already read.
 func (b *Broker) Epoch(ctx context.Context) (string, error) {
 	info, err := b.info(ctx, recordStream)
 	if err != nil {
 		return "", err
 	}
-	return strconv.FormatInt(info.Created.UnixNano(), 36), nil
+	return strconv.FormatInt(info.Created.UnixNano(), 36) + "-" + info.Config.Metadata[metaEpoch], nil
 }
 
 func (b *Broker) info(ctx context.Context, stream string) (*jetstream.StreamInfo, error) {

@@ -80,11 +80,16 @@ func (b *Broker) WriteAll(ctx context.Context, ws []Write) ([]uint64, []error) {
 	}
 	ctx, cancel := b.patient(ctx)
 	defer cancel()
+	full := b.hasRoom()
 	all := make([]pending, len(ws))
-	ps := make([]*pending, len(ws))
+	ps := make([]*pending, 0, len(ws))
 	for i, w := range ws {
 		all[i] = pending{Write: w, ctx: ctx, group: g, i: i, expect: w.Expect, tag: b.tag + strconv.FormatUint(b.writes.Add(1), 36)}
-		ps[i] = &all[i]
+		if full != nil && w.Expect == 0 && !w.Any && !w.Delete {
+			all[i].end(0, full) // what is there already may come to its end
+			continue
+		}
+		ps = append(ps, &all[i])
 	}
 	if !b.grouped {
 		b.singles(ctx, ps)
