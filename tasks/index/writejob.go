@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"database/sql/driver"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -32,8 +33,14 @@ func (w *writer) putJob(id string, r *jobRow) error {
 	if err := w.register(j, -1); err != nil {
 		return err
 	}
+	was := textOfJob(j.name, j.labels)
 	if err := w.retally(j, func() error { return w.describe(j, r) }); err != nil {
 		return err
+	}
+	if text := textOfJob(j.name, j.labels); text != was {
+		if err := errors.Join(w.putWords("job_words", j.base, was, -1), w.putWords("job_words", j.base, text, 1)); err != nil {
+			return err
+		}
 	}
 	return w.register(j, 1)
 }
@@ -121,7 +128,7 @@ func (w *writer) register(j *job, sign int64) error {
 			return err
 		}
 	}
-	return w.putWords("job_words", j.base, textOfJob(j.name, j.labels), sign)
+	return nil
 }
 
 // putWords makes a text searchable, or with -1 no longer.
@@ -178,6 +185,9 @@ func (w *writer) writeJob(j *job) error {
 	switch {
 	case j.seq == 0 && j.tasks == 0:
 		delete(w.jobs, j.id)
+		if err := w.putWords("job_words", j.base, textOfJob(j.name, j.labels), -1); err != nil {
+			return err
+		}
 		return w.c.exec("DELETE FROM jobs WHERE base = ?", j.base)
 	case !j.written:
 		j.written, j.lacked = true, j.missing
