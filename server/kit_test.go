@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -227,4 +228,25 @@ func eventually(t testing.TB, f func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond) // between two looks
 	}
+}
+
+// text is R source text.
+func text(code string) *api.Value {
+	b, err := json.Marshal(code)
+	if err != nil {
+		panic(err)
+	}
+	return &api.Value{JSON: b}
+}
+
+type filterT = client.Filter
+
+func filter(change func(*filterT)) filterT {
+	var f filterT
+	change(&f)
+	return f
+}
+
+func withLocal(ctx context.Context, a net.Addr) context.Context {
+	return context.WithValue(ctx, http.LocalAddrContextKey, a)
 }
