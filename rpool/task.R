@@ -378,7 +378,7 @@ tidy_task <- function() {
   if (stdout() != 1L) {
     while (sink.number() > 0L) sink()
   }
-  if (sink.number("message") != 2L) sink(type = "message")
+  if (.Internal(sink.number(FALSE)) != 2L) sink(type = "message")
   flush.connection(stdout())
   if (length(globalenv()) != base_count) {
     extra <- setdiff(names(globalenv()), base_globals)
@@ -398,7 +398,7 @@ told <- function(kind, text) {
 }
 
 on_message <- function(m) {
-  if (telling && sink.number("message") == 2L) {
+  if (telling && .Internal(sink.number(FALSE)) == 2L) {
     told("M", sub("\n$", "", conditionMessage(m)))
     if (!is.null(findRestart("muffleMessage", m))) {
       invokeRestart("muffleMessage")
@@ -407,7 +407,7 @@ on_message <- function(m) {
 }
 
 on_task_warning <- function(w) {
-  if (telling && sink.number("message") == 2L) {
+  if (telling && .Internal(sink.number(FALSE)) == 2L) {
     told("W", conditionMessage(w))
   }
   on_warning(w)

@@ -36,15 +36,16 @@ type held struct {
 	id     string
 	d      *broker.Delivery
 	job    *job
-	env    string      // name@version that the task runs in
-	task   tasks.Task  // as claimed
-	before []byte      // its record before the claim, for undoing it
-	since  time.Time   // of the claim
-	nonce  string      // of the lease
-	begun  bool        // R has it, or had; guarded by Node.mu
-	ending bool        // its result is being written; guarded by Node.mu
-	cause  error       // why it is not ours any more; guarded by Node.mu
-	cancel func(error) // stops it, once begun; guarded by Node.mu
+	env    string        // name@version that the task runs in
+	task   tasks.Task    // as claimed
+	before []byte        // its record before the claim, for undoing it
+	since  time.Time     // of the claim
+	took   time.Duration // in R
+	nonce  string        // of the lease
+	begun  bool          // R has it, or had; guarded by Node.mu
+	ending bool          // its result is being written; guarded by Node.mu
+	cause  error         // why it is not ours any more; guarded by Node.mu
+	cancel func(error)   // stops it, once begun; guarded by Node.mu
 }
 
 // claimTasks pulls work and claims it until the worker drains.

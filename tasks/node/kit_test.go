@@ -22,12 +22,12 @@ import (
 
 // world is a store of its own, and the workers of a test.
 type world struct {
-	*testing.T
+	testing.TB
 	b *broker.Broker
 	s *blob.Store
 }
 
-func newWorld(t *testing.T, o broker.Options) *world {
+func newWorld(t testing.TB, o broker.Options) *world {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
@@ -74,7 +74,7 @@ func (w *world) worker(o Options) *running {
 		o.Limits.Grace = time.Second
 	}
 	if testing.Verbose() {
-		o.Log = slog.New(slog.NewTextHandler(w.Output(), nil))
+		o.Log = slog.New(slog.NewTextHandler(w.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	n, err := New(w.b, w.s, o)
 	if err != nil {

@@ -15,9 +15,8 @@ import (
 // runTasks runs what is ready, one task at a time, until the worker has drained.
 func (n *Node) runTasks() {
 	for h := n.next(); h != nil; h = n.next() {
-		start := time.Now()
 		out := n.run(h)
-		n.ran(h, time.Since(start))
+		n.ran(h)
 		switch {
 		case out != nil:
 			n.finish(h, out)
@@ -46,18 +45,19 @@ func (n *Node) next() *held {
 }
 
 // ran books a task that has left R.
-func (n *Node) ran(h *held, took time.Duration) {
+func (n *Node) ran(h *held) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.busy--
 	n.load.set(n.busy)
 	n.done++
 	h.cancel = nil
-	if n.mean == 0 {
-		n.mean = took
+	if h.took > 0 {
+		if n.mean == 0 {
+			n.mean = h.took
+		}
+		n.mean = max(n.mean+(h.took-n.mean)/8, time.Microsecond)
 	}
-	n.mean += (took - n.mean) / 8
-	n.mean = max(n.mean, time.Microsecond)
 	n.changed.Broadcast()
 }
 
@@ -117,6 +117,7 @@ func (n *Node) perform(ctx context.Context, h *held) *tasks.Outcome {
 	r.Trace = &trace
 	reply, err := n.pool.Do(ctx, env, n.o.Priority, r)
 	told.end()
+	h.took = trace.Run // less the wait for R
 	if err != nil {
 		_ = os.Remove(call.Result)
 		out := outcome(err)

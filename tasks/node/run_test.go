@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rpipe-dev/rpipe/rdata"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
@@ -70,5 +69,3 @@ func TestTasksRun(t *testing.T) {
 		t.Errorf("%d messages are left, %v", q, err)
 	}
 }
-
-var _ rdata.Value
