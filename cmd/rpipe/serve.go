@@ -1,5 +1,3 @@
-//go:build tasks
-
 package main
 
 import (
@@ -132,7 +130,11 @@ func (f *serveFlags) serve(ctx context.Context, file *server.File) error {
 		saying: "tasks under way are finished or given back",
 		exit:   serveExit,
 		start: func(ctx context.Context) (service, error) {
-			return server.Start(ctx, file, server.Options{Log: log, Version: version, Insecure: f.insecure, JoinFile: f.join})
+			s, err := server.Start(ctx, file, server.Options{Log: log, Version: version, Insecure: f.insecure, JoinFile: f.join})
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
 		},
 		up: func(s service) { log.Info("serving", "url", s.(*server.Server).URL()) },
 	})
