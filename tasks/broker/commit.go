@@ -147,28 +147,30 @@ func (b *Broker) sift(ctx context.Context, ps []*pending) ([]*pending, error) {
 
 // batch stores ps, all or none, and is the sequence number of the last one. They have
 // consecutive ones.
-func (b *Broker) batch(ctx context.Context, ps []*pending) (uint64, error) {
-	id := b.tag + "b" + strconv.FormatUint(b.writes.Add(1), 36)
-	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
-	defer cancel()
-	for i, p := range ps {
-		m := p.message()
-		m.Header["Nats-Batch-Id"] = []string{id}
-		m.Header["Nats-Batch-Sequence"] = []string{strconv.Itoa(i + 1)}
-		if i < len(ps)-1 {
-			if err := b.nc.PublishMsg(m); err != nil {
-				return 0, err
+func (b *Broker) batch(ctx context.Context, ps []*pending) (seq uint64, err error) {
+	id := b.tag + "b" + base36(b.writes.Add(1))
+	err = b.try(ctx, 2*tryTimeout, func(ctx context.Context) error {
+		for i, p := range ps {
+			m := p.message()
+			m.Header["Nats-Batch-Id"] = []string{id}
+			m.Header["Nats-Batch-Sequence"] = []string{strconv.Itoa(i + 1)}
+			if i < len(ps)-1 {
+				if err := b.nc.PublishMsg(m); err != nil {
+					return err
+				}
+				continue
 			}
-			continue
+			m.Header["Nats-Batch-Commit"] = []string{"1"}
+			answer, err := b.nc.RequestMsgWithContext(ctx, m)
+			if err != nil {
+				return err
+			}
+			seq, err = batchAck(answer, len(ps))
+			return err
 		}
-		m.Header["Nats-Batch-Commit"] = []string{"1"}
-		answer, err := b.nc.RequestMsgWithContext(ctx, m)
-		if err != nil {
-			return 0, err
-		}
-		return batchAck(answer, len(ps))
-	}
-	return 0, nil
+		return nil
+	})
+	return seq, err
 }
 
 func batchAck(answer *nats.Msg, n int) (uint64, error) {

@@ -114,9 +114,7 @@ func (b *Broker) persist(ctx context.Context, f func(ctx context.Context) error)
 	ctx, cancel := b.patient(ctx)
 	defer cancel()
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		try, cancel := context.WithTimeout(ctx, tryTimeout)
-		err := f(try)
-		cancel()
+		err := b.try(ctx, tryTimeout, f)
 		if err == nil || !transient(err) || b.over(ctx) != nil {
 			return b.final(ctx, err)
 		}
@@ -124,6 +122,20 @@ func (b *Broker) persist(ctx context.Context, f func(ctx context.Context) error)
 			return b.final(ctx, err)
 		}
 	}
+}
+
+// try calls f with a context that ends after a time, or when the connection was lost and
+// is back: what was on its way then is not answered any more.
+func (b *Broker) try(ctx context.Context, d time.Duration, f func(ctx context.Context) error) error {
+	try, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	stop := b.whenBack(cancel)
+	defer stop()
+	err := f(try)
+	if err != nil && errors.Is(try.Err(), context.Canceled) && ctx.Err() == nil {
+		err = nats.ErrDisconnected
+	}
+	return err
 }
 
 // patient is a context that ends with ctx, or after patience where that has no deadline.

@@ -106,6 +106,9 @@ func (b *Broker) feedSome(ctx context.Context, s *subscription, f func([]*nats.M
 		return err
 	}
 	defer func() {
+		if !b.nc.IsConnected() {
+			return
+		}
 		// It would end by itself, a minute later.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -122,9 +125,15 @@ func (b *Broker) feedSome(ctx context.Context, s *subscription, f func([]*nats.M
 	if err := r.sub.SetPendingLimits(-1, -1); err != nil {
 		return err
 	}
+	reading, lost := context.WithCancel(ctx)
+	defer lost()
+	defer b.whenBack(lost)() // after which the consumer may not be there any more
 	for {
-		ms, end, err := r.next(ctx)
+		ms, end, err := r.next(reading)
 		if err != nil {
+			if reading.Err() != nil && ctx.Err() == nil {
+				err = errAgain
+			}
 			return err
 		}
 		if len(ms) > 0 {

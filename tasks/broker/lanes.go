@@ -309,11 +309,9 @@ func (l *Lanes) askInOrder(ctx context.Context, n int) error {
 
 // make has the consumer of a lane, or says that it has not for now.
 func (l *Lanes) make(ctx context.Context, a *lane) bool {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
 	l.b.forgetLane(a.consumer)
-	err := l.b.ensureLane(ctx, a.queue, a.number)
-	if err != nil {
+	err := l.b.try(ctx, tryTimeout, func(ctx context.Context) error { return l.b.ensureLane(ctx, a.queue, a.number) })
+	if err != nil && l.b.over(ctx) == nil {
 		l.b.log.Warn("task store: no work of a lane for now", "consumer", a.consumer, "err", explain(err))
 	}
 	l.mu.Lock()
@@ -424,6 +422,10 @@ func (l *Lanes) Close() {
 	l.stop()
 	l.next.Lock() // the Next that ran has ended
 	defer l.next.Unlock()
+	if !l.b.nc.IsConnected() {
+		l.sub.Unsubscribe() //nolint:errcheck // the server knows nothing of it any more
+		return
+	}
 	// What the server has already sent still comes while the subscription drains.
 	drained := make(chan struct{})
 	l.sub.SetClosedHandler(func(string) { close(drained) })

@@ -11,8 +11,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("RPIPE_TEST_SERVE"); dir != "" {
-		os.Exit(serveForTest(dir))
+	if text := os.Getenv(helperEnv); text != "" {
+		os.Exit(help(text))
 	}
 	goleak.VerifyTestMain(m)
 }
