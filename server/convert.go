@@ -40,6 +40,16 @@ func jobOf(j *index.JobRow) *api.Job {
 	return out
 }
 
+// submitted is a job that has just been kept, by its record alone: the index is a moment
+// behind.
+func submitted(j *tasks.Job) *api.Job {
+	counts := map[tasks.State]int64{j.New(1).State: int64(j.N)}
+	return jobOf(&index.JobRow{
+		ID: j.ID, Name: j.Name, Owner: j.Owner, Labels: j.Labels, Queue: j.Queue, Created: j.Created, N: j.N,
+		Array: j.Array, Counts: counts, DependsOn: j.DependsOn,
+	})
+}
+
 // summary is a job in a word.
 func summary(j *index.JobRow) (state string, done bool) {
 	var open, begun, failed, cancelled int64

@@ -87,7 +87,14 @@ type follower struct {
 	scope queue.Scope
 	out   *sse
 	tail  *tail // of logs; nil without
+
+	// settle comes some time after a task of a job has ended, up to change seen: whether
+	// it was the last is asked then, and not for each of very many.
+	settle <-chan time.Time
+	seen   uint64
 }
+
+const settleTime = 20 * time.Millisecond
 
 func (f *follower) run(ctx context.Context, events <-chan queue.Event) error {
 	done, err := f.begin(ctx)
@@ -105,7 +112,14 @@ func (f *follower) run(ctx context.Context, events <-chan queue.Event) error {
 		case <-ctx.Done():
 			return nil
 		case <-beats.C:
-			err = f.out.beat()
+			if err = f.out.beat(); err == nil {
+				done, err = f.ended(ctx)
+			}
+		case <-f.settle:
+			f.settle = nil
+			if err = f.s.index.Sync(ctx, f.seen); err == nil {
+				done, err = f.ended(ctx)
+			}
 		case e := <-told:
 			err = f.out.send(e.Type, 0, e)
 		case e, open := <-events:
@@ -182,10 +196,17 @@ func (f *follower) tell(ctx context.Context, e queue.Event) (done bool, err erro
 	if err := f.out.send("task", t.Rev, eventOf(t)); err != nil {
 		return false, err
 	}
-	if !t.State.Final() && t.State != tasks.Missing {
+	switch {
+	case !t.State.Final() && t.State != tasks.Missing:
 		return false, nil
+	case f.scope.N > 0:
+		return f.ended(ctx)
 	}
-	return f.ended(ctx)
+	f.seen = max(f.seen, t.Rev)
+	if f.settle == nil && f.scope.Job != "" {
+		f.settle = time.After(settleTime)
+	}
+	return false, nil
 }
 
 // ended ends a stream of a task or job whose tasks have all ended.
@@ -208,9 +229,12 @@ func (f *follower) ended(ctx context.Context) (bool, error) {
 			end.State = string(all[0].State)
 		}
 	default:
-		row, err := f.s.queue.Row(ctx, f.who.Who, f.scope.Job)
+		row, err := f.s.row(ctx, f.who, f.scope.Job)
+		if err != nil && faultOf(err).Status != http.StatusNotFound {
+			return false, nil // the index will have it
+		}
 		if err == nil {
-			word, done := summary(&row)
+			word, done := summary(row)
 			if !done {
 				return false, nil
 			}

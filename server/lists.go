@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -25,6 +27,7 @@ func (s *Server) listJobs(w http.ResponseWriter, r *http.Request, who *who) erro
 	if err != nil {
 		return err
 	}
+	s.incomplete(w)
 	out := api.Jobs{Jobs: make([]api.Job, 0, len(rows)), Next: next}
 	for i := range rows {
 		out.Jobs = append(out.Jobs, *jobOf(&rows[i]))
@@ -37,11 +40,33 @@ func (s *Server) getJob(w http.ResponseWriter, r *http.Request, who *who) error 
 	if err != nil {
 		return err
 	}
-	row, err := s.queue.Row(r.Context(), who.Who, id)
+	row, err := s.row(r.Context(), who, id)
 	if err != nil {
-		return missing(err, "job", id)
+		return err
 	}
-	return writeJSON(w, 200, jobOf(&row))
+	return writeJSON(w, 200, jobOf(row))
+}
+
+// row is a job with its counts. While the index is made anew a job that it has not got
+// yet is not missing.
+func (s *Server) row(ctx context.Context, who *who, id string) (*index.JobRow, error) {
+	row, err := s.queue.Row(ctx, who.Who, id)
+	if err == nil {
+		return &row, nil
+	}
+	if errors.Is(err, queue.ErrMissing) && s.index.Status().Rebuilding {
+		if _, err := s.queue.Job(ctx, who.Who, id); err == nil {
+			return nil, unavailable("index", "the index is being made anew and has not got to this job yet")
+		}
+	}
+	return nil, missing(err, "job", id)
+}
+
+// incomplete says with a list that the index is being made anew.
+func (s *Server) incomplete(w http.ResponseWriter) {
+	if s.index.Status().Rebuilding {
+		w.Header().Set("X-Rpipe-Index", "rebuilding")
+	}
 }
 
 func (s *Server) listTasks(w http.ResponseWriter, r *http.Request, who *who) error {
@@ -61,6 +86,7 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request, who *who) err
 	if err != nil {
 		return err
 	}
+	s.incomplete(w)
 	out := api.Tasks{Tasks: make([]api.Task, 0, len(rows)), Next: next}
 	for i := range rows {
 		out.Tasks = append(out.Tasks, rowOf(&rows[i]))
@@ -77,6 +103,7 @@ func (s *Server) countTasks(w http.ResponseWriter, r *http.Request, who *who) er
 	if err != nil {
 		return err
 	}
+	s.incomplete(w)
 	out := api.Counts{States: statesOf(counts)}
 	for _, n := range counts {
 		out.Total += n

@@ -40,6 +40,7 @@ func (s *Server) open(o Options) error {
 		func() error { return s.writeJoin(o.JoinFile) },
 		s.openBlobs,
 		s.openIndex,
+		s.awaitIndex,
 		s.openQueue,
 		s.setDefaults,
 		s.openNode,
@@ -228,6 +229,23 @@ func (s *Server) openIndex() error {
 			s.cancel(fmt.Errorf("the index: %w", err))
 		}
 	}()
+	return nil
+}
+
+// indexWait is how long the start waits for the index to catch up, as it does at once
+// unless it has to be made anew for very many tasks.
+const indexWait = 3 * time.Second
+
+func (s *Server) awaitIndex() error {
+	last, err := s.broker.LastSeq(s.ctx)
+	if err != nil {
+		return fmt.Errorf("the engine: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, indexWait)
+	defer cancel()
+	if s.index.Sync(ctx, last) != nil && s.ctx.Err() == nil {
+		s.log.Warn("the index is being made anew: until it is done, lists and counts are incomplete", "why", s.index.Status().Why)
+	}
 	return nil
 }
 

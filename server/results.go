@@ -30,11 +30,15 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request, who *who) err
 	if !ok {
 		return notAcceptable(api.JSON, api.R)
 	}
-	t, err := s.queue.Result(r.Context(), who.Who, id)
+	all, err := s.queue.Follow(r.Context(), who.Who, id)
 	if err != nil {
-		return missing(err, "task", id)
+		return err
 	}
-	if t.State != tasks.Complete {
+	t := all[0]
+	switch {
+	case t == nil:
+		return missing(queue.ErrMissing, "task", id)
+	case t.State != tasks.Complete:
 		return noValue(t)
 	}
 	w.Header().Set("X-Rpipe-Task", t.ID())
@@ -209,11 +213,11 @@ func (s *Server) getResultsByName(w http.ResponseWriter, r *http.Request, who *w
 	if err != nil {
 		return missing(err, "job named", strconv.Quote(name))
 	}
-	row, err := s.queue.Row(r.Context(), who.Who, job.ID)
+	row, err := s.row(r.Context(), who, job.ID)
 	if err != nil {
-		return missing(err, "job", job.ID)
+		return err
 	}
-	if _, done := summary(&row); !done {
+	if _, done := summary(row); !done {
 		return unavailable("not_complete", fmt.Sprintf("job %s has not ended: GET /v1/jobs/%s says how far it is", strconv.Quote(name), job.ID))
 	}
 	w.Header().Set("Content-Type", api.JSON)

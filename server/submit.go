@@ -37,14 +37,14 @@ func (s *Server) submitJob(w http.ResponseWriter, r *http.Request, who *who) err
 	if err != nil {
 		return err
 	}
-	row, err := s.queue.Row(r.Context(), who.Who, job.ID)
-	if err != nil {
-		return err
-	}
-	out := jobOf(&row)
-	status := http.StatusCreated
+	out, status := submitted(job), http.StatusCreated
 	if existing {
-		out.Existing, status = true, http.StatusOK
+		row, err := s.row(r.Context(), who, job.ID)
+		if err != nil {
+			return err
+		}
+		out, status = jobOf(row), http.StatusOK
+		out.Existing = true
 	}
 	w.Header().Set("Location", "/v1/jobs/"+job.ID)
 	return writeJSON(w, status, out)
