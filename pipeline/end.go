@@ -325,13 +325,7 @@ func (r *Run) finish(ctx context.Context, complete bool) error {
 // release gives back everything, in the opposite order of open. What was not
 // committed is removed, but for what is on record.
 func (r *Run) release(committed bool) error {
-	var errs []error
-	if r.pool != nil {
-		if !r.others {
-			errs = append(errs, r.pool.Close())
-		}
-		r.env.Printed.Close()
-	}
+	errs := []error{r.releaseR()}
 	if r.reader != nil {
 		if err := r.reader.Close(); err != nil && committed {
 			errs = append(errs, err)

@@ -23,6 +23,7 @@ type File struct {
 	Memory     configs.Size      `yaml:"memory" default:"1GiB" min:"1048576" doc:"Bytes of rows, as they were read, that may be between source and sink at once; columns that stages add and R's own memory come on top. The source waits while it is used up."`
 	Grace      configs.Duration  `yaml:"grace" default:"1m" doc:"How long what was read may take to be finished after the first SIGINT or SIGTERM. 0 is no limit."`
 	R          R                 `yaml:"r" doc:"The R workers that map stages use."`
+	Tasks      Tasks             `yaml:"tasks" doc:"The task server whose workers call the functions of maps that say on: a queue."`
 	S3         store.Config      `yaml:"s3" doc:"How paths that begin with s3:// are reached."`
 	Source     SourceSpec        `yaml:"source" required:"true" doc:"Where rows come from."`
 	Stages     []StageSpec       `yaml:"stages" doc:"What happens to them, in order."`
@@ -67,6 +68,7 @@ func (f *File) Check(report func(field, message, hint string)) {
 	f.checkBranches(report)
 	f.checkCommit(report)
 	f.checkTests(report)
+	f.checkQueues(report)
 	if f.NeedsR() && len(f.R.Source)+len(f.R.Packages) == 0 && f.R.Setup == "" && !strings.Contains(f.mapped(), "::") {
 		report("r", "no file or package; a map stage calls "+f.mapped()+", which nothing here could define",
 			"add r: {source: [model.R]}")

@@ -22,7 +22,8 @@ type Plan struct {
 	Path     string       `json:"path"`
 	Nodes    []Node       `json:"nodes"`
 	Size     sources.Size `json:"input"`
-	Workers  int          `json:"workers,omitempty"` // R workers at most; 0 where no stage uses R
+	Workers  int          `json:"workers,omitempty"` // R workers at most; 0 where no stage uses R here
+	Queues   []string     `json:"queues,omitempty"`  // of a task server that stages run on
 	Memory   configs.Size `json:"memory"`
 	Commit   string       `json:"commit"` // how its runs commit, in words; "" where the source cannot be opened
 	settings bool         // of the nodes are wanted
@@ -53,11 +54,13 @@ type Column struct {
 func (f *File) Plan(ctx context.Context) (*Plan, configs.Problems) {
 	p := &Plan{Name: f.Name, Path: f.Path, Memory: f.Memory, from: -1, settings: true}
 	if f.NeedsR() {
+		p.problems = append(p.problems, f.missingScripts()...)
+	}
+	if p.Queues = f.Queues(); f.NeedsPool() {
 		p.Workers = f.R.Workers.Max
 		if p.Workers == 0 {
 			p.Workers = runtime.NumCPU()
 		}
-		p.problems = append(p.problems, f.missingScripts()...)
 	}
 	schema := p.planSource(ctx, f)
 	p.planGraph(ctx, f, schema)

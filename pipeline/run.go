@@ -19,6 +19,7 @@ import (
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/tasks/remote"
 )
 
 // Options are what one run adds to its file.
@@ -45,8 +46,9 @@ type Run struct {
 	log     *slog.Logger
 	started time.Time
 	env     *stages.Env
-	pool    *rpool.Pool // nil where no stage uses R
-	others  bool        // the pool is not the run's own
+	pool    *rpool.Pool // nil where no stage uses R here
+	queues  map[string]*remote.Pool
+	others  bool // the pool is not the run's own
 	reader  sources.Reader
 	rejects *rejects
 	feed    *feed
@@ -122,10 +124,8 @@ func (r *Run) open(ctx context.Context, o Options) error {
 	if err := r.settleMode(ctx, o); err != nil {
 		return err
 	}
-	if f.NeedsR() && r.resumed.Phase != journal.Publishing {
-		if err := r.openPool(ctx, o.Pool); err != nil {
-			return err
-		}
+	if err := r.openR(ctx, o); err != nil {
+		return err
 	}
 	if err := r.dropGiven(ctx); err != nil {
 		return err
@@ -214,13 +214,12 @@ func (r *Run) openSource(ctx context.Context) error {
 // it is said before anything is read.
 func (r *Run) openPool(ctx context.Context, shared *rpool.Pool) error {
 	var err error
-	r.env.Printed = stages.NewRelay(r.log)
 	if r.pool, r.others = shared, shared != nil; !r.others {
 		if r.pool, err = rpool.New(r.file.poolOptions(r.log, r.env.Printed)); err != nil {
 			return &EnvironmentError{Err: err}
 		}
 	}
-	r.env.Pool, r.env.R = r.pool, r.file.Environment()
+	r.env.Pool = r.pool
 	if err := r.pool.Warm(ctx, r.env.R, 1); err != nil {
 		return rError(r.file, err)
 	}

@@ -20,6 +20,9 @@ func (f *File) CheckService() configs.Problems {
 		if holds(s.Use) {
 			report(path, "needs rows of more than one request", "serve a file without it: what it finds out beforehand can be the dataset of a join")
 		}
+		if queueOf(s) != "" {
+			report(path+".on", "is for runs: requests are answered by R workers here, at once", "leave it out in what is served")
+		}
 		if c, ok := s.Use.(*stages.Fetch); ok {
 			if field := c.Undeclared(); field != "" {
 				report(path+"."+field, "the type of a column is inferred from many answers, and a request has few",

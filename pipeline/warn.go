@@ -9,6 +9,7 @@ import (
 // Warn implements configs.Warner: random numbers are reproducible only where
 // batches are cut at the same rows each time.
 func (f *File) Warn(report func(field, message, hint string)) {
+	f.warnQueues(report)
 	shaky := "" // why the batches may differ from run to run
 	for i, s := range f.Stages {
 		switch c := s.Use.(type) {

@@ -25,6 +25,9 @@ type Env struct {
 
 	Pool *rpool.Pool        // nil where the pipeline has no R stage
 	R    *rpool.Environment // what the pipeline's r: block says
+	// Queue is R on the workers of a queue of a task server; nil where that is not to
+	// be used: what says on: a queue then runs in Pool.
+	Queue func(name string) (Executor, error)
 
 	Printed *Relay // what R prints goes there; nil discards it
 

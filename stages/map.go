@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +18,6 @@ func (c *Map) Build(env *Env) (Stage[frame.Frame, frame.Frame], error) {
 
 // build is encode, Pool, decode, agree on a schema.
 func (c *Map) build(env *Env, m *mapper) (Stage[frame.Frame, frame.Frame], error) {
-	if env.Pool == nil || env.R == nil {
-		return nil, errors.New("map needs R, and this pipeline has no pool")
-	}
 	declared, err := c.returns()
 	if err != nil {
 		return nil, err
@@ -28,16 +26,12 @@ func (c *Map) build(env *Env, m *mapper) (Stage[frame.Frame, frame.Frame], error
 	if err != nil {
 		return nil, err
 	}
-	inFlight := c.InFlight
-	if inFlight == 0 {
-		s := env.Pool.Stats()
-		inFlight = s.Max + 1
-		if !env.Interactive {
-			inFlight -= s.Reserve // which it may not have
-		}
+	r, inFlight, err := c.executor(env)
+	if err != nil {
+		return nil, err
 	}
 	m.config, m.env, m.args, m.failures = c, env, args, newFailures(&c.OnError, env)
-	pool := Pool[*encoded](env.Pool, PoolOptions{
+	pool := Pool[*encoded](r, PoolOptions{
 		Env: env.R, Priority: env.priority(),
 		InFlight: inFlight, Ordered: c.Ordered,
 		MaxAttempts: c.MaxAttempts, RetryErrors: c.OnError.OnError == "retry",
@@ -46,6 +40,32 @@ func (c *Map) build(env *Env, m *mapper) (Stage[frame.Frame, frame.Frame], error
 	requests := unmetered(Parallel(env.Parallel, c.Ordered, m.encode))
 	replies := unmetered(Parallel(env.Parallel, c.Ordered, m.decode))
 	return Chain(0, requests, Chain(0, pool, Chain(0, replies, agree(env, declared)))), nil
+}
+
+// queueInFlight is how many batches a map hands to a queue at once by default. How many
+// workers take from it changes while the run goes on.
+const queueInFlight = 32
+
+// executor is where R runs, and how many batches it is given at once.
+func (c *Map) executor(env *Env) (r Executor, inFlight int, err error) {
+	if c.On != "" && env.Queue != nil {
+		if r, err = env.Queue(c.On); err != nil {
+			return nil, 0, err
+		}
+		return r, cmp.Or(c.InFlight, queueInFlight), nil
+	}
+	if env.Pool == nil || env.R == nil {
+		return nil, 0, errors.New("map needs R, and this pipeline has no pool")
+	}
+	if c.InFlight > 0 {
+		return env.Pool, c.InFlight, nil
+	}
+	s := env.Pool.Stats()
+	inFlight = s.Max + 1
+	if !env.Interactive {
+		inFlight -= s.Reserve // which it may not have
+	}
+	return env.Pool, inFlight, nil
 }
 
 // mapper is one map.

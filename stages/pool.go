@@ -45,6 +45,13 @@ type Part struct {
 	Whole    bool // the rows failed together and were not taken apart further
 }
 
+// Executor runs requests in R: an *rpool.Pool here, the workers of a queue elsewhere.
+// Several goroutines call it. Its errors are those of rpool.Pool.Do; any other says that
+// it cannot be used.
+type Executor interface {
+	Do(ctx context.Context, env *rpool.Environment, priority rpool.Priority, req *rpool.Request) (*rpool.Reply, error)
+}
+
 // PoolOptions say how a stage uses the R pool.
 type PoolOptions struct {
 	Env         *rpool.Environment
@@ -68,7 +75,7 @@ type PoolOptions struct {
 // What R does wrong is a reply too (Part.Err), for the next stage to judge. The
 // stage itself fails only when the pool cannot work (see PoolOptions.Answer): it
 // is closed, R does not start, or the context ends.
-func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
+func Pool[T any](p Executor, o PoolOptions) Stage[*Work[T], *Done[T]] {
 	return Parallel(o.InFlight, o.Ordered, func(ctx context.Context, b *Batch[*Work[T]]) (*Batch[*Done[T]], error) {
 		w := b.Value
 		attempts := make(map[int]int, 1)
@@ -127,7 +134,7 @@ func Pool[T any](p *rpool.Pool, o PoolOptions) Stage[*Work[T], *Done[T]] {
 const partAttempts = 2
 
 // try runs a request until it is answered, fails for good, or has been tried often enough.
-func try(ctx context.Context, p *rpool.Pool, o *PoolOptions, req *rpool.Request, most int) (*rpool.Reply, int, error) {
+func try(ctx context.Context, p Executor, o *PoolOptions, req *rpool.Request, most int) (*rpool.Reply, int, error) {
 	for n := 1; ; n++ {
 		reply, err := p.Do(ctx, o.Env, o.Priority, req)
 		for o.Priority == rpool.Bulk && crowded(err) {

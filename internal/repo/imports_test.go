@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"sinks":                       {"configs", "frame", "frame/partition", "internal/failpoint", "internal/filelock", "rdata", "stages", "store"},
 	"sinks/compact":               {"configs", "frame", "frame/partition", "internal/failpoint", "sinks", "sources", "stages", "store"},
 	"pipeline/journal":            {"internal/filelock", "sinks", "store"},
-	"pipeline":                    {"configs", "frame", "internal/failpoint", "pipeline/journal", "rblock", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store"},
+	"pipeline":                    {"configs", "frame", "internal/failpoint", "pipeline/journal", "rblock", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store", "tasks", "tasks/client", "tasks/remote"},
 	"pipeline/view":               {"frame", "pipeline", "pipeline/journal", "sinks/compact", "stages"},
 	"tokens":                      {"internal/filelock"},
 	"metrics":                     {"rpool", "stages"},
@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 	"tasks/api":                   {"configs"},
 	"tasks/worker":                {"configs", "store", "tasks", "tasks/blob", "tasks/broker", "tasks/launch", "tasks/node"},
 	"tasks/client":                {"configs", "tasks", "tasks/api"},
+	"tasks/remote":                {"rdata", "rpool", "tasks", "tasks/api", "tasks/client", "tasks/rvalue"},
 	"server":                      {"configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }

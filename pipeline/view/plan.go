@@ -16,6 +16,9 @@ func Plan(w io.Writer, p *pipeline.Plan) {
 	if p.Workers > 0 {
 		fmt.Fprintf(w, ", up to %d R workers", p.Workers)
 	}
+	if len(p.Queues) > 0 {
+		fmt.Fprintf(w, ", R on the task server's workers (queue %s)", strings.Join(p.Queues, ", "))
+	}
 	if p.Size.Rows > 0 {
 		fmt.Fprintf(w, ", %s rows to read", count(p.Size.Rows))
 	}
