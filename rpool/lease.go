@@ -136,6 +136,8 @@ func (p *Pool) lease(m *member, pri Priority) {
 	p.leased++
 	if pri == Bulk {
 		p.bulk++
+	} else {
+		p.interactive.Add(1)
 	}
 	if p.o.MinSpare > 0 {
 		p.fill(c)
@@ -153,6 +155,9 @@ func (p *Pool) unlease(m *member) {
 	p.leased--
 	if m.pri == Bulk {
 		p.bulk--
+	} else {
+		p.answered.Store(time.Now().UnixNano())
+		p.interactive.Add(-1)
 	}
 }
 

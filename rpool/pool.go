@@ -39,6 +39,8 @@ type Pool struct {
 	ended        chan struct{}  // closed when Close is done
 	closeErr     error          // set before ended is closed
 	mayNice      atomic.Bool    // workers can be niced and raised again
+	interactive  atomic.Int32   // leases of Interactive
+	answered     atomic.Int64   // Unix time in ns at which the last of them ended; 0 for never
 	vary         func() float64 // by which share a worker's limits differ from the configured ones
 	spareWaiters sync.Pool
 

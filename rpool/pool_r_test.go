@@ -245,7 +245,7 @@ func TestSpawnedWorkersServeToo(t *testing.T) {
 	}
 }
 
-func TestBulkRunsAtNiceTen(t *testing.T) {
+func TestBulkRunsNicedInR(t *testing.T) {
 	if !mayRaise() {
 		t.Skip("this process may not raise a priority again, so the pool leaves them alone")
 	}
@@ -254,7 +254,7 @@ func TestBulkRunsAtNiceTen(t *testing.T) {
 	for _, c := range []struct {
 		pri  Priority
 		nice string
-	}{{Interactive, "0"}, {Bulk, "10"}, {Interactive, "0"}} {
+	}{{Bulk, "10"}, {Interactive, "0"}, {Bulk, "19"}, {Interactive, "0"}} {
 		reply, err := p.Do(t.Context(), env, c.pri, run("trimws(system2('ps', c('-o', 'ni=', '-p', Sys.getpid()), stdout = TRUE))"))
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ type process interface {
 	RSS() int64
 	// CPU is the processor time that it has taken so far, with children that have ended; 0 when it is gone.
 	CPU() time.Duration
-	// Nice sets the scheduling priority: 0 or 10. Raising it back may be refused without privileges.
+	// Nice sets the scheduling priority: 0, 10 or 19. Raising it back may be refused without privileges.
 	Nice(n int) error
 	// Stop ends an idle worker: EOF on its FIFO, then the ladder. It returns when it is reaped.
 	Stop()

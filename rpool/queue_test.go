@@ -3,6 +3,7 @@ package rpool
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,12 +209,48 @@ func TestQueueWaitIsCounted(t *testing.T) {
 func TestBulkRunsNiced(t *testing.T) {
 	inBubble(t, Options{Max: 1}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")
-		for _, pri := range []Priority{Interactive, Bulk, Bulk, Interactive} {
-			w.acquire(env, pri).Release()
+		for _, c := range []struct {
+			after time.Duration
+			pri   Priority
+			nices []int // so far: only where it changes
+		}{
+			{0, Bulk, []int{10}},
+			{0, Bulk, []int{10}},
+			{0, Interactive, []int{10, 0}},
+			{lull - 1, Bulk, []int{10, 0, 19}},
+			{0, Bulk, []int{10, 0, 19}},
+			{1, Bulk, []int{10, 0, 19, 10}},
+			{time.Minute, Interactive, []int{10, 0, 19, 10, 0}},
+		} {
+			time.Sleep(c.after) // the bubble's time
+			w.acquire(env, c.pri).Release()
+			if got := w.procs[0].nices; !slices.Equal(got, c.nices) {
+				t.Fatalf("niced %v, want %v", got, c.nices)
+			}
 		}
-		if got := w.procs[0].nices; len(got) != 2 || got[0] != 10 || got[1] != 0 {
-			t.Errorf("niced %v, want [10 0]: only where it changes", got)
+	})
+}
+
+func TestBulkKnowsOfRequestsUnderWay(t *testing.T) {
+	inBubble(t, Options{Max: 2}, &fakeR{}, func(t *testing.T, w *world) {
+		env := environment("a")
+		f := func(want bool) {
+			t.Helper()
+			if got := w.p.Beside(); got != want {
+				t.Errorf("Beside() is %t, want %t", got, want)
+			}
 		}
+		bulk := w.acquire(env, Bulk)
+		f(false)
+		request := w.acquire(env, Interactive)
+		time.Sleep(time.Hour)
+		f(true)
+		request.Release()
+		f(true)
+		time.Sleep(lull)
+		f(false)
+		bulk.Release()
+		f(false)
 	})
 }
 
