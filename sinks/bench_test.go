@@ -57,7 +57,7 @@ func BenchmarkParquet(b *testing.B) {
 	for _, compression := range []string{"snappy", "zstd", "none"} {
 		for _, parallel := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/goroutines=%d", compression, parallel), func(b *testing.B) {
-				fm := newParquetFormat(&Parquet{Compression: compression}, parallel)
+				fm := newParquetFormat(&Parquet{Compression: compression}, parallel, new(stages.Env).Pace)
 				b.ReportAllocs()
 				start := cpu()
 				for b.Loop() {

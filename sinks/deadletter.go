@@ -66,7 +66,7 @@ func (d *DeadLetter) Open(ctx context.Context, env *stages.Env) (*DeadLetterWrit
 	config := &Parquet{Path: d.Path, RowGroup: RowGroup{Rows: 10_000, Bytes: 8 << 20}, Files: Files{IfExists: existsAppend}}
 	l := config.layout(strings.TrimSuffix(d.Path, "/") + "/") // a directory, whatever it is called
 	l.anyDir = true
-	w, err := openFiles(ctx, env, l, newParquetFormat(config, 1))
+	w, err := openFiles(ctx, env, l, newParquetFormat(config, 1, env.Pace))
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type output struct {
 	kind   string // exists… what if_exists says
 	resume bool   // earlier processes of this run were here
 	log    *slog.Logger
+	pace   func() *stages.Pace // of what writes one part
 
 	me     owner
 	before owner // who had the place and left something, or may have
@@ -52,7 +53,7 @@ type output struct {
 func openOutput(ctx context.Context, l *layout, fm format, env *stages.Env) (_ *output, err error) {
 	o := &output{
 		shown: l.path, ext: fm.ext(), format: fm.name(), anyDir: l.anyDir, kind: l.IfExists, log: env.Log,
-		run: fileSafe(env.Run), nonce: nonce(4), resume: env.Resume, me: newOwner(env),
+		run: fileSafe(env.Run), nonce: nonce(4), resume: env.Resume, me: newOwner(env), pace: env.Pace,
 	}
 	if o.log == nil {
 		o.log = slog.New(slog.DiscardHandler)

@@ -45,7 +45,7 @@ const (
 
 // Open implements Sink.
 func (p *Parquet) Open(ctx context.Context, env *stages.Env) (Writer, error) {
-	return openFiles(ctx, env, p.layout(p.Path), newParquetFormat(p, max(env.Parallel, 1)))
+	return openFiles(ctx, env, p.layout(p.Path), newParquetFormat(p, max(env.Parallel, 1), env.Pace))
 }
 
 // OneEpoch implements Single.
@@ -80,11 +80,12 @@ func checkLevel(compression string, level int, report func(field, message, hint 
 type parquetFormat struct {
 	config   *Parquet
 	parallel int
-	codec    compress.Codec // of all files: it keeps its encoders for the next
+	pace     func() *stages.Pace // of one goroutine that encodes
+	codec    compress.Codec      // of all files: it keeps its encoders for the next
 }
 
-func newParquetFormat(p *Parquet, parallel int) *parquetFormat {
-	return &parquetFormat{config: p, parallel: parallel, codec: parquetCodec(p.Compression, p.Level)}
+func newParquetFormat(p *Parquet, parallel int, pace func() *stages.Pace) *parquetFormat {
+	return &parquetFormat{config: p, parallel: parallel, pace: pace, codec: parquetCodec(p.Compression, p.Level)}
 }
 
 func (p *parquetFormat) name() string { return "parquet" }
@@ -122,5 +123,5 @@ func parquetCodec(compression string, level int) compress.Codec {
 }
 
 func (p *parquetFormat) open(w io.Writer, s *frame.Schema, first []frame.Frame) (encoder, error) {
-	return newParquetEncoder(w, s, first, p.codec, p.parallel)
+	return newParquetEncoder(w, s, first, p)
 }

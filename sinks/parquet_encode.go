@@ -7,10 +7,10 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
 )
 
 // parquetEncoder writes one Parquet file, a row group for each call of encode.
@@ -22,6 +22,7 @@ type parquetEncoder struct {
 	schema   *frame.Schema
 	levels   []*levelSet // nil for columns that are no factors
 	parallel int
+	pace     func() *stages.Pace
 	out      *countWriter
 }
 
@@ -33,19 +34,22 @@ const valuesAtOnce = 1024
 // which its later pages are written plainly.
 const dictionaryLimit = 1 << 20
 
-func newParquetEncoder(w io.Writer, s *frame.Schema, first []frame.Frame, codec compress.Codec, parallel int) (*parquetEncoder, error) {
+func newParquetEncoder(w io.Writer, s *frame.Schema, first []frame.Frame, fm *parquetFormat) (*parquetEncoder, error) {
 	schema, err := parquetSchema(s, plainColumns(s, first))
 	if err != nil {
 		return nil, err
 	}
-	e := &parquetEncoder{schema: s, parallel: parallel, levels: make([]*levelSet, s.NumFields()), out: &countWriter{w: w}}
+	e := &parquetEncoder{
+		schema: s, parallel: fm.parallel, pace: fm.pace,
+		levels: make([]*levelSet, s.NumFields()), out: &countWriter{w: w},
+	}
 	for i, f := range s.Fields() {
 		if frame.KindOf(f) == frame.KindFactor {
 			e.levels[i] = newLevelSet(f)
 		}
 	}
 	e.w = parquet.NewGenericWriter[any](e.out, schema,
-		parquet.Compression(codec),
+		parquet.Compression(fm.codec),
 		parquet.DictionaryMaxBytes(dictionaryLimit),
 		parquet.DataPageVersion(1), // what every reader knows; version 2 gained nothing here
 		parquet.CreatedBy("rpipe", "1", "parquet-go"),
@@ -68,12 +72,13 @@ func (e *parquetEncoder) encode(frames []frame.Frame) error {
 	for range min(e.parallel, len(columns)) {
 		g.Go(func() error {
 			values := make([]parquet.Value, 0, valuesAtOnce)
+			pace := e.pace()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(columns) {
 					return nil
 				}
-				if err := writeColumn(columns[i], frames, i, values); err != nil {
+				if err := writeColumn(columns[i], frames, i, values, pace); err != nil {
 					return fmt.Errorf("column %q: %w", e.schema.Field(i).Name, err)
 				}
 			}
@@ -87,7 +92,7 @@ func (e *parquetEncoder) encode(frames []frame.Frame) error {
 
 // writeColumn writes one column of a row group. A list column has one leaf, so
 // columns and leaves have the same numbers.
-func writeColumn(w *parquet.ColumnWriter, frames []frame.Frame, column int, values []parquet.Value) error {
+func writeColumn(w *parquet.ColumnWriter, frames []frame.Frame, column int, values []parquet.Value, pace *stages.Pace) error {
 	for _, f := range frames {
 		a := f.Column(column)
 		for i := 0; i < a.Len(); i += valuesAtOnce {
@@ -95,6 +100,7 @@ func writeColumn(w *parquet.ColumnWriter, frames []frame.Frame, column int, valu
 			if _, err := w.WriteRowValues(values); err != nil {
 				return err
 			}
+			pace.Step()
 		}
 	}
 	return w.Flush() // compress the last page here rather than one column after the other

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/frame"
+	"github.com/rpipe-dev/rpipe/stages"
 )
 
 // part is one file being written. Its checksum is taken on the way, so that
@@ -17,6 +18,7 @@ type part struct {
 	body body
 	sum  hash.Hash
 	enc  encoder
+	pace *stages.Pace
 }
 
 // beginPart begins a part and the encoder on it.
@@ -25,7 +27,7 @@ func (o *output) beginPart(p Part, fm format, s *frame.Schema, first []frame.Fra
 	if err != nil {
 		return nil, err
 	}
-	t := &part{Part: p, out: o, body: b, sum: sha256.New()}
+	t := &part{Part: p, out: o, body: b, sum: sha256.New(), pace: o.pace()}
 	if t.enc, err = fm.open(t, s, first); err != nil {
 		t.discard()
 		return nil, err
@@ -41,6 +43,7 @@ func (p *part) Write(b []byte) (int, error) {
 	if err != nil {
 		return n, failed("write", p.out.shown, err)
 	}
+	p.pace.Step()
 	return n, nil
 }
 
