@@ -111,10 +111,15 @@ func explainConnect(err error) error {
 // persist calls f until it has an answer: again where the error is transient, with
 // pauses that grow from 10 ms to half a second.
 func (b *Broker) persist(ctx context.Context, f func(ctx context.Context) error) error {
+	return b.persistFor(ctx, tryTimeout, f)
+}
+
+// persistFor is persist with the time of one try.
+func (b *Broker) persistFor(ctx context.Context, d time.Duration, f func(ctx context.Context) error) error {
 	ctx, cancel := b.patient(ctx)
 	defer cancel()
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		err := b.try(ctx, tryTimeout, f)
+		err := b.try(ctx, d, f)
 		if err == nil || !transient(err) || b.over(ctx) != nil {
 			return b.final(ctx, err)
 		}

@@ -84,11 +84,11 @@ func streams(replicas int) []jetstream.StreamConfig {
 
 // provision makes the streams that are missing and brings the others up to date.
 func (b *Broker) provision(ctx context.Context) error {
-	have, err := b.js.Stream(ctx, recordStream)
+	have, err := b.stream(ctx, recordStream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 	case err != nil:
-		return fmt.Errorf("streams: %w", explain(err))
+		return fmt.Errorf("streams: %w", err)
 	case b.o.Replicas == 0:
 		b.replicas = have.CachedInfo().Config.Replicas
 	}
@@ -114,14 +114,18 @@ func (b *Broker) provision(ctx context.Context) error {
 	}
 	for _, c := range streams(b.replicas) {
 		c.Metadata = maps.Clone(meta)
-		old, err := b.js.Stream(ctx, c.Name)
+		old, err := b.stream(ctx, c.Name)
 		if err == nil {
 			c.PersistMode = old.CachedInfo().Config.PersistMode // it cannot be changed
 		} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return fmt.Errorf("stream %s: %w", c.Name, explain(err))
+			return fmt.Errorf("stream %s: %w", c.Name, err)
 		}
-		if _, err := b.js.CreateOrUpdateStream(ctx, c); err != nil {
-			return fmt.Errorf("stream %s with %s: %w", c.Name, plural(c.Replicas, "replica"), explain(err))
+		err = b.persistFor(ctx, 4*tryTimeout, func(ctx context.Context) error {
+			_, err := b.js.CreateOrUpdateStream(ctx, c)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("stream %s with %s: %w", c.Name, plural(c.Replicas, "replica"), err)
 		}
 	}
 	return nil
@@ -129,12 +133,12 @@ func (b *Broker) provision(ctx context.Context) error {
 
 // learn takes from the stream of records what whoever made it has set.
 func (b *Broker) learn(ctx context.Context) error {
-	s, err := b.js.Stream(ctx, recordStream)
+	s, err := b.stream(ctx, recordStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("there are no tasks at %s: start rpipe serve for it first", b.nc.ConnectedUrlRedacted())
 	}
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", recordStream, explain(err))
+		return fmt.Errorf("stream %s: %w", recordStream, err)
 	}
 	info := s.CachedInfo()
 	b.replicas = info.Config.Replicas
@@ -160,19 +164,20 @@ func (b *Broker) Epoch(ctx context.Context) (string, error) {
 	return strconv.FormatInt(info.Created.UnixNano(), 36) + "-" + info.Config.Metadata[metaEpoch], nil
 }
 
-func (b *Broker) info(ctx context.Context, stream string) (*jetstream.StreamInfo, error) {
-	var info *jetstream.StreamInfo
-	err := b.persist(ctx, func(ctx context.Context) error {
-		s, err := b.js.Stream(ctx, stream)
-		if err == nil {
-			info = s.CachedInfo()
-		}
+func (b *Broker) stream(ctx context.Context, name string) (s jetstream.Stream, err error) {
+	err = b.persist(ctx, func(ctx context.Context) error {
+		s, err = b.js.Stream(ctx, name)
 		return err
 	})
+	return s, err
+}
+
+func (b *Broker) info(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	s, err := b.stream(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", stream, err)
+		return nil, fmt.Errorf("stream %s: %w", name, err)
 	}
-	return info, nil
+	return s.CachedInfo(), nil
 }
 
 func plural(n int, what string) string {

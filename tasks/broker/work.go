@@ -125,7 +125,7 @@ func (b *Broker) ask(ctx context.Context, subject string, body any) error {
 		if err := json.Unmarshal(m.Data, &answer); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
-		if e := answer.Error; e != nil && e.Code != 404 && e.ErrorCode != jetstream.JSErrCodeMessageNotFound && e.ErrorCode != 10043 {
+		if e := answer.Error; e != nil && e.Code != 404 && e.ErrorCode != jetstream.JSErrCodeMessageNotFound && e.ErrorCode != 10043 && e.Description != "no message found" {
 			return e
 		}
 		return nil
