@@ -8,6 +8,7 @@ KIND_UNKNOWN <- 39L
 
 MAX_PROGRESS <- 2^20 # bytes
 MAX_TOLD <- 65536L   # bytes of one message or warning
+PLAN_SIZE <- 16384   # bytes that a plan is taken for
 
 # What has been read, by key: environments with size, stamp, and a plan or a value.
 store <- new.env(parent = emptyenv())
@@ -198,7 +199,7 @@ learn <- function(key, spec) {
     plan$call_x <- as.call(c(list(head), x, refs))
   }
   plan$over <- if (nzchar(over)) over else "x"
-  put(key, 1024, list(plan = plan))
+  put(key, PLAN_SIZE, list(plan = plan))
   evict(limit)
   plan
 }
@@ -337,12 +338,13 @@ put <- function(key, size, content) {
   stored <<- stored + size
 }
 
-# evict drops what has not been used for the longest time, until limit holds. What
-# this task has used stays.
+# evict drops what has not been used for the longest time, and some more than limit
+# asks for, so that it is not called for each task. What this task has used stays.
 evict <- function(limit) {
   if (stored <= limit) {
     return(NULL)
   }
+  limit <- 0.8 * limit
   keys <- names(store)
   last <- vapply(keys, function(k) store[[k]]$stamp, 0)
   for (k in keys[order(last)]) {

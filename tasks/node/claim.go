@@ -67,6 +67,7 @@ func (n *Node) claimTasks() error {
 		case err == nil, over:
 		case errors.Is(err, broker.ErrClosed):
 			n.drain(err)
+			n.kill(errStopped) // what runs could not be written down
 		default:
 			n.log.Warn("no work for now", "error", err)
 			n.sleep(time.Second)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -50,50 +49,42 @@ type jobCache struct {
 	jobs map[string]*job
 }
 
-// hold is the job of each delivery, nil for one that is no more. release gives it back.
-func (c *jobCache) hold(ctx context.Context, ds []*broker.Delivery) ([]*job, error) {
-	var missing []string
+// hold is the job id, where it is known; else nil. release gives it back.
+func (c *jobCache) hold(id string) *job {
 	c.mu.Lock()
-	for _, d := range ds {
-		if s := tasks.JobSubject(d.Job); c.jobs[d.Job] == nil && !slices.Contains(missing, s) {
-			missing = append(missing, s)
-		}
+	defer c.mu.Unlock()
+	j := c.jobs[id]
+	if j != nil {
+		j.refs++
 	}
-	c.mu.Unlock()
-	var records []broker.Record
-	if len(missing) > 0 {
-		var err error
-		if records, err = c.n.b.GetAll(ctx, missing); err != nil {
-			return nil, fmt.Errorf("read the records of jobs: %w", err)
-		}
+	return j
+}
+
+// learn is the job of a record, to be given back as what hold gives; nil where there is
+// none any more.
+func (c *jobCache) learn(r broker.Record) (*job, error) {
+	if r.Seq == 0 || len(r.Data) == 0 {
+		return nil, nil
+	}
+	j := &job{Job: new(tasks.Job), refs: 1}
+	if err := json.Unmarshal(r.Data, j.Job); err != nil {
+		return nil, fmt.Errorf("the record %s cannot be read: %w", r.Subject, err)
+	}
+	j.envName, j.envVersion, j.envErr = tasks.ParseEnv(j.Call.Env)
+	if j.envErr != nil {
+		j.envName = tasks.DefaultEnv
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known := c.jobs[j.ID]; known != nil {
+		known.refs++
+		return known, nil
+	}
 	if c.jobs == nil {
 		c.jobs = make(map[string]*job)
 	}
-	for _, r := range records {
-		j := &job{Job: new(tasks.Job)}
-		if r.Seq == 0 || r.Data == nil {
-			continue
-		}
-		if err := json.Unmarshal(r.Data, j.Job); err != nil {
-			return nil, fmt.Errorf("the record %s cannot be read: %w", r.Subject, err)
-		}
-		j.envName, j.envVersion, j.envErr = tasks.ParseEnv(j.Call.Env)
-		if j.envErr != nil {
-			j.envName = tasks.DefaultEnv
-		}
-		c.jobs[j.ID] = j
-	}
-	held := make([]*job, len(ds))
-	for i, d := range ds {
-		if j := c.jobs[d.Job]; j != nil {
-			j.refs++
-			held[i] = j
-		}
-	}
-	return held, nil
+	c.jobs[j.ID] = j
+	return j, nil
 }
 
 // release gives back what hold has given, once.

@@ -16,28 +16,30 @@ import (
 // the versions of its environments, and settles what is not to be run: what has ended,
 // waits for something, or is of a queue that is paused.
 func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, error) {
-	jobs, err := n.jobs.hold(ctx, ds)
-	if err != nil {
-		return nil, err
-	}
-	subjects := make([]string, 0, len(ds)+4)
-	for _, d := range ds {
-		subjects = append(subjects, tasks.TaskSubject(d.Job, d.N))
-	}
-	place := map[string]int{} // of a queue's or environment's subject in subjects
-	ask := func(subject string) {
-		if _, known := place[subject]; !known {
-			place[subject] = len(subjects)
-			subjects = append(subjects, subject)
-		}
-	}
+	q := &question{n: n, place: make(map[string]int)}
+	jobs := make([]*job, len(ds))
 	for i, d := range ds {
-		ask(tasks.QueueSubject(d.Queue))
-		if jobs[i] != nil && jobs[i].envVersion == 0 {
-			ask(tasks.EnvSubject(jobs[i].envName, 0))
+		q.ask(tasks.TaskSubject(d.Job, d.N))
+		q.ask(tasks.QueueSubject(d.Queue))
+		env := tasks.DefaultEnv // which a job that is not known has, mostly
+		if jobs[i] = n.jobs.hold(d.Job); jobs[i] == nil {
+			q.ask(tasks.JobSubject(d.Job))
+		} else {
+			env = jobs[i].envName
+		}
+		q.ask(tasks.EnvSubject(env, 0))
+	}
+	err := q.answer(ctx)
+	for i, d := range ds {
+		if err == nil && jobs[i] == nil {
+			if jobs[i], err = n.jobs.learn(q.at(tasks.JobSubject(d.Job))); jobs[i] != nil {
+				q.ask(tasks.EnvSubject(jobs[i].envName, 0))
+			}
 		}
 	}
-	records, err := n.b.GetAll(ctx, subjects)
+	if err == nil {
+		err = q.answer(ctx)
+	}
 	if err != nil {
 		for _, j := range jobs {
 			n.jobs.release(j)
@@ -46,9 +48,9 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 	}
 	var all []*found
 	for i, d := range ds {
-		f := &found{d: d, rec: records[i], job: jobs[i]}
+		f := &found{d: d, rec: q.at(tasks.TaskSubject(d.Job, d.N)), job: jobs[i]}
 		ok := n.readable(f)
-		if ok && pausedBy(records[place[tasks.QueueSubject(d.Queue)]]) && f.task.State == tasks.Pending {
+		if ok && f.task.State == tasks.Pending && pausedBy(q.at(tasks.QueueSubject(d.Queue))) {
 			n.nak(d, pausedFor)
 			ok = false
 		}
@@ -58,13 +60,41 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 		}
 		version := f.job.envVersion
 		if version == 0 {
-			version = n.envs.learn(f.job.envName, records[place[tasks.EnvSubject(f.job.envName, 0)]])
+			version = n.envs.learn(f.job.envName, q.at(tasks.EnvSubject(f.job.envName, 0)))
 		}
 		f.env = envKey(f.job.envName, version)
 		all = append(all, f)
 	}
 	return all, nil
 }
+
+// question is what is to be read, each once.
+type question struct {
+	n        *Node
+	place    map[string]int // of a subject among the records
+	subjects []string
+	records  []broker.Record
+}
+
+func (q *question) ask(subject string) {
+	if _, asked := q.place[subject]; !asked {
+		q.place[subject] = len(q.subjects)
+		q.subjects = append(q.subjects, subject)
+	}
+}
+
+// answer reads what has been asked since the last time.
+func (q *question) answer(ctx context.Context) error {
+	open := q.subjects[len(q.records):]
+	if len(open) == 0 {
+		return nil
+	}
+	records, err := q.n.b.GetAll(ctx, open)
+	q.records = append(q.records, records...)
+	return err
+}
+
+func (q *question) at(subject string) broker.Record { return q.records[q.place[subject]] }
 
 // readable reads a task's record, and settles the message of one that is not to be run.
 func (n *Node) readable(f *found) bool {

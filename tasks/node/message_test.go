@@ -179,8 +179,9 @@ func TestIdleTimeoutAndConfiguration(t *testing.T) {
 	if _, err := w.b.Write(t.Context(), broker.Write{Subject: tasks.WorkerConfigSubject("small"), Data: data, Any: true}); err != nil {
 		t.Fatal(err)
 	}
+	job := w.submit(tasks.Job{Call: expr("1"), Queue: "long"})
 	n := w.worker(Options{Config: "small", Max: 2})
-	w.await(w.submit(tasks.Job{Call: expr("1"), Queue: "long"}), 1, tasks.Complete)
+	w.await(job, 1, tasks.Complete)
 	if i := n.Info(); i.Max != 2 || !slices.Equal(i.Queues, []string{"short", "long"}) || i.Config != "small" {
 		t.Errorf("%+v", i)
 	}

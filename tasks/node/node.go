@@ -132,6 +132,15 @@ func New(b *broker.Broker, s *blob.Store, o Options) (*Node, error) {
 	}
 	n := &Node{b: b, s: s, o: o, log: o.Log, held: make(map[string]*held), results: make(chan *result, 1024), requeue: make(chan struct{}, 1)}
 	n.changed = sync.NewCond(&n.mu)
+	n.jobs.n, n.envs.n = n, n
+	n.diary.begin(n)
+	n.base = tasks.Worker{
+		ID: o.ID, Host: o.Host, Pid: os.Getpid(), Version: o.Version, Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Config: o.Config, Job: o.Launched,
+	}
+	if u, err := user.Current(); err == nil {
+		n.base.User = u.Username
+	}
 	n.hard, n.kill = context.WithCancelCause(context.Background())
 	return n, nil
 }
@@ -200,29 +209,25 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err := os.MkdirAll(n.scratch(""), 0o755); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
-	if n.pool = n.o.Pool; n.pool == nil {
+	pool := n.o.Pool
+	if pool == nil {
 		o := n.o.Limits
 		o.Min, o.Max = n.o.Min, n.o.Max
-		if n.pool, err = rpool.New(o); err != nil {
+		if pool, err = rpool.New(o); err != nil {
 			return fmt.Errorf("node: %w", err)
 		}
 		n.own = true
 	}
+	_, version, err := rpool.FindR(n.o.Base.R)
+	if err != nil { // its tasks will say so too
+		n.log.Warn("this worker has no R", "error", err)
+	}
 	now := time.Now().UTC()
-	n.base = tasks.Worker{
-		ID: n.o.ID, Host: n.o.Host, Pid: os.Getpid(), Started: now, Version: n.o.Version,
-		Platform: runtime.GOOS + "/" + runtime.GOARCH, Max: n.o.Max, Config: n.o.Config, Job: n.o.Launched,
-	}
-	if u, err := user.Current(); err == nil {
-		n.base.User = u.Username
-	}
-	if _, version, err := rpool.FindR(n.o.Base.R); err == nil {
-		n.base.R = version
-	}
+	n.mu.Lock()
+	n.pool, n.base.Max, n.base.R, n.base.Started = pool, n.o.Max, version, now
 	n.last, n.idle, n.queues = now, n.o.IdleTimeout, n.o.Queues
+	n.mu.Unlock()
 	n.load.begin(now)
-	n.jobs.n, n.envs.n = n, n
-	n.diary.begin(n)
 	if n.lanes, err = n.b.Lanes(ctx, n.queues); err != nil {
 		n.end()
 		return fmt.Errorf("node: %w", err)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks"
 )
 
@@ -46,14 +47,18 @@ func (n *Node) announce(ctx context.Context) {
 
 // Info is what others are told of this worker.
 func (n *Node) Info() tasks.Worker {
-	w := n.base
+	n.mu.Lock()
+	pool := n.pool
+	n.mu.Unlock()
 	now := time.Now().UTC()
-	if n.pool != nil {
-		c := n.pool.Stats().Total
-		w.Up, w.RSS = c.Up, c.RSS
+	var c rpool.Counts
+	if pool != nil {
+		c = pool.Stats().Total
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	w := n.base
+	w.Up, w.RSS = c.Up, c.RSS
 	w.Seen, w.Queues, w.Busy, w.Done = now, slices.Clone(n.queues), n.busy, n.done
 	for _, h := range n.held {
 		if h.begun && !h.ending && len(w.Tasks) < 100 {
@@ -87,7 +92,11 @@ type load struct {
 
 var loadSpans = [3]float64{1, 5, 15}
 
-func (l *load) begin(now time.Time) { l.begun, l.at = now, now }
+func (l *load) begin(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begun, l.at = now, now
+}
 
 // set says that so many are busy from now on.
 func (l *load) set(busy int) {
@@ -98,6 +107,9 @@ func (l *load) set(busy int) {
 }
 
 func (l *load) advance(now time.Time) {
+	if l.begun.IsZero() {
+		return
+	}
 	dt := now.Sub(l.at).Seconds()
 	if dt <= 0 {
 		return

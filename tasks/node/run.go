@@ -197,6 +197,9 @@ func outcome(err error) *tasks.Outcome {
 		out.Pid, out.Usage.PeakRSS = died.Pid, died.RSS
 		return out
 	case errors.As(err, &start):
+		if start.Step == "fork" || start.Step == "hello" { // not the environment's fault
+			return failed(tasks.CauseExit, err)
+		}
 		return failed(tasks.CauseStart, err)
 	case errors.Is(err, rpool.ErrClosed), errors.Is(err, rpool.ErrQueueFull), errors.Is(err, rpool.ErrQueueWait):
 		return failed(tasks.CauseWorker, err)
