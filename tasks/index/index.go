@@ -17,7 +17,6 @@ package index
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
@@ -68,9 +67,6 @@ func Open(path string) (*Index, error) {
 	x := &Index{path: path, file: f, unsound: make(chan error, 1)}
 	x.now.Path = path
 	x.now.waiting = map[chan struct{}]uint64{}
-	if err := x.readState(); err != nil {
-		return nil, errors.Join(err, f.close())
-	}
 	return x, nil
 }
 
@@ -86,19 +82,6 @@ func (x *Index) Close() error {
 	if err := x.file.close(); err != nil {
 		return fmt.Errorf("index: close: %w", err)
 	}
-	return nil
-}
-
-// readState sets what Status says of the file.
-func (x *Index) readState() error {
-	var seq uint64
-	err := x.file.write.query("SELECT seq FROM state", nil, func(r []driver.Value) error { seq = uint64(number(r[0])); return nil })
-	if err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	x.now.Lock()
-	defer x.now.Unlock()
-	x.now.Seq = seq
 	return nil
 }
 

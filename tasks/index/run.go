@@ -69,9 +69,9 @@ func (x *Index) follow(ctx context.Context, s Source) error {
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
+	x.reached(from, 0)
 	x.now.Lock()
 	x.now.Last = max(last, from)
-	x.now.Damaged = 0
 	if from == 0 && last > 0 {
 		x.rebuilding("there was no file")
 	}

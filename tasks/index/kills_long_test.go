@@ -1,0 +1,6 @@
+//go:build long
+
+package index
+
+// killings is how often TestKilled kills.
+const killings = 50
