@@ -180,7 +180,7 @@ func failureText(f *api.Failure) string {
 		b.WriteString("Error: " + f.Message)
 	}
 	for i := len(f.Traceback) - 1; i >= 0; i-- {
-		fmt.Fprintf(&b, "\n  %d: %s", len(f.Traceback)-i, f.Traceback[i])
+		fmt.Fprintf(&b, "\n  %d: %s", i+1, f.Traceback[i])
 	}
 	return b.String()
 }
@@ -355,6 +355,9 @@ func printResults(ctx context.Context, server *client.Client, id string, asJSON,
 		n, limit = 1, 0
 	}
 	err := server.Results(ctx, job, n, limit, func(res *api.Result) error {
+		if res.State == "COMPLETE" && res.Value == nil { // null, which Go reads as none
+			res.Value = &api.Value{JSON: []byte("null")}
+		}
 		switch {
 		case array || asJSON:
 			if res.State != "COMPLETE" {

@@ -236,7 +236,8 @@ func (f *submitFlags) submit(ctx context.Context, server *client.Client, r *remo
 	if err != nil {
 		return err
 	}
-	if err := printResults(ctx, server, job.ID, r.json, job.Array); err != nil {
+	var told exitCode // of tasks without a value
+	if err := printResults(ctx, server, job.ID, r.json, job.Array); err != nil && !errors.As(err, &told) {
 		return err
 	}
 	return waitExit(end)
