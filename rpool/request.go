@@ -66,6 +66,9 @@ type Request struct {
 	Events  func(Event)
 	Isolate bool   // run in a fork of its own, which ends with the request
 	Trace   *Trace // if set, filled in before Pool.Do returns
+	// Began, if set, is called with the process that runs the request, just before it
+	// gets it; it must not wait for anything.
+	Began func(pid int)
 	// Ending is a file that is made before the first signal is sent to stop the
 	// request: code that traps interrupts knows by it that it is to end. "" for none.
 	Ending string

@@ -253,6 +253,9 @@ func (w *worker) Do(ctx context.Context, r *Request) (*Reply, error) {
 	case r.Events != nil:
 		w.out.listen(r.Events)
 	}
+	if r.Began != nil {
+		r.Began(w.pid)
+	}
 	watch := w.watch(ctx, r)
 	w.strike.open()
 	h, payload, err := w.roundTrip(frameKind(r.Kind), s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nuid"
@@ -20,6 +21,8 @@ const (
 	// shortTask is how long a task may take, on average, for one more to be claimed for
 	// each R process.
 	shortTask = 200 * time.Millisecond
+	// longTask is when the process that runs a task is worth a write of its record.
+	longTask = 2 * time.Second
 	// maxWriting is how many results may wait to be written before no more is claimed.
 	maxWriting = 2000
 	// patience is how long what was claimed ahead waits for an R process before it is
@@ -36,16 +39,23 @@ type held struct {
 	id     string
 	d      *broker.Delivery
 	job    *job
-	env    string        // name@version that the task runs in
-	task   tasks.Task    // as claimed
-	before []byte        // its record before the claim, for undoing it
-	since  time.Time     // of the claim
-	took   time.Duration // in R
-	nonce  string        // of the lease
-	begun  bool          // R has it, or had; guarded by Node.mu
-	ending bool          // its result is being written; guarded by Node.mu
-	cause  error         // why it is not ours any more; guarded by Node.mu
-	cancel func(error)   // stops it, once begun; guarded by Node.mu
+	env    string    // name@version that the task runs in
+	before []byte    // its record before the claim, for undoing it; nil where it cannot be
+	since  time.Time // of the claim
+	nonce  string    // of the lease
+	took   time.Duration
+
+	rec  sync.Mutex // once claimed, held by who changes task and its record
+	task tasks.Task
+
+	// Guarded by Node.mu.
+	begun  bool      // R has it, or had
+	at     time.Time // when R got it
+	pid    int       // of R
+	noted  bool      // its record has pid, or was to have it
+	ending bool      // its result is being written
+	cause  error     // why it is not ours any more
+	cancel func(error)
 }
 
 // claimTasks pulls work and claims it until the worker drains.

@@ -18,6 +18,8 @@ type result struct {
 
 // finish has the end of an attempt written down.
 func (n *Node) finish(h *held, out *tasks.Outcome) {
+	h.rec.Lock() // a write of its process's pid has ended
+	defer h.rec.Unlock()
 	n.mu.Lock()
 	n.writing++
 	h.ending = true

@@ -151,6 +151,7 @@ func (w *world) submit(j tasks.Job, elements ...[]byte) *tasks.Job {
 	var work []broker.Work
 	for n := 1; n <= j.N; n++ {
 		t := j.New(n)
+		t.Held = false // nobody admits here
 		writes = append(writes, broker.Write{Subject: tasks.TaskSubject(j.ID, n), Data: w.json(t)})
 		work = append(work, broker.Work{Queue: j.Queue, Lane: j.Lane, Job: j.ID, N: n})
 	}

@@ -23,6 +23,7 @@ func (n *Node) renew(ctx context.Context) {
 			n.renewAll(ctx)
 		case <-wait.C:
 			n.giveUpWaiting()
+			n.notePids(ctx)
 		}
 	}
 }
@@ -51,7 +52,7 @@ func (n *Node) check(ctx context.Context, all []*held) {
 		all = all[len(some):]
 		subjects := make([]string, len(some))
 		for i, h := range some {
-			subjects[i] = tasks.TaskSubject(h.task.Job, h.task.N)
+			subjects[i] = tasks.TaskSubject(h.d.Job, h.d.N)
 		}
 		records, err := n.b.GetAll(ctx, subjects)
 		if err != nil {
@@ -100,6 +101,49 @@ func (n *Node) recheck(ctx context.Context, ids []string) {
 	}
 	n.mu.Unlock()
 	n.check(ctx, some)
+}
+
+// notePids writes into the records of tasks that have run for a while which process has
+// them.
+func (n *Node) notePids(ctx context.Context) {
+	now := time.Now()
+	n.mu.Lock()
+	var some []*held
+	for _, h := range n.held {
+		if h.pid != 0 && !h.noted && !h.ending && h.cause == nil && now.Sub(h.at) >= longTask {
+			h.noted = true
+			some = append(some, h)
+		}
+	}
+	n.mu.Unlock()
+	for _, h := range some {
+		n.notePid(ctx, h)
+	}
+}
+
+func (n *Node) notePid(ctx context.Context, h *held) {
+	h.rec.Lock()
+	defer h.rec.Unlock()
+	n.mu.Lock()
+	ending, pid := h.ending, h.pid
+	n.mu.Unlock()
+	if ending {
+		return
+	}
+	t := h.task
+	lease := *t.Lease
+	lease.Pid = pid
+	t.Lease = &lease
+	w := n.write(&t, h.job.Job, t.Rev)
+	if w == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeFor)
+	defer cancel()
+	if seq, err := n.b.Write(ctx, *w); err == nil || n.wrote(ctx, h, &seq, err) {
+		t.Rev = seq
+		h.task = t
+	}
 }
 
 // giveUpWaiting gives back what was claimed for R processes that have been busy for

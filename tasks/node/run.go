@@ -108,6 +108,11 @@ func (n *Node) perform(ctx context.Context, h *held) *tasks.Outcome {
 	r := &rpool.Request{
 		Kind: rpool.Task, Task: call, Timeout: j.Timeout, Isolate: j.Isolate, Memory: j.Memory, CPU: j.CPU,
 		Events: told.take, Label: h.id,
+		Began: func(pid int) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			h.at, h.pid = time.Now(), pid
+		},
 	}
 	if j.Seed != nil {
 		seed := rpool.SeedAt(*j.Seed, uint64(number(&h.task)))

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/rpipe-dev/rpipe/rdata"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
@@ -61,11 +63,50 @@ func TestTasksRun(t *testing.T) {
 	if got := w.shown(w.await(w.submit(tasks.Job{Call: all}), 1, tasks.Complete)); got != "3 60 20" {
 		t.Error(got)
 	}
+	// an element that is too large to be in memory
+	mb := make([]byte, 40<<20)
+	for i := range mb {
+		mb[i] = byte(i)
+	}
+	large := w.submit(tasks.Job{Call: r("function(x) c(length(x), as.integer(x[300]))")}, number64(0), encoded(&rdata.Raw{Values: mb}))
+	if got := w.shown(w.await(large, 2, tasks.Complete)); got != "41943040 43" {
+		t.Error(got)
+	}
 	n.end()
 	if n.err != nil {
 		t.Error(n.err)
 	}
 	if q, err := w.b.Queued(t.Context(), tasks.DefaultQueue); err != nil || q != 0 {
 		t.Errorf("%d messages are left, %v", q, err)
+	}
+}
+
+// A task that has to be admitted is not run again without that.
+func TestLimitedJobIsAdmittedAgain(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	w.worker(Options{})
+	j := w.submit(tasks.Job{Call: expr("stop('once more')"), MaxRunning: 1, Retry: tasks.Retry{Errors: 2}})
+	w.until("it has failed", func() bool { return w.task(j, 1).Errors == 1 })
+	got := w.task(j, 1)
+	if got.State != tasks.Pending || !got.Held || got.NotBefore.IsZero() {
+		t.Errorf("%+v", got)
+	}
+	w.until("its message is gone", func() bool {
+		q, err := w.b.Queued(t.Context(), tasks.DefaultQueue)
+		return err == nil && q == 0
+	})
+}
+
+// While a task runs its record says where, and ends as that of others.
+func TestLongTaskHasPid(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	w.worker(Options{ID: "one"})
+	code, open := gated(t)
+	j := w.submit(tasks.Job{Call: expr(code + "; Sys.getpid()")})
+	w.until("its process is known", func() bool { l := w.task(j, 1).Lease; return l != nil && l.Pid > 0 })
+	pid := w.task(j, 1).Lease.Pid
+	open()
+	if got := w.shown(w.await(j, 1, tasks.Complete)); got != fmt.Sprint(pid) {
+		t.Errorf("%s, and not %d", got, pid)
 	}
 }
