@@ -80,6 +80,9 @@ func (p *Pool) pollMemory() {
 		allowed := m.allowed(p.o.MaxMemory)
 		overCPU := allowed.cpu > 0 && m.proc.CPU() > allowed.cpu
 		p.mu.Lock()
+		if rss == 0 { // it has gone, and what it had tells why
+			rss = m.rss
+		}
 		if m.state == idle || m.state == leased {
 			p.rss += rss - m.rss
 			m.rss = rss

@@ -40,6 +40,8 @@ func hostMain() {
 		fmt.Println("pid", p.Pid())
 	}
 	fmt.Println("pid", tpl.Pid())
+	_, standby := tpl.(*forker).both()
+	fmt.Println("pid", standby.pid)
 	fmt.Println("pid", theGuard.cmd.Process.Pid)
 	fmt.Println("dir", tpl.(*forker).home.dir)
 	r, err := workers[2].Do(context.Background(), run(`system("sleep 300 & echo $!")`))
@@ -69,7 +71,7 @@ func TestKillLeavesNothing(t *testing.T) {
 	var pids []int
 	var dir string
 	lines := bufio.NewScanner(out)
-	for len(pids) < 6 && lines.Scan() {
+	for len(pids) < 7 && lines.Scan() {
 		what, value, _ := strings.Cut(lines.Text(), " ")
 		switch what {
 		case "pid":
@@ -84,7 +86,7 @@ func TestKillLeavesNothing(t *testing.T) {
 			t.Fatal(lines.Text())
 		}
 	}
-	if len(pids) != 6 || dir == "" {
+	if len(pids) != 7 || dir == "" {
 		t.Fatalf("the host said pids %v, directory %q", pids, dir)
 	}
 	eventually(t, "two workers compute", func() bool {

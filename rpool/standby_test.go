@@ -4,6 +4,7 @@ package rpool
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -225,4 +226,29 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+func TestATemplateIsClosedAmidTakeovers(t *testing.T) {
+	for range 5 {
+		tpl, err := launch(t.Context(), &Environment{Start: StartFork, Setup: evalCode}, &Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		started := make(chan struct{})
+		go func() {
+			defer close(started)
+			_, _ = tpl.Start(ctx) // whatever comes of it
+		}()
+		unix.Kill(tpl.Pid(), unix.SIGKILL)
+		cancel()
+		<-started
+		tpl.Close()
+		if home := tpl.(*forker).home.dir; exists(home) {
+			t.Errorf("%s is left", home)
+		}
+		if !isClosed(tpl.Exited()) {
+			t.Error("a closed template has not ended")
+		}
+	}
 }

@@ -53,7 +53,7 @@ func (t *forker) lead() *worker {
 		t.mu.Lock()
 		t.proc, t.standby = s, nil
 		t.mu.Unlock()
-		t.log.Warn("R template ended unexpectedly; its standby has taken its place", "pid", s.pid, "error", p.death)
+		t.log.Warn("R template ended unexpectedly; its standby has taken its place", "pid", p.pid, "standby", s.pid, "error", p.death)
 		if err := t.stand(t.ctx, s); err != nil && t.ctx.Err() == nil && !isClosed(s.exited) {
 			t.alone(s, err)
 		}
@@ -129,7 +129,7 @@ func (t *forker) look() bool {
 		return true
 	}
 	if s != nil {
-		t.log.Warn("R standby ended unexpectedly; another takes its place", "error", s.death)
+		t.log.Warn("R standby ended unexpectedly; another takes its place", "pid", s.pid, "error", s.death)
 	}
 	if err := t.stand(t.ctx, p); err != nil && t.ctx.Err() == nil {
 		if isClosed(p.exited) {
