@@ -19,9 +19,19 @@ const (
 // Feed calls f with every change after sequence number from, in order, in batches as
 // they come: at once where nothing else has come. A record that changed several times
 // before it was read comes once, as it is then. Deleted and expired ones come with no
-// Data, for DeletionsKept. Feed returns when ctx ends, or f with its error.
+// Data, for DeletionsKept. When there is nothing more for the first time f is called with
+// none: what LastSeq said before Feed has been read then, also where the last ones are
+// not there any more. Feed returns when ctx ends, or f with its error.
 func (b *Broker) Feed(ctx context.Context, from uint64, f func([]Record) error) error {
-	err := b.feed(ctx, subscription{stream: recordStream, from: from}, func(ms []*nats.Msg) error {
+	told := false
+	level := func(pending uint64) error {
+		if told || pending > 0 {
+			return nil
+		}
+		told = true
+		return f(nil)
+	}
+	err := b.feed(ctx, subscription{stream: recordStream, from: from, level: level}, func(ms []*nats.Msg) error {
 		rs := make([]Record, len(ms))
 		for i, m := range ms {
 			var err error
@@ -29,7 +39,14 @@ func (b *Broker) Feed(ctx context.Context, from uint64, f func([]Record) error) 
 				return err
 			}
 		}
-		return f(rs)
+		if err := f(rs); err != nil {
+			return err
+		}
+		meta, err := ms[len(ms)-1].Metadata()
+		if err != nil {
+			return err
+		}
+		return level(meta.NumPending)
 	})
 	if err != nil {
 		return fmt.Errorf("feed of records: %w", err)
@@ -57,6 +74,8 @@ type subscription struct {
 	from   uint64 // after this one
 	// until it has nothing more to give; else until the context ends.
 	once bool
+	// level is told how many messages are still to come when reading begins; nil for none.
+	level func(pending uint64) error
 }
 
 // errEnd ends a feed without an error.
@@ -116,6 +135,11 @@ func (b *Broker) feedSome(ctx context.Context, s *subscription, f func([]*nats.M
 	}()
 	if s.once && consumer.CachedInfo().NumPending == 0 {
 		return errEnd
+	}
+	if s.level != nil {
+		if err := s.level(consumer.CachedInfo().NumPending); err != nil {
+			return stopped{err}
+		}
 	}
 	r := reader{b: b, s: s, name: config.Name, pull: "$JS.API.CONSUMER.MSG.NEXT." + s.stream + "." + config.Name, inbox: b.nc.NewInbox()}
 	if r.sub, err = b.nc.SubscribeSync(r.inbox); err != nil {

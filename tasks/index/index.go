@@ -28,7 +28,7 @@ import (
 // Source is what the index is fed from: a broker.
 type Source interface {
 	// Feed calls f with every change after sequence number from, in order, until f fails
-	// or ctx ends.
+	// or ctx ends; and with none when there is nothing more for the first time.
 	Feed(ctx context.Context, from uint64, f func([]broker.Record) error) error
 	// Range calls f with the records that there are under a filter of subjects.
 	Range(ctx context.Context, filter string, f func(broker.Record) error) error

@@ -55,6 +55,9 @@ func (x *Index) follow(ctx context.Context, s Source) error {
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
+	x.now.Lock()
+	x.now.Last = last
+	x.now.Unlock()
 	from, why, err := x.fits(epoch, last)
 	if err != nil {
 		return err
@@ -71,7 +74,6 @@ func (x *Index) follow(ctx context.Context, s Source) error {
 	}
 	x.reached(from, 0)
 	x.now.Lock()
-	x.now.Last = max(last, from)
 	if from == 0 && last > 0 {
 		x.rebuilding("there was no file")
 	}
@@ -86,7 +88,13 @@ func (x *Index) follow(ctx context.Context, s Source) error {
 	in := make(chan []change, 4)
 	var writing sync.WaitGroup
 	writing.Go(func() { cancel(x.write(ctx, w, in, last)) })
-	err = s.Feed(ctx, from, func(records []broker.Record) error { return x.take(ctx, in, records) })
+	err = s.Feed(ctx, from, func(records []broker.Record) error {
+		if len(records) == 0 {
+			// All up to last has come. What has not is not there any more.
+			return x.hand(ctx, in, []change{{kind: other, seq: last}})
+		}
+		return x.take(ctx, in, records)
+	})
 	close(in)
 	writing.Wait()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -162,18 +170,26 @@ func (x *Index) take(ctx context.Context, in chan<- []change, records []broker.R
 		x.now.Lock()
 		x.now.Last = max(x.now.Last, changes[n-1].seq)
 		x.now.Unlock()
-		select {
-		case in <- changes:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := x.hand(ctx, in, changes); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+func (x *Index) hand(ctx context.Context, in chan<- []change, changes []change) error {
+	select {
+	case in <- changes:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // write writes what comes, until in is closed. last is where a rebuild ends.
 func (x *Index) write(ctx context.Context, w *writer, in <-chan []change, last uint64) error {
 	x.caughtUp(last)
+	seq := x.Status().Seq
 	for {
 		var changes []change
 		select {
@@ -197,7 +213,9 @@ func (x *Index) write(ctx context.Context, w *writer, in <-chan []change, last u
 				break more
 			}
 		}
-		seq := changes[len(changes)-1].seq
+		for _, c := range changes {
+			seq = max(seq, c.seq)
+		}
 		if err := w.apply(changes, seq, time.Now()); err != nil {
 			return err
 		}

@@ -233,6 +233,20 @@ func TestSync(t *testing.T) {
 	x.has(3)
 }
 
+// What was last written may not be there any more: Sync does not wait for it.
+func TestSyncOfWhatIsGone(t *testing.T) {
+	s := newStream()
+	s.some(1, 1)
+	s.seq += 5 // deletions, which the stream has forgotten
+	x := feed(t, tempIndex(t), s)
+	x.sync(s)
+	x.has(3)
+	x.stop()
+	x = feed(t, x.path, s)
+	x.sync(s)
+	eventually(t, "made anew", func() bool { return !x.Status().Rebuilding })
+}
+
 // Readers see whole transactions while the index is fed, whatever they ask.
 func TestReadersWhileFed(t *testing.T) {
 	s := newStream()

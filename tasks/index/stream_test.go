@@ -74,8 +74,14 @@ func (s *stream) Feed(ctx context.Context, from uint64, f func([]broker.Record) 
 	if size == 0 {
 		size = 500
 	}
-	for {
+	for told := false; ; {
 		rs, more := s.after(from)
+		if len(rs) == 0 && !told {
+			told = true
+			if err := f(nil); err != nil {
+				return err
+			}
+		}
 		for part := range slices.Chunk(rs, size) {
 			if err := f(part); err != nil {
 				return err
