@@ -158,7 +158,7 @@ func (b *Broker) open(ctx context.Context) error {
 		return err
 	}
 	if b.server != nil && b.grouped {
-		if err := b.server.stageInMemory(b.o.Dir); err != nil {
+		if err := b.server.stageInMemory(); err != nil {
 			return err
 		}
 	}

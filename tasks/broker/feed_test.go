@@ -149,8 +149,9 @@ func TestFeedEndsWithItsReader(t *testing.T) {
 		t.Errorf("error of the context: %v", err)
 	}
 	got := make(chan error, 1)
-	began := make(chan bool, 1)
-	go func() { got <- b.Feed(context.Background(), 0, func([]Record) error { began <- true; return nil }) }()
+	began := make(chan bool)
+	begin := sync.OnceFunc(func() { close(began) })
+	go func() { got <- b.Feed(context.Background(), 0, func([]Record) error { begin(); return nil }) }()
 	<-began
 	b.Close()
 	if err := <-got; !errors.Is(err, ErrClosed) {

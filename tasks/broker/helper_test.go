@@ -67,7 +67,14 @@ func spawn(t testing.TB, h helper, read func(line string)) *exec.Cmd {
 			}
 		}
 	}()
-	t.Cleanup(func() { in.Close(); kill(c); <-done })
+	t.Cleanup(func() {
+		in.Close()
+		kill(c)
+		<-done
+		if staging, err := os.ReadFile(filepath.Join(h.Dir, "store", "staging")); err == nil {
+			dropStaging(string(staging))
+		}
+	})
 	select {
 	case <-ready:
 	case <-done:

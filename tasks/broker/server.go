@@ -120,6 +120,7 @@ func (e *embedded) close() {
 	markClosed(e.dir)
 	if e.staging != "" {
 		dropStaging(e.staging)
+		os.Remove(filepath.Join(e.dir, "staging"))
 	}
 	e.lock.Close()
 }

@@ -19,16 +19,11 @@ const (
 // needs that here: the writes of a batch have nothing to do with each other, and are
 // acknowledged after the stream itself is synced. Without it a batch costs one sync, as
 // one message does. Where there is no memory file system, all is as the server has it.
-func (e *embedded) stageInMemory(dir string) error {
-	link := filepath.Join(dir, "jetstream", "$G", "streams", recordStream, "batches")
-	if old, err := os.Readlink(link); err == nil {
-		// Of a process that was killed; this one has the directory's lock.
-		dropStaging(old)
-		if err := os.Remove(link); err != nil {
-			return fmt.Errorf("task store: staging: %w", err)
-		}
-	} else if err := os.RemoveAll(link); err != nil {
-		return fmt.Errorf("task store: staging: %w", err)
+func (e *embedded) stageInMemory() error {
+	// Of a process that was killed; the server has recovered by now.
+	note := filepath.Join(e.dir, "staging")
+	if old, err := os.ReadFile(note); err == nil {
+		dropStaging(string(old))
 	}
 	if info, err := os.Stat(memoryDir); err != nil || !info.IsDir() {
 		return nil //nolint:nilerr // there is none
@@ -37,8 +32,16 @@ func (e *embedded) stageInMemory(dir string) error {
 	if err != nil {
 		return nil //nolint:nilerr // it is not for us
 	}
-	if err := os.Symlink(staging, link); err != nil {
-		os.Remove(staging)
+	link := filepath.Join(e.dir, "jetstream", "$G", "streams", recordStream, "batches")
+	err = os.WriteFile(note, []byte(staging), 0o600)
+	if err == nil {
+		err = os.RemoveAll(link)
+	}
+	if err == nil {
+		err = os.Symlink(staging, link)
+	}
+	if err != nil {
+		dropStaging(staging)
 		return fmt.Errorf("task store: staging: %w", err)
 	}
 	e.staging = staging
