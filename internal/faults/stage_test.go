@@ -68,6 +68,12 @@ func (l *lines) String() string {
 func serve(t *testing.T, config string) *stage {
 	t.Helper()
 	t.Parallel()
+	return open(t, config)
+}
+
+// open is serve of a test that is not parallel to others.
+func open(t *testing.T, config string) *stage {
+	t.Helper()
 	s := &stage{t: t, dir: t.TempDir()}
 	text := fmt.Sprintf("listen: 127.0.0.1:0\ndata: data\nnats: {lease: %s, listen: '127.0.0.1:0'}\ngrace: 5s\n%s", lease, config)
 	if err := os.WriteFile(filepath.Join(s.dir, "rpipe.yaml"), []byte(text), 0o600); err != nil {
