@@ -109,8 +109,10 @@ func (c *Client) events(ctx context.Context, path string, q url.Values, last str
 			return fn(e)
 		})
 		switch {
-		case end, ctx.Err() != nil:
-			return err
+		case end && errors.Is(err, errBroken):
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case err != nil && !errors.Is(err, errBroken):
 			return err
 		case broken >= c.options.Retries:
