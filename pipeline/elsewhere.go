@@ -114,6 +114,7 @@ func (r *Run) openQueues(ctx context.Context) error {
 	if err != nil {
 		return &EnvironmentError{Err: fmt.Errorf("tasks: %w", err)}
 	}
+	r.server = c
 	labels := map[string]string{"rpipe.run": r.id}
 	if r.resumed.Run != "" {
 		if err := remote.Sweep(ctx, c, labels); err != nil {
@@ -176,6 +177,9 @@ func (r *Run) releaseR() error {
 	}
 	for _, p := range r.queues {
 		errs = append(errs, p.Close())
+	}
+	if r.server != nil {
+		r.server.Close()
 	}
 	if r.env != nil && r.env.Printed != nil {
 		r.env.Printed.Close()

@@ -19,6 +19,7 @@ import (
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/tasks/client"
 	"github.com/rpipe-dev/rpipe/tasks/remote"
 )
 
@@ -46,7 +47,8 @@ type Run struct {
 	log     *slog.Logger
 	started time.Time
 	env     *stages.Env
-	pool    *rpool.Pool // nil where no stage uses R here
+	pool    *rpool.Pool    // nil where no stage uses R here
+	server  *client.Client // of queues; nil where there are none
 	queues  map[string]*remote.Pool
 	others  bool // the pool is not the run's own
 	reader  sources.Reader

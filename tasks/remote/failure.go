@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +22,11 @@ func (p *Pool) failure(t *api.Task, req *rpool.Request, printed string) error {
 	}
 	switch tasks.State(t.State) {
 	case tasks.Timeout:
-		return &rpool.TimeoutError{After: req.Timeout, Step: "the worker"}
+		step := "its worker"
+		if signal := signalName.FindString(f.Message); signal != "" {
+			step = signal
+		}
+		return &rpool.TimeoutError{After: req.Timeout, Step: step}
 	case tasks.Error:
 		if f.Cause == tasks.CauseStart {
 			return &rpool.StartError{Step: "load what the r block says, on a worker of queue " + p.o.Queue, Err: errors.New(f.Message)}
@@ -44,32 +49,44 @@ func (p *Pool) failure(t *api.Task, req *rpool.Request, printed string) error {
 	return fmt.Errorf("task %s of queue %s is %s: %s", t.ID, p.o.Queue, t.State, f.Message)
 }
 
-var signalName = regexp.MustCompile(`\bSIG[A-Z0-9]+\b`)
+var (
+	signalName = regexp.MustCompile(`\bSIG[A-Z0-9]+\b`)
+	exitStatus = regexp.MustCompile(`exited with status (\d+)`)
+)
 
-// died says what happened to the process, or to the machine that it was on.
+// died says what happened to the process, or to the machine that it was on. The message
+// is that of such an error there, where the process died.
 func died(t *api.Task, f *api.Failure) error {
 	e := &rpool.DiedError{ExitStatus: -1, OutOfMemory: f.Cause == tasks.CauseMemory, OverCPU: f.Cause == tasks.CauseCPU}
-	where := ""
+	what, output, _ := strings.Cut(f.Message, "; its last output: ")
+	switch f.Cause {
+	case tasks.CauseSignal:
+		e.Signal = signalName.FindString(what)
+	case tasks.CauseExit:
+		if m := exitStatus.FindStringSubmatch(what); m != nil {
+			e.ExitStatus, _ = strconv.Atoi(m[1]) // digits
+		}
+	case tasks.CauseMemory, tasks.CauseCPU:
+	default:
+		output = what
+	}
 	if n := len(t.Past); n > 0 {
 		last := t.Past[n-1]
 		e.Pid = last.Pid
-		where = fmt.Sprintf(" (worker %s on %s)", last.Worker, last.Host)
-	}
-	if f.Cause == tasks.CauseSignal {
-		e.Signal = signalName.FindString(f.Message)
+		output = strings.TrimSpace(fmt.Sprintf("%s (worker %s on %s)", output, last.Worker, last.Host))
 	}
 	if u := t.Usage; u != nil {
 		e.RSS = int64(u.PeakRSS)
 	}
-	e.Stderr = f.Message + where
+	e.Stderr = output
 	return e
 }
 
 // users are the calls of a traceback that are not of map.R: those after its eval().
 func users(traceback []string) []string {
 	at := slices.IndexFunc(traceback, func(call string) bool { return strings.HasPrefix(call, "eval(call, scratch)") })
-	if at < 0 {
-		return traceback
+	if at < 0 { // map.R itself
+		return nil
 	}
 	rest := traceback[at+1:]
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "eval(") {

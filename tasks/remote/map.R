@@ -11,10 +11,20 @@ function(data, fun, coded = NULL, args = NULL, seed = NULL) {
   }
   if (!grepl("::", fun, fixed = TRUE) && is.null(get0(fun, globalenv(), mode = "function"))) {
     known <- Filter(function(n) exists(n, globalenv(), mode = "function", inherits = FALSE), ls(globalenv()))
-    stop(structure(class = c("rpipe_no_function", "error", "condition"), list(message = paste0(
-      "there is no function ", fun, "()", if (length(known)) "; the sources define ",
-      paste(utils::head(known, 10L), collapse = ", ")
-    ), call = NULL)))
+    distance <- if (length(known)) utils::adist(fun, known, ignore.case = TRUE)[1L, ] else numeric()
+    close <- distance <= max(2, nchar(fun) %/% 3)
+    near <- known[close][order(distance[close])]
+    hint <- if (length(near)) {
+      paste0("; did you mean ", paste(utils::head(near, 3L), collapse = " or "), "?")
+    } else if (length(known)) {
+      paste0("; the sources define ", paste(utils::head(known, 10L), collapse = ", "))
+    } else {
+      "; the sources define no function"
+    }
+    stop(structure(
+      class = c("rpipe_no_function", "error", "condition"),
+      list(message = paste0("there is no function ", fun, "()", hint), call = NULL)
+    ))
   }
   head <- if (grepl("::", fun, fixed = TRUE)) str2lang(fun) else as.name(fun)
   if (!is.null(coded)) {

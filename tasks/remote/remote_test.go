@@ -1,0 +1,50 @@
+package remote
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/tasks/api"
+)
+
+// TestFailuresAreErrorsOfThePool: what became of a task is told as a worker here would.
+func TestFailuresAreErrorsOfThePool(t *testing.T) {
+	p := &Pool{o: Options{Queue: "far"}}
+	past := []api.Attempt{{Worker: "w1", Host: "h1", Pid: 42}}
+	f := func(state string, failure api.Failure, want string, as any) {
+		t.Helper()
+		err := p.failure(&api.Task{ID: "j.1", State: state, Failure: &failure, Past: past, By: "ann"}, &rpool.Request{Timeout: 5 * time.Second}, "")
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s by %s: %v\nwant …%s…", state, failure.Cause, err, want)
+		}
+		if as != nil && !errors.As(err, as) {
+			t.Errorf("%s by %s is a %T", state, failure.Cause, err)
+		}
+	}
+	f("ERROR", api.Failure{Cause: "error", Message: "no", Call: "g(x)"}, "R error in g(x): no", new(*rpool.ConditionError))
+	f("ERROR", api.Failure{Cause: "start", Message: "there is no package called foo"}, "on a worker of queue far: there is no package called foo", new(*rpool.StartError))
+	f("TIMEOUT", api.Failure{Cause: "timeout", Message: "R code ran longer than 5s (stopped by SIGTERM)"}, "longer than 5s (stopped by SIGTERM)", new(*rpool.TimeoutError))
+	died := new(*rpool.DiedError)
+	f("DIED", api.Failure{Cause: "signal", Message: "R worker 42 was killed by SIGKILL; its last output: bye"}, "R worker 42 was killed by SIGKILL; its last output: bye (worker w1 on h1)", died)
+	f("DIED", api.Failure{Cause: "exit", Message: "R worker 42 exited with status 3"}, "R worker 42 exited with status 3; its last output: (worker w1 on h1)", died)
+	f("DIED", api.Failure{Cause: "out_of_memory", Message: "R worker 42 was out of memory (100 MiB)"}, "was out of memory", died)
+	f("DIED", api.Failure{Cause: "host_lost", Message: "the worker did not renew its lease"}, "has gone, nobody knows how; its last output: the worker did not renew its lease (worker w1 on h1)", died)
+	f("CANCELLED", api.Failure{Cause: "cancelled"}, "task j.1 of queue far was cancelled by ann", nil)
+	f("MISSING", api.Failure{}, "has gone from queue far", nil)
+}
+
+func TestOnlyMapsRunOnQueues(t *testing.T) {
+	if _, err := submission(&rpool.Request{Kind: rpool.Call}); err == nil || !strings.Contains(err.Error(), "cannot run on a queue") {
+		t.Error(err)
+	}
+}
+
+func TestTracebacksHaveTheUsersCalls(t *testing.T) {
+	got := users([]string{"fun(data = x, fun = args[[1L]])", "eval(call, scratch)", "eval(call, scratch)", "f(data)", "stop(1)"})
+	if strings.Join(got, " ") != "f(data) stop(1)" {
+		t.Error(got)
+	}
+}
