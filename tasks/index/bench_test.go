@@ -151,7 +151,7 @@ func BenchmarkFeed(b *testing.B) {
 
 // BenchmarkMillion makes an index of a million tasks anew, and asks it.
 func BenchmarkMillion(b *testing.B) {
-	for _, size := range []int{1, 1000} {
+	for _, size := range []int{1000, 1} {
 		path := filepath.Join(b.TempDir(), "index.db")
 		x, took := fill(b, path, &load{tasks: 1_000_000, size: size, rounds: []tasks.State{tasks.Complete}})
 		var m runtime.MemStats

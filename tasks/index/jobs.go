@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"database/sql/driver"
+	"slices"
 )
 
 // Jobs is a page of jobs, by submission, as Tasks is one of tasks. With States or
@@ -99,13 +100,18 @@ func (r *reader) jobsOf(f Filter, limit int) (found []*job, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, base := range bases {
-		j, err := r.job("base = ?", base)
+	order := ""
+	if p.direction < 0 {
+		order = " DESC"
+	}
+	for part := range slices.Chunk(bases, 500) {
+		err := r.each("SELECT "+jobColumns+" FROM jobs WHERE base IN ("+list(part)+") ORDER BY base"+order, nil, func(scan scanner) error {
+			j, err := readJob(scan)
+			found = append(found, j)
+			return err
+		})
 		if err != nil {
 			return nil, err
-		}
-		if j != nil {
-			found = append(found, j)
 		}
 	}
 	return found, nil
