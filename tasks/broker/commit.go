@@ -19,14 +19,20 @@ const (
 
 	batchMost  = 500     // writes in one; the server takes 1000
 	batchBytes = 4 << 20 // of data in one, but for its first write
+
+	bulk      = 64  // writes of one call that are worth a turn of their own
+	bulkShare = 100 // of a batch, at least, for those
 )
 
 // committer stores writes together: those that come while it is storing some go next.
+// Those of small calls go before those of large ones, which would keep them waiting for
+// seconds.
 type committer struct {
 	b     *Broker
 	mu    sync.Mutex
-	queue []*pending
-	wake  chan struct{} // has an element while the queue has some
+	small []*pending
+	large []*pending
+	wake  chan struct{} // has an element while there are some
 }
 
 func (c *committer) start(b *Broker) {
@@ -38,7 +44,11 @@ func (c *committer) start(b *Broker) {
 
 func (c *committer) add(ps []*pending) {
 	c.mu.Lock()
-	c.queue = append(c.queue, ps...)
+	if len(ps) < bulk {
+		c.small = append(c.small, ps...)
+	} else {
+		c.large = append(c.large, ps...)
+	}
 	c.mu.Unlock()
 	c.signal()
 }
@@ -63,32 +73,46 @@ func (c *committer) run() {
 	}
 }
 
-// take is what goes together next: no two writes of one subject, in the order in which
-// they came.
+// take is what goes together next: no two writes of one subject.
 func (c *committer) take() []*pending {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var taken, left []*pending
-	seen := make(map[string]bool, min(len(c.queue), batchMost))
-	size := 0
-	for i, p := range c.queue {
-		if len(taken) == batchMost || size > batchBytes {
-			left = append(left, c.queue[i:]...)
-			break
-		}
+	t := taken{seen: make(map[string]bool, min(len(c.small)+len(c.large), batchMost))}
+	most := batchMost
+	if len(c.large) > 0 {
+		most -= bulkShare
+	}
+	c.small = t.from(c.small, most)
+	c.large = t.from(c.large, batchMost)
+	return t.ps
+}
+
+// taken is what a batch will have.
+type taken struct {
+	ps   []*pending
+	size int // bytes
+	seen map[string]bool
+}
+
+// from takes writes, up to so many in all, and is what is left of the queue.
+func (t *taken) from(queue []*pending, most int) []*pending {
+	var left []*pending
+	for i, p := range queue {
 		switch {
+		case len(t.ps) >= most || t.size > batchBytes:
+			return append(left, queue[i:]...)
 		case p.ctx.Err() != nil: // nobody waits for it any more
 			p.end(0, p.ctx.Err())
-		case seen[p.Subject]:
+			continue
+		case t.seen[p.Subject]:
 			left = append(left, p)
 		default:
-			taken = append(taken, p)
-			size += len(p.Data)
+			t.ps = append(t.ps, p)
+			t.size += len(p.Data)
 		}
-		seen[p.Subject] = true
+		t.seen[p.Subject] = true
 	}
-	c.queue = left
-	return taken
+	return left
 }
 
 // commit stores ps, and settles all of them.

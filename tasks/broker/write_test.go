@@ -223,3 +223,36 @@ func TestWriteRefuses(t *testing.T) {
 		t.Errorf("get after Close: %v", err)
 	}
 }
+
+// TestSmallWritesDoNotWait: who writes one record is not kept waiting by who writes very
+// many.
+func TestSmallWritesDoNotWait(t *testing.T) {
+	b := open(t)
+	ctx := within(t)
+	ws := make([]Write, 30000)
+	for i := range ws {
+		ws[i] = Write{Subject: fmt.Sprintf("rp.s.bulk.%d", i+1), Data: make([]byte, 200)}
+	}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		_, errs := b.WriteAll(ctx, ws)
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+	}()
+	n := 0
+	for busy := true; busy; n++ {
+		if _, err := b.Write(ctx, Write{Subject: "rp.q.small", Data: []byte("x"), Any: true}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-done:
+			busy = false
+		default:
+		}
+	}
+	if n < 10 { // of 75 batches at the least
+		t.Errorf("%d small writes during a large one", n)
+	}
+}
