@@ -48,7 +48,7 @@ type Environment struct {
 	Start      Start         // "" is StartAuto
 	Canary     string        // an R function name or expression run in the canary fork; "" is DefaultCanary
 	CanaryWait time.Duration // 0 is 5s
-	BeforeFork string        // R code run in the template before each fork
+	BeforeFork string        // R code run in the template before each fork, that of its standby too
 	AfterFork  string        // R code run in each worker after its fork
 	User       string        // uid or name that the template runs as; "" is our own
 	Limits     Limits
