@@ -170,10 +170,24 @@ func (b *Broker) over(ctx context.Context) error {
 		return ErrClosed
 	default:
 	}
-	if b.server != nil && !b.server.JetStreamEnabled() {
-		return fmt.Errorf("%w: its disk had no space left, so it has stopped: make room in %s and start anew", ErrFull, b.o.Dir)
+	if b.server != nil {
+		if err := b.server.stopped(); err != nil {
+			return err
+		}
 	}
 	return ctx.Err()
+}
+
+// Health is nil, or why the store cannot be used now: it is closed, has stopped, or the
+// servers are away.
+func (b *Broker) Health() error {
+	if err := b.over(context.Background()); err != nil {
+		return err
+	}
+	if !b.nc.IsConnected() {
+		return fmt.Errorf("the task store is away: %w", nats.ErrDisconnected)
+	}
+	return b.hasRoom()
 }
 
 // final is the error of a call that has ended with err.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -28,6 +30,7 @@ type embedded struct {
 	staging string   // see stageInMemory; "" is none
 	dir     string
 	crashed bool // the machine went down while the store was open
+	log     *serverLog
 }
 
 // serve starts a server over the store in o.Dir, with a port where o.Listen says so.
@@ -72,8 +75,8 @@ func serve(ctx context.Context, o *Options) (*embedded, error) {
 		lock.Close()
 		return nil, fmt.Errorf("task store %s: %w", o.Dir, err)
 	}
-	ns.SetLoggerV2(serverLog{o.Log}, false, false, false)
-	e := &embedded{Server: ns, lock: lock, dir: o.Dir, crashed: crashed}
+	e := &embedded{Server: ns, lock: lock, dir: o.Dir, crashed: crashed, log: &serverLog{log: o.Log}}
+	ns.SetLoggerV2(e.log, false, false, false)
 	go ns.Start()
 	for !ns.ReadyForConnections(100 * time.Millisecond) {
 		if err := ctx.Err(); err != nil {
@@ -164,17 +167,42 @@ func syncTree(dir string) error {
 	})
 }
 
-// serverLog puts what the server says into rpipe's log.
-type serverLog struct{ log *slog.Logger }
-
-func (l serverLog) put(level slog.Level, format string, v []any) {
-	if l.log.Enabled(context.Background(), level) {
-		l.log.Log(context.Background(), level, "task store: "+fmt.Sprintf(format, v...))
+// stopped is why the server stores nothing any more, until it is started anew.
+func (e *embedded) stopped() error {
+	why := e.log.failed.Load()
+	switch {
+	case why != nil && strings.Contains(*why, "no space left"), why == nil && !e.JetStreamEnabled():
+		return fmt.Errorf("%w: its disk had no space left, so it has stopped: make room in %s and start anew", ErrFull, e.dir)
+	case why != nil:
+		return fmt.Errorf("the task store has stopped, start it anew: %s", *why)
 	}
+	return nil
 }
-func (l serverLog) Noticef(format string, v ...any) { l.put(slog.LevelDebug, format, v) }
-func (l serverLog) Warnf(format string, v ...any)   { l.put(slog.LevelWarn, format, v) }
-func (l serverLog) Fatalf(format string, v ...any)  { l.put(slog.LevelError, format, v) }
-func (l serverLog) Errorf(format string, v ...any)  { l.put(slog.LevelError, format, v) }
-func (l serverLog) Debugf(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
-func (l serverLog) Tracef(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
+
+// serverLog puts what the server says into rpipe's log.
+type serverLog struct {
+	log *slog.Logger
+	// failed is set when a stream could not be written. The server then answers nobody
+	// who writes to it, and says so here alone.
+	failed atomic.Pointer[string]
+}
+
+func (l *serverLog) put(level slog.Level, format string, v []any) {
+	text := fmt.Sprintf(format, v...)
+	if level == slog.LevelError && strings.Contains(strings.ToLower(text), "critical write error") {
+		if !l.failed.CompareAndSwap(nil, &text) {
+			return
+		}
+	}
+	if l.failed.Load() != nil && strings.HasPrefix(text, "JetStream failed to store") {
+		level = slog.LevelDebug // each write says it once more
+	}
+	l.log.Log(context.Background(), level, "task store: "+text)
+}
+
+func (l *serverLog) Noticef(format string, v ...any) { l.put(slog.LevelDebug, format, v) }
+func (l *serverLog) Warnf(format string, v ...any)   { l.put(slog.LevelWarn, format, v) }
+func (l *serverLog) Fatalf(format string, v ...any)  { l.put(slog.LevelError, format, v) }
+func (l *serverLog) Errorf(format string, v ...any)  { l.put(slog.LevelError, format, v) }
+func (l *serverLog) Debugf(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
+func (l *serverLog) Tracef(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
