@@ -22,7 +22,7 @@ files that appear only when they are complete.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newRun(), newProxy(), newCheck(), newPlan(), newCompact(), newNew(), newSchema(), newDoctor(), newVersion(), newState(), newTest(), newDLQ(), newToken(), newServe(), newWorker(), newTask(), newQueue())
+	root.AddCommand(newRun(), newProxy(), newCheck(), newPlan(), newCompact(), newNew(), newSchema(), newDoctor(), newVersion(), newState(), newTest(), newDLQ(), newToken(), newServe(), newWorker(), newTask(), newQueue(), newBackup())
 	return root
 }
 
