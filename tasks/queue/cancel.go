@@ -99,27 +99,37 @@ func (q *Queue) Cancel(ctx context.Context, who Who, ids []string) ([]Outcome, e
 		a.outcomes[i].State, a.outcomes[i].Err = ts[k].State, ended(ts[k], err)
 	}
 	for i, j := range a.jobs {
-		err := q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
-			if err := q.follow(ctx, ts); err != nil {
-				return err
-			}
-			ts = slices.DeleteFunc(ts, func(t *tasks.Task) bool { return t.State.Final() })
-			for k, err := range q.cancel(ctx, who.Owner, ts) {
-				switch {
-				case err == nil:
-					a.outcomes[i].Count++
-				case ended(ts[k], err) != err: // it has ended in the meantime
-				default:
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		n, err := q.cancelJob(ctx, who.Owner, j)
+		if a.outcomes[i].Count = n; err != nil {
 			return nil, err
 		}
 	}
 	return a.outcomes, nil
+}
+
+// cancelJob cancels what has not ended of a job.
+func (q *Queue) cancelJob(ctx context.Context, by string, j *tasks.Job) (n int, err error) {
+	var queued []broker.Work
+	err = q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
+		if err := q.follow(ctx, ts); err != nil {
+			return err
+		}
+		ts = slices.DeleteFunc(ts, func(t *tasks.Task) bool { return t.State.Final() })
+		ws, errs := q.cancelRecords(ctx, by, ts)
+		queued = append(queued, ws...)
+		for k, err := range errs {
+			switch {
+			case err == nil:
+				n++
+			case ended(ts[k], err) != err || errors.Is(err, ErrMissing): // it has ended in the meantime
+			default:
+				return err
+			}
+		}
+		return nil
+	})
+	q.withdrawWhole(ctx, map[string]bool{j.ID: true}, queued)
+	return n, err
 }
 
 // inOrder are the tasks asked for, and their places.
@@ -134,6 +144,13 @@ func (a *asked) inOrder() (places []int, ts []*tasks.Task) {
 
 // cancel cancels tasks, and takes back their messages.
 func (q *Queue) cancel(ctx context.Context, by string, ts []*tasks.Task) []error {
+	ws, errs := q.cancelRecords(ctx, by, ts)
+	q.withdraw(ctx, ws)
+	return errs
+}
+
+// cancelRecords cancels tasks, and returns what messages they had.
+func (q *Queue) cancelRecords(ctx context.Context, by string, ts []*tasks.Task) ([]broker.Work, []error) {
 	queued, workers := messages{}, map[*tasks.Task]string{}
 	errs := q.change(ctx, ts, func(t *tasks.Task) (bool, error) {
 		queued.note(t)
@@ -144,7 +161,6 @@ func (q *Queue) cancel(ctx context.Context, by string, ts []*tasks.Task) []error
 		return true, t.Cancel(by, time.Now().UTC())
 	})
 	failpoint.Hit("cancel-records")
-	q.withdraw(ctx, queued.of(ts, errs))
 	running := map[string][]string{}
 	for i, t := range ts {
 		if w := workers[t]; w != "" && errs[i] == nil {
@@ -152,7 +168,7 @@ func (q *Queue) cancel(ctx context.Context, by string, ts []*tasks.Task) []error
 		}
 	}
 	q.tellCancelled(running)
-	return errs
+	return queued.of(ts, errs), errs
 }
 
 // tellCancelled makes workers look at tasks of theirs at once; they do so sooner or later
@@ -214,6 +230,31 @@ func ended(t *tasks.Task, err error) error {
 	return &ConflictError{t.ID(), t.State, "it has ended already"}
 }
 
+// few is up to how many messages of a job are taken back one by one.
+const few = 50
+
+// withdrawWhole takes back messages; of the jobs in whole there are to be none left.
+func (q *Queue) withdrawWhole(ctx context.Context, whole map[string]bool, ws []broker.Work) {
+	places := map[broker.Work][]broker.Work{} // by queue, lane and job
+	var rest []broker.Work
+	for _, w := range ws {
+		if whole[w.Job] {
+			at := broker.Work{Queue: w.Queue, Lane: w.Lane, Job: w.Job}
+			places[at] = append(places[at], w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	for at, ws := range places {
+		if len(ws) <= few {
+			rest = append(rest, ws...)
+		} else if err := q.broker.WithdrawJob(ctx, at.Queue, at.Lane, at.Job); err != nil {
+			q.log.Warn("messages of tasks that wait no longer are left in their queue", "job", at.Job, "error", err)
+		}
+	}
+	q.withdraw(ctx, rest)
+}
+
 // Purge cancels what waits in a queue: of an admin everybody's, else the asker's.
 func (q *Queue) Purge(ctx context.Context, who Who, queue string) (cancelled int64, err error) {
 	f := index.Filter{Queue: queue, States: []tasks.State{tasks.Pending, tasks.Deferred}, Limit: chunk, Oldest: true}
@@ -262,18 +303,18 @@ func (q *Queue) Move(ctx context.Context, who Who, ids []string, queue string, l
 		return nil, err
 	}
 	places, ts := a.inOrder()
-	for k, err := range q.move(ctx, ts, queue, lane) {
+	_, errs := q.move(ctx, ts, queue, lane)
+	for k, err := range errs {
 		i := places[k]
 		a.outcomes[i].State, a.outcomes[i].Err = ts[k].State, err
 	}
 	for i, j := range a.jobs {
 		err := q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
-			for _, err := range q.move(ctx, ts, queue, lane) {
+			moved, errs := q.move(ctx, ts, queue, lane)
+			a.outcomes[i].Count += len(moved)
+			for _, err := range errs {
 				var conflict *ConflictError
-				switch {
-				case err == nil:
-					a.outcomes[i].Count++
-				case !errors.As(err, &conflict) && !errors.Is(err, ErrMissing):
+				if err != nil && !errors.As(err, &conflict) && !errors.Is(err, ErrMissing) {
 					return err
 				}
 			}
@@ -298,9 +339,12 @@ func checkPlace(queue string, lane *tasks.Lane) error {
 	return nil
 }
 
-func (q *Queue) move(ctx context.Context, ts []*tasks.Task, queue string, lane *tasks.Lane) []error {
+// move changes the place of tasks, and says of which it was another.
+func (q *Queue) move(ctx context.Context, ts []*tasks.Task, queue string, lane *tasks.Lane) (moved map[*tasks.Task]bool, errs []error) {
 	queued := messages{}
-	errs := q.change(ctx, ts, func(t *tasks.Task) (bool, error) {
+	moved = map[*tasks.Task]bool{}
+	errs = q.change(ctx, ts, func(t *tasks.Task) (bool, error) {
+		delete(moved, t)
 		if t.State != tasks.Pending && t.State != tasks.Deferred {
 			return false, &ConflictError{t.ID(), t.State, "only what waits can be moved"}
 		}
@@ -316,6 +360,7 @@ func (q *Queue) move(ctx context.Context, ts []*tasks.Task, queue string, lane *
 			delete(queued, t)
 			return false, nil
 		}
+		moved[t] = true
 		return true, nil
 	})
 	err := q.push(ctx, ts)
@@ -325,5 +370,5 @@ func (q *Queue) move(ctx context.Context, ts []*tasks.Task, queue string, lane *
 			errs[i] = err
 		}
 	}
-	return errs
+	return moved, errs
 }

@@ -59,9 +59,12 @@ type Queue struct {
 	ahead    reservations
 	last     highest // sequence number that this Queue has written
 
-	closed chan struct{}
-	stop   func()
-	done   sync.WaitGroup
+	tracked int // see maxTracked
+
+	leading context.Context // of the chores
+	closed  chan struct{}
+	stop    func()
+	done    sync.WaitGroup
 }
 
 // Open makes a Queue, and begins the chores. x must be fed by the caller, who closes
@@ -85,11 +88,12 @@ func Open(ctx context.Context, b *broker.Broker, s *blob.Store, x *index.Index, 
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	q := &Queue{broker: b, blobs: s, index: x, o: o, log: o.Log, closed: make(chan struct{})}
+	q := &Queue{broker: b, blobs: s, index: x, o: o, log: o.Log, tracked: maxTracked, closed: make(chan struct{})}
 	if _, err := b.LastSeq(ctx); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	leading, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	q.leading = leading
 	q.stop = sync.OnceFunc(func() { close(q.closed); cancel() })
 	if !o.NoChores {
 		q.done.Go(func() { q.lead(leading) })

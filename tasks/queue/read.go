@@ -203,7 +203,8 @@ func (q *Queue) Position(ctx context.Context, who Who, id string) (int64, error)
 	if t.State != tasks.Pending || t.Held {
 		return -1, nil
 	}
-	if err := q.index.Sync(ctx, t.Rev); err != nil {
+	q.last.see(t.Rev)
+	if err := q.sync(ctx); err != nil {
 		return 0, err
 	}
 	return q.index.Position(ctx, index.TaskRow{

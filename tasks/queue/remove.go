@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sourcegraph/conc/pool"
+
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
@@ -158,11 +160,16 @@ func (q *Queue) remove(ctx context.Context, r *removal) error {
 			return err
 		}
 		failpoint.Hit("delete-announced")
+		whole := map[string]bool{}
+		for _, j := range jobs {
+			whole[j.ID] = true
+		}
+		var ts []*tasks.Task
 		for _, id := range part {
-			ts := slices.Collect(maps.Values(r.all[id]))
-			if err := q.removeTasks(ctx, ts); err != nil {
-				return fmt.Errorf("delete tasks of job %s: %w", id, err)
-			}
+			ts = slices.AppendSeq(ts, maps.Values(r.all[id]))
+		}
+		if err := q.removeTasks(ctx, whole, ts); err != nil {
+			return fmt.Errorf("delete tasks: %w", err)
 		}
 		if err := q.removeJobs(ctx, jobs); err != nil {
 			return err
@@ -247,26 +254,23 @@ func (q *Queue) drop(ctx context.Context, job string, ns []int) error {
 	return q.removeJobs(ctx, gone)
 }
 
-// removeTasks deletes records, messages and logs. One that somebody has begun to run is
-// cancelled first.
-func (q *Queue) removeTasks(ctx context.Context, ts []*tasks.Task) error {
+// removeTasks deletes records, messages and logs of tasks. Of the jobs in whole no task
+// is to be left. One that somebody has begun to run is cancelled first.
+func (q *Queue) removeTasks(ctx context.Context, whole map[string]bool, ts []*tasks.Task) error {
+	var gone []*tasks.Task
 	for round := 0; len(ts) > 0; round++ {
 		if round == rounds {
 			return fmt.Errorf("task %s: others change it all the time", ts[0].ID())
 		}
-		var again []*tasks.Task
+		var again []key
 		for part := range slices.Chunk(ts, chunk) {
-			left, err := q.removeOnce(ctx, part)
+			done, left, err := q.removeRecords(ctx, part)
 			if err != nil {
 				return err
 			}
-			again = append(again, left...)
+			gone, again = append(gone, done...), append(again, left...)
 		}
-		keys := make([]key, len(again))
-		for i, t := range again {
-			keys[i] = key{t.Job, t.N}
-		}
-		now, err := q.tasksAt(ctx, keys)
+		now, err := q.tasksAt(ctx, again)
 		if err != nil {
 			return err
 		}
@@ -274,36 +278,53 @@ func (q *Queue) removeTasks(ctx context.Context, ts []*tasks.Task) error {
 		running := slices.DeleteFunc(slices.Clone(ts), func(t *tasks.Task) bool { return t.State != tasks.Running })
 		q.cancel(ctx, "a deletion", running) // what cannot be cancelled has ended
 	}
-	return nil
+	failpoint.Hit("delete-tasks")
+	var queued []broker.Work
+	for _, t := range gone {
+		if t.State == tasks.Pending && !t.Held {
+			queued = append(queued, work(t))
+		}
+	}
+	q.withdrawWhole(ctx, whole, queued)
+	return q.dropLogs(ctx, whole, gone)
 }
 
-func (q *Queue) removeOnce(ctx context.Context, ts []*tasks.Task) (again []*tasks.Task, err error) {
+// removeRecords deletes records, and says which others have changed before.
+func (q *Queue) removeRecords(ctx context.Context, ts []*tasks.Task) (gone []*tasks.Task, again []key, err error) {
 	writes := make([]broker.Write, len(ts))
 	for i, t := range ts {
 		writes[i] = broker.Write{Subject: tasks.TaskSubject(t.Job, t.N), Expect: t.Rev, Delete: true}
 	}
 	_, errs := q.writeAll(ctx, writes)
-	var gone []broker.Work
 	for i, err := range errs {
 		switch {
 		case isConflict(err):
-			again = append(again, ts[i])
+			again = append(again, key{ts[i].Job, ts[i].N})
 		case err != nil && !errors.Is(err, broker.ErrNotFound):
-			return nil, err
+			return nil, nil, err
 		default:
-			if !ts[i].State.Final() && ts[i].State != tasks.Deferred || ts[i].State == tasks.Cancelled {
-				gone = append(gone, work(ts[i]))
-			}
-			if ts[i].Attempt > 0 {
-				if err := q.broker.DropLogs(ctx, ts[i].Job, ts[i].N); err != nil {
-					q.log.Warn("the log of a deleted task is left until it expires", "task", ts[i].ID(), "error", err)
-				}
-			}
+			gone = append(gone, ts[i])
 		}
 	}
-	failpoint.Hit("delete-tasks")
-	q.withdraw(ctx, gone)
-	return again, nil
+	return gone, again, nil
+}
+
+// dropLogs deletes the logs of tasks, those of whole jobs at once.
+func (q *Queue) dropLogs(ctx context.Context, whole map[string]bool, ts []*tasks.Task) error {
+	logs := map[key]bool{}
+	for _, t := range ts {
+		if k := (key{t.Job, t.N}); t.Attempt > 0 {
+			if whole[t.Job] {
+				k.n = 0
+			}
+			logs[k] = true
+		}
+	}
+	p := pool.New().WithErrors().WithFirstError().WithMaxGoroutines(16)
+	for k := range logs {
+		p.Go(func() error { return q.broker.DropLogs(ctx, k.job, k.n) })
+	}
+	return p.Wait()
 }
 
 // removeJobs deletes the records of jobs whose tasks are gone, and their keys.
@@ -337,7 +358,7 @@ func (q *Queue) removeJobs(ctx context.Context, jobs []*tasks.Job) error {
 func (q *Queue) finishRemoval(ctx context.Context, j *tasks.Job) error {
 	err := q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
 		ts = slices.DeleteFunc(ts, func(t *tasks.Task) bool { return !j.Deleted && !j.Dropped.Has(t.N) })
-		return q.removeTasks(ctx, ts)
+		return q.removeTasks(ctx, map[string]bool{j.ID: j.Deleted}, ts)
 	})
 	if err == nil && j.Deleted {
 		err = q.removeJobs(ctx, []*tasks.Job{j})

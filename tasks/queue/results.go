@@ -23,7 +23,8 @@ type Scope struct {
 }
 
 // Events yields changes from now on, until ctx ends. The channel is closed then. Tasks
-// must not be changed.
+// must not be changed. Of changes of a task that follow each other at once only the last
+// may come.
 func (q *Queue) Events(ctx context.Context, who Who, s Scope) (<-chan Event, error) {
 	var jobs []string
 	if s.Job != "" {

@@ -211,13 +211,13 @@ func (q *Queue) SetEnvironment(ctx context.Context, who Who, e tasks.Environment
 		return e, err
 	}
 	made, err := set(ctx, q, tasks.EnvSubject(e.Name, 0), tasks.Environment{}, func(old *tasks.Environment) error {
-		if old.Version > 0 && !who.changes(old.Owner) {
-			return fmt.Errorf("environment %s belongs to %s: %w", e.Name, old.Owner, ErrForbidden)
-		}
 		next := e
 		next.Version, next.Owner, next.Created = old.Version, old.Owner, old.Created
 		if sameJSON(next, *old) {
 			return nil
+		}
+		if old.Version > 0 && !who.changes(old.Owner) {
+			return fmt.Errorf("environment %s belongs to %s: %w", e.Name, old.Owner, ErrForbidden)
 		}
 		next.Version, next.Created = old.Version+1, time.Now().UTC().Truncate(time.Millisecond)
 		if next.Owner == "" {

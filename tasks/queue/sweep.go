@@ -215,7 +215,7 @@ func (q *Queue) removeStrays(ctx context.Context, job string) error {
 	for _, r := range rows {
 		ns = append(ns, &tasks.Task{Job: r.Job, N: r.N, State: r.State, Queue: r.Queue, Lane: r.Lane, Rev: r.Rev})
 	}
-	return q.removeTasks(ctx, ns)
+	return q.removeTasks(ctx, map[string]bool{job: true}, ns)
 }
 
 // expired deletes tasks that have been kept for as long as their job says.

@@ -46,7 +46,7 @@ func (q *Queue) Wait(ctx context.Context, who Who, ids []string, until Until) (W
 		return WaitResult{}, invalid("until", "%q is none of %s, %s and %s", until, All, Any, FirstError)
 	}
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	for most := maxTracked; ; most = math.MaxInt {
+	for most := q.tracked; ; most = math.MaxInt {
 		w := &wait{q: q, until: until, ids: ids, maxTracked: most}
 		if err := w.resolve(ctx, who); err != nil {
 			return WaitResult{}, err

@@ -78,8 +78,10 @@ func (w *watch) session(ctx context.Context) (again bool, err error) {
 	defer timer.Stop()
 	dirty := map[int]uint64{}
 	for {
-		if over, err := w.settled(); over || err != nil {
-			return false, err
+		if len(dirty) == 0 { // counts are as of the last change
+			if over, err := w.settled(); over || err != nil {
+				return false, err
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,402 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/blob"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/tasks/index"
+)
+
+// rig is a queue on a real engine in a directory of its own.
+type rig struct {
+	*Queue
+	t testing.TB
+	b *broker.Broker
+	s *blob.Store
+	x *index.Index
+}
+
+var (
+	ann  = Who{Owner: "ann"}
+	bob  = Who{Owner: "bob"}
+	root = Who{Owner: "root", Admin: true}
+)
+
+// start opens a queue, which ends with the test.
+func start(t testing.TB, change ...func(*Options)) *rig {
+	t.Helper()
+	b, err := broker.Open(t.Context(), broker.Options{Dir: t.TempDir(), Durability: "interval:200ms", Name: "test", AckWait: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := blob.Open(blob.Options{Objects: b.Objects(), Cache: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(), b.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return startOn(t, b, s, change...)
+}
+
+// startOn opens another server's queue on the same engine.
+func startOn(t testing.TB, b *broker.Broker, s *blob.Store, change ...func(*Options)) *rig {
+	t.Helper()
+	x, err := index.Open(filepath.Join(t.TempDir(), "index.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	feeding, stop := context.WithCancel(context.Background())
+	fed := make(chan error, 1)
+	go func() { fed <- x.Run(feeding, b) }()
+	o := Options{Sweep: 200 * time.Millisecond, LostAfter: time.Second}
+	if testing.Verbose() {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	q, err := Open(t.Context(), b, s, x, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+		stop()
+		if err := errors.Join(<-fed, x.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &rig{q, t, b, s, x}
+}
+
+func noChores(o *Options) { o.NoChores = true }
+
+// within gives a call a time limit that is far beyond what it needs.
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// text is a call of a function, in normal place.
+func text(code string, change ...func(*Submission)) *Submission {
+	s := &Submission{Job: tasks.Job{Lane: tasks.Normal, Call: tasks.Call{Kind: tasks.CallFunction, Code: tasks.Value{Data: []byte(code)}, Text: true}}}
+	for _, f := range change {
+		f(s)
+	}
+	return s
+}
+
+// over makes it an array of n elements.
+func over(n int) func(*Submission) {
+	return func(s *Submission) {
+		s.Array = true
+		for i := range n {
+			s.Elements = append(s.Elements, fmt.Appendf(nil, "%d", i+1))
+		}
+	}
+}
+
+func after(ids ...string) func(*Submission) {
+	return func(s *Submission) { s.Job.DependsOn = ids }
+}
+
+// in puts it into another queue, of which no worker takes.
+func in(queue string) func(*Submission) {
+	return func(s *Submission) { s.Job.Queue = queue }
+}
+
+func (r *rig) submit(who Who, s *Submission) *tasks.Job {
+	r.t.Helper()
+	j, _, err := r.Submit(within(r.t), who, s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return j
+}
+
+// task reads a task; one that is not there is MISSING.
+func (r *rig) task(id string) *tasks.Task {
+	r.t.Helper()
+	ts, err := r.Get(within(r.t), root, id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if ts[0] == nil {
+		return &tasks.Task{State: tasks.Missing}
+	}
+	return ts[0]
+}
+
+// becomes waits until a task is in a state.
+func (r *rig) becomes(id string, want tasks.State) *tasks.Task {
+	r.t.Helper()
+	k, err := keyOf(id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var now *tasks.Task
+	w := &watch{q: r.Queue, targets: []target{{job: k.job, n: k.n}}}
+	w.see = func(_, _ int, t *tasks.Task) error { now = t; return nil }
+	w.settled = func() (bool, error) { return now != nil && now.State == want, nil }
+	if want == tasks.Moved || want == tasks.Missing {
+		w.settled = func() (bool, error) { return r.task(id).State == want, nil }
+	}
+	if err := w.run(within(r.t)); err != nil {
+		r.t.Fatalf("task %s is %+v and not %s: %v", id, now, want, err)
+	}
+	return now
+}
+
+// queued waits until a queue has so many messages: the engine counts them in the end.
+func (r *rig) queued(queue string, want int64) {
+	r.t.Helper()
+	ctx := within(r.t)
+	for {
+		n, err := r.b.Queued(ctx, queue)
+		if err != nil {
+			r.t.Fatalf("%d messages in %s, want %d: %v", n, queue, want, err)
+		}
+		if n == want {
+			return
+		}
+	}
+}
+
+// wait waits for all of ids.
+func (r *rig) wait(ids ...string) WaitResult {
+	r.t.Helper()
+	w, err := r.Wait(within(r.t), root, ids, All)
+	if err != nil || !w.Done {
+		r.t.Fatalf("wait: %+v, %v", w, err)
+	}
+	return w
+}
+
+// worker runs tasks without R: it does with each what its code says.
+type worker struct {
+	t    testing.TB
+	b    *broker.Broker
+	id   string
+	runs func(*tasks.Task, *tasks.Job) tasks.Outcome
+	lead sync.WaitGroup
+	stop func()
+
+	ran    atomic.Int64 // attempts
+	fenced atomic.Int64 // attempts whose outcome was refused
+}
+
+// work starts a worker for queues, which ends with the test or stop. It claims many
+// tasks at a time.
+func (r *rig) work(id string, runs func(*tasks.Task, *tasks.Job) tasks.Outcome, queues ...string) *worker {
+	r.t.Helper()
+	return r.workBy(id, 50, runs, queues...)
+}
+
+func (r *rig) workBy(id string, most int, runs func(*tasks.Task, *tasks.Job) tasks.Outcome, queues ...string) *worker {
+	r.t.Helper()
+	if len(queues) == 0 {
+		queues = []string{tasks.DefaultQueue}
+	}
+	lanes, err := r.b.Lanes(r.t.Context(), queues)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &worker{t: r.t, b: r.b, id: id, runs: runs}
+	w.stop = sync.OnceFunc(func() { cancel(); w.lead.Wait(); lanes.Close() })
+	r.t.Cleanup(w.stop)
+	if err := w.announce(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+	w.lead.Go(func() {
+		for ctx.Err() == nil {
+			ds, err := lanes.Next(ctx, most)
+			if err != nil {
+				if ctx.Err() == nil {
+					r.t.Errorf("worker: %v", err)
+				}
+				return
+			}
+			w.do(ctx, ds)
+		}
+	})
+	return w
+}
+
+func (w *worker) announce(ctx context.Context) error {
+	data, err := json.Marshal(tasks.Worker{ID: w.id, Host: "here", State: "IDLE", Queues: []string{tasks.DefaultQueue}})
+	if err != nil {
+		return err
+	}
+	return w.b.Announce(ctx, tasks.WorkerKey(w.id), data, time.Minute)
+}
+
+func done(*tasks.Task, *tasks.Job) tasks.Outcome {
+	return tasks.Outcome{Cause: tasks.CauseDone, Result: tasks.Value{Data: []byte("ok"), Size: 2}}
+}
+
+func fails(*tasks.Task, *tasks.Job) tasks.Outcome {
+	return tasks.Outcome{Cause: tasks.CauseError, Failure: &tasks.Failure{Cause: tasks.CauseError, Message: "no"}}
+}
+
+// byCode fails where the job's code says so.
+func byCode(t *tasks.Task, j *tasks.Job) tasks.Outcome {
+	if string(j.Call.Code.Data) == "fail" {
+		return fails(t, j)
+	}
+	return done(t, j)
+}
+
+// do claims tasks, runs them and writes what came out, as package node does.
+func (w *worker) do(ctx context.Context, ds []*broker.Delivery) {
+	subjects := make([]string, len(ds))
+	for i, d := range ds {
+		subjects[i] = tasks.TaskSubject(d.Job, d.N)
+	}
+	records, err := w.b.GetAll(ctx, subjects)
+	if err != nil {
+		w.t.Errorf("worker: %v", err)
+		return
+	}
+	var claims []broker.Write
+	var claimed []*tasks.Task
+	var held []*broker.Delivery
+	jobs := map[string]*tasks.Job{}
+	for i, r := range records {
+		t, j, ok := w.take(ctx, r, jobs)
+		if !ok {
+			w.answer(ds[i].Ack())
+			continue
+		}
+		data, err := json.Marshal(t)
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		jobs[t.Job] = j
+		claims, claimed, held = append(claims, broker.Write{Subject: r.Subject, Data: data, Expect: r.Seq}), append(claimed, t), append(held, ds[i])
+	}
+	seqs, errs := w.b.WriteAll(ctx, claims)
+	for i, t := range claimed {
+		if errs[i] != nil || t.State != tasks.Running {
+			w.answer(held[i].Ack())
+			continue
+		}
+		t.Rev = seqs[i]
+		w.ran.Add(1)
+		out := w.runs(t, jobs[t.Job])
+		if out.Cause == "" {
+			continue // it is left as it is
+		}
+		w.finish(ctx, t, jobs[t.Job], out)
+		w.answer(held[i].Ack())
+	}
+}
+
+func (w *worker) answer(err error) {
+	if err != nil {
+		w.t.Errorf("worker: %v", err)
+	}
+}
+
+func (w *worker) take(ctx context.Context, r broker.Record, jobs map[string]*tasks.Job) (*tasks.Task, *tasks.Job, bool) {
+	if r.Data == nil {
+		return nil, nil, false
+	}
+	t, err := decodeTask(r)
+	if err != nil {
+		w.t.Error(err)
+		return nil, nil, false
+	}
+	if t.State != tasks.Pending && t.State != tasks.Running {
+		return nil, nil, false
+	}
+	j := jobs[t.Job]
+	if j == nil {
+		jr, err := w.b.Get(ctx, tasks.JobSubject(t.Job))
+		if err != nil {
+			return nil, nil, false
+		}
+		j = new(tasks.Job)
+		if err := json.Unmarshal(jr.Data, j); err != nil {
+			w.t.Error(err)
+			return nil, nil, false
+		}
+	}
+	now := time.Now().UTC()
+	_, err = t.Take(j, tasks.Lease{Worker: w.id, Host: "here", Nonce: fmt.Sprint(w.ran.Load(), now.UnixNano()), Since: now}, now)
+	return t, j, err == nil
+}
+
+func (w *worker) finish(ctx context.Context, t *tasks.Task, j *tasks.Job, out tasks.Outcome) {
+	ctx = context.WithoutCancel(ctx)
+	now := time.Now().UTC()
+	if err := t.Finish(j, out, now); err != nil {
+		w.t.Error(err)
+		return
+	}
+	t.Held = t.State == tasks.Pending && t.NotBefore.After(now)
+	data, err := json.Marshal(t)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	_, err = w.b.Write(ctx, broker.Write{Subject: tasks.TaskSubject(t.Job, t.N), Data: data, Expect: t.Rev})
+	switch {
+	case errors.Is(err, broker.ErrConflict):
+		w.fenced.Add(1)
+		return
+	case err != nil && ctx.Err() == nil:
+		w.t.Error(err)
+	}
+	if t.State == tasks.Pending && !t.Held {
+		w.again(ctx, t)
+	}
+}
+
+// again sends a task to its queue once more: first its message is taken back, which
+// this worker still holds.
+func (w *worker) again(ctx context.Context, t *tasks.Task) {
+	if err := errors.Join(w.b.Withdraw(ctx, []broker.Work{work(t)}), w.b.Push(ctx, []broker.Work{work(t)})); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// atomicMax is the most that ran at a time.
+type atomicMax struct{ now, max atomic.Int64 }
+
+// around counts what runs; nothing ends before gate is closed.
+func (m *atomicMax) around(gate chan struct{}) func(*tasks.Task, *tasks.Job) tasks.Outcome {
+	return func(t *tasks.Task, j *tasks.Job) tasks.Outcome {
+		n := m.now.Add(1)
+		defer m.now.Add(-1)
+		for old := m.max.Load(); n > old && !m.max.CompareAndSwap(old, n); old = m.max.Load() {
+		}
+		<-gate
+		return done(t, j)
+	}
+}
+
+func unmarshal(t testing.TB, data []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(data, v); err != nil {
+		t.Errorf("%v in %s", err, data)
+	}
+}
