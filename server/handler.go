@@ -89,11 +89,11 @@ func (s *Server) operations() map[string]operation {
 // handler answers all routes.
 func (s *Server) handler() (http.Handler, error) {
 	l := &s.file.Limits
-	usual, err := s.front.Guard(&front.Policy{MaxBody: l.Body, Compress: compress()})
+	usual, err := s.front.Guard(&front.Policy{Compress: compress()})
 	if err != nil {
 		return nil, err
 	}
-	values, err := s.front.Guard(&front.Policy{MaxBody: l.Value})
+	plain, err := s.front.Guard(&front.Policy{})
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +104,11 @@ func (s *Server) handler() (http.Handler, error) {
 		if !ok {
 			return nil, fmt.Errorf("no handler for %s %s (%s)", route.Method, route.Path, route.Op)
 		}
-		guard := usual
-		if route.Op == "putValue" {
-			guard = values
+		guard, most := usual, int64(l.Body)
+		if route.Tag == "values" {
+			guard, most = plain, int64(l.Value)
 		}
-		mux.Handle(route.Method+" "+route.Path, guard(s.route(route, op)))
+		mux.Handle(route.Method+" "+route.Path, guard(s.route(route, most, op)))
 	}
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, r, unrouted(mux, r))
@@ -122,8 +122,9 @@ func compress() *front.Compress {
 	return c
 }
 
-// route finds out who asks, and lets an operation answer who may.
-func (s *Server) route(route *api.Route, op operation) http.Handler {
+// route finds out who asks, and lets an operation answer who may. A body may have most
+// bytes.
+func (s *Server) route(route *api.Route, most int64, op operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchange.Of(r.Context())
 		x.API, x.Route = "tasks", route.Op
@@ -144,6 +145,12 @@ func (s *Server) route(route *api.Route, op operation) http.Handler {
 			writeFault(w, r, err)
 			return
 		}
+		if r.ContentLength > most {
+			w.Header().Set("Connection", "close")
+			writeFault(w, r, tooLarge(most))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if err := op(w, r, asks); err != nil {

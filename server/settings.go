@@ -132,6 +132,9 @@ func (s *Server) listWorkerConfigs(w http.ResponseWriter, r *http.Request, _ *wh
 	}
 	out := api.WorkerConfigs{Configs: make([]api.WorkerConfig, 0, len(all))}
 	for i := range all {
+		if tasks.CheckName("", all[i].Name) != nil {
+			continue // a record of rpipe's own
+		}
 		out.Configs = append(out.Configs, configOf(&all[i]))
 	}
 	return writeJSON(w, 200, &out)

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -114,6 +115,8 @@ func call(in *api.Submission, c *tasks.Call) error {
 		return invalidField("fun", `says what R is to do, and is missing: a function as text, such as "function(x) x^2", or a name, such as "stats::rnorm"; or expr`)
 	}
 	switch {
+	case code.R != nil && !serialized(code.R):
+		return invalidField(field, "$r is not base64 of what serialize() makes")
 	case code.R != nil:
 		c.Code = tasks.Value{Data: code.R, Size: int64(len(code.R))}
 	case code.Ref != "":
@@ -152,6 +155,8 @@ func valueOf(v api.Value) (value tasks.Value, task string, err error) {
 		return value, v.Task, nil
 	case v.Ref != "":
 		return tasks.Value{Ref: v.Ref}, "", nil
+	case v.R != nil && !serialized(v.R):
+		return value, "", errors.New("$r is not base64 of what serialize() makes")
 	case v.R != nil:
 		return tasks.Value{Data: v.R, Size: int64(len(v.R))}, "", nil
 	}

@@ -52,7 +52,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	}
 	parsed, err := configs.ParseDuration(text)
 	if err != nil {
-		return err
+		return fmt.Errorf("%q is no duration: say seconds, such as 90, or text, such as \"1h30m\"", text)
 	}
 	*d = Duration(parsed)
 	return nil
@@ -77,7 +77,7 @@ func (s *Size) UnmarshalJSON(b []byte) error {
 	}
 	parsed, err := configs.ParseSize(text)
 	if err != nil {
-		return err
+		return fmt.Errorf("%q is no size: say bytes, such as 1048576, or text, such as \"64MiB\"", text)
 	}
 	*s = Size(parsed)
 	return nil

@@ -132,6 +132,9 @@ func (a *Args) UnmarshalJSON(b []byte) error {
 			return err
 		}
 		name := t.(string)
+		if strings.HasPrefix(name, "$") {
+			return fmt.Errorf("args are an object by name, or an array: %s stands for one value, not for all of them", name)
+		}
 		if seen[name] {
 			return fmt.Errorf("argument %q stands twice", name)
 		}
