@@ -312,7 +312,6 @@ func (b *Broker) back() {
 	b.log.Info("task store: connected again", "url", b.nc.ConnectedUrlRedacted())
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	clear(b.lanes) // another server may know fewer of them
 	for _, f := range b.onBack {
 		f()
 	}

@@ -44,20 +44,6 @@ type Lanes struct {
 	serial  int
 }
 
-// lane is one of a queue, and what is asked of its consumer: one request at a time.
-type lane struct {
-	queue    string
-	number   tasks.Lane
-	consumer string
-	rank     int
-	asked    int       // messages that may still come for the open request; 0 is none open
-	request  string    // inbox of the open request
-	until    time.Time // when it is taken for lost
-	pending  uint64    // messages that the server had left at the last delivery
-	fresh    bool      // pending was told in this Next
-	missing  bool      // its consumer is to be made
-}
-
 // Lanes begins to claim work of queues, in this order of priority.
 func (b *Broker) Lanes(ctx context.Context, queues []string) (*Lanes, error) {
 	l := &Lanes{b: b, inbox: b.nc.NewInbox(), byName: map[string]*lane{}, changed: make(chan struct{}, 1)}
@@ -205,7 +191,7 @@ func (l *Lanes) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.order {
-		a.asked, a.missing = 0, true
+		a.asked, a.retry = 0, time.Time{}
 	}
 	l.signal()
 }
@@ -269,6 +255,7 @@ func (l *Lanes) idle() {
 // askInOrder asks each lane without an open request for what there is room for, and
 // waits for its answer before it asks the next.
 func (l *Lanes) askInOrder(ctx context.Context, n int) error {
+	l.findMissing(ctx)
 	for rank := 0; ; rank++ {
 		if err := l.b.over(ctx); err != nil {
 			return err
@@ -289,8 +276,7 @@ func (l *Lanes) askInOrder(ctx context.Context, n int) error {
 				room--
 			}
 		}
-		skip := room <= 0 || a.asked > 0 && time.Now().Before(a.until) || a.fresh && a.pending == 0
-		missing := a.missing
+		skip := a.missing || a.asked > 0 && time.Now().Before(a.until) || a.fresh && a.pending == 0
 		l.mu.Unlock()
 		if room <= 0 {
 			return nil
@@ -298,26 +284,10 @@ func (l *Lanes) askInOrder(ctx context.Context, n int) error {
 		if skip {
 			continue
 		}
-		if missing && !l.make(ctx, a) {
-			continue
-		}
 		if err := l.askNow(ctx, a, room); err != nil {
 			return err
 		}
 	}
-}
-
-// make has the consumer of a lane, or says that it has not for now.
-func (l *Lanes) make(ctx context.Context, a *lane) bool {
-	l.b.forgetLane(a.consumer)
-	err := l.b.try(ctx, tryTimeout, func(ctx context.Context) error { return l.b.ensureLane(ctx, a.queue, a.number) })
-	if err != nil && l.b.over(ctx) == nil {
-		l.b.log.Warn("task store: no work of a lane for now", "consumer", a.consumer, "err", explain(err))
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	a.missing = err != nil
-	return err == nil
 }
 
 // askNow asks a lane for what it has, and waits until it has answered.

@@ -373,3 +373,25 @@ func TestWithdrawAndPurge(t *testing.T) {
 		t.Errorf("the other queue has %d, want 1", n)
 	}
 }
+
+// TestLanesFindTheirConsumersAgain: whoever removes the consumers of a queue, or a store
+// that has lost them, does not keep its workers idle.
+func TestLanesFindTheirConsumersAgain(t *testing.T) {
+	b := open(t)
+	l := lanesOf(t, b, "q")
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := l.Next(short, 1); !errors.Is(err, context.DeadlineExceeded) { // leaves requests open
+		t.Fatal(err)
+	}
+	for lane := range tasks.Lane(tasks.Lanes) {
+		if err := b.js.DeleteConsumer(t.Context(), workStream, consumerName("q", lane)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(t, b, Work{"q", tasks.Low, "job", 1})
+	claim(t, l, 1, 1)
+	if n, err := b.Queued(t.Context(), "q"); err != nil || n > 1 {
+		t.Errorf("%d queued, %v", n, err)
+	}
+}
