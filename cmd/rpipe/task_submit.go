@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -202,7 +201,15 @@ func (f *submitFlags) submit(ctx context.Context, server *client.Client, r *remo
 	if f.s.DependsOn, err = resolve(ctx, server, f.s.DependsOn); err != nil {
 		return err
 	}
+	if f.s.Over != nil {
+		if err := upload(ctx, server, f.s.Over); err != nil {
+			return err
+		}
+	}
 	for i := range f.s.Args {
+		if err := upload(ctx, server, &f.s.Args[i].Value); err != nil {
+			return err
+		}
 		if task := &f.s.Args[i].Value.Task; *task != "" {
 			ids, err := resolve(ctx, server, []string{*task})
 			if err != nil {
@@ -319,23 +326,39 @@ func readValue(path string) (*api.Value, error) {
 		}
 		return &api.Value{JSON: b}, err
 	case ".rds":
-		file, err := os.Open(path)
-		if err != nil {
+		if _, err := os.Stat(path); err != nil {
 			return nil, err
 		}
-		defer file.Close()
-		plain, _, err := rdata.Decompress(file)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		b, err := io.ReadAll(plain)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		return &api.Value{R: b}, nil
+		return &api.Value{Ref: toUpload + path}, nil
 	default:
 		return nil, fmt.Errorf("%s: values are read from .json and .rds files", path)
 	}
+}
+
+// toUpload begins the reference of a value that is in a file still.
+const toUpload = "file:"
+
+// upload stores the value of a file, and refers to it.
+func upload(ctx context.Context, server *client.Client, v *api.Value) error {
+	path, ok := strings.CutPrefix(v.Ref, toUpload)
+	if !ok {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	plain, _, err := rdata.Decompress(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	stored, err := server.PutValue(ctx, plain)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	v.Ref = stored.Ref
+	return nil
 }
 
 // readRows reads the table of --rows.
