@@ -60,9 +60,10 @@ type Request struct {
 	// over its Timeout; it ends with a *DiedError that says so, and so does its worker.
 	Memory int64
 	CPU    time.Duration
-	// Events, if set, is called with each line and progress of a Task as it comes, in
-	// their order, the last before Do returns; it must not wait for anything. There is
-	// no Reply.Output then.
+	// Events, if set, is called with each line and progress of a Task as it comes, the
+	// last before Do returns; it must not wait for anything. Lines come in their order,
+	// and a progress after the lines that stand before it, but it may be overtaken by
+	// those behind it. There is no Reply.Output then.
 	Events  func(Event)
 	Isolate bool   // run in a fork of its own, which ends with the request
 	Trace   *Trace // if set, filled in before Pool.Do returns

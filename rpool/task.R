@@ -20,6 +20,7 @@ reply_to <- 0L         # the request at hand
 base_globals <- NULL   # names in the global environment before the first task
 base_count <- -1L      # how many
 base_dir <- ""
+base_pid <- 0L
 
 # task runs the task that has come: list(key, seed, ids, events, path, most, plan,
 # element), where plan is NULL if it should be here.
@@ -367,12 +368,13 @@ attach_package <- function(name) {
   )
 }
 
-# note_globals is what the global environment and the working directory are without
-# any task.
+# note_globals is what the global environment, the working directory and this process
+# are without any task.
 note_globals <- function() {
   base_globals <<- c(names(globalenv()), ".Random.seed")
   base_count <<- length(globalenv())
   base_dir <<- getwd()
+  base_pid <<- Sys.getpid()
 }
 
 # tidy_task lets go of what the task has left: sinks, variables, its working directory.
@@ -415,8 +417,9 @@ on_task_warning <- function(w) {
   on_warning(w)
 }
 
+# Forks that the task has made must not write to the wire, which is the worker's own.
 on_progress <- function(p) {
-  if (!telling) {
+  if (!telling || Sys.getpid() != base_pid) {
     return(NULL)
   }
   value <- if (inherits(p, "rpipe_progress")) p$value else p$message
