@@ -194,7 +194,7 @@ func (w *world) task(j *tasks.Job, n int) *tasks.Task {
 // until polls for a condition.
 func (w *world) until(what string, ok func() bool) {
 	w.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patient)
 	for !ok() {
 		if time.Now().After(deadline) {
 			w.Fatalf("waited in vain until %s", what)
@@ -207,7 +207,7 @@ func (w *world) until(what string, ok func() bool) {
 func (w *world) await(j *tasks.Job, n int, s tasks.State) *tasks.Task {
 	w.Helper()
 	var t *tasks.Task
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patient)
 	for {
 		if t = w.task(j, n); t.State == s {
 			return t
@@ -318,3 +318,6 @@ func (w *world) cancel(j *tasks.Job, n int) {
 		}
 	}
 }
+
+// patient is how long tests wait for what must come.
+const patient = 2 * time.Minute
