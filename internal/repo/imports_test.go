@@ -43,13 +43,14 @@ var allowed = map[string][]string{
 	"proxy/plumber":               {"configs", "proxy/exchange", "proxy/fault", "proxy/graph", "rpool"},
 	"proxy/httpuv":                {"configs", "proxy/exchange", "proxy/fault", "rdata", "rpool"},
 	"proxy/predict":               {"configs", "frame", "frame/ndjson", "pipeline", "proxy/exchange", "proxy/fault", "rdata", "rpool", "stages"},
-	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "stages", "tokens"},
+	"proxy/async":                 {"configs", "proxy/exchange", "proxy/fault", "tasks", "tasks/blob", "tasks/broker", "tasks/index", "tasks/queue"},
+	"proxy":                       {"configs", "metrics", "pipeline", "proxy/admin", "proxy/async", "proxy/exchange", "proxy/fault", "proxy/front", "proxy/graph", "proxy/httpuv", "proxy/plumber", "proxy/predict", "rblock", "rpool", "stages", "tokens"},
 	"tasks":                       {},
 	"tasks/broker":                {"internal/filelock", "tasks"},
 	"tasks/blob":                  {"internal/filelock", "store", "tasks/broker"},
 	"tasks/rvalue":                {"rdata"},
 	"tasks/index":                 {"tasks", "tasks/broker"},
-	"tasks/queue":                 {"rdata", "tasks", "tasks/blob", "tasks/broker", "tasks/index", "tasks/rvalue"},
+	"tasks/queue":                 {"internal/failpoint", "tasks", "tasks/blob", "tasks/broker", "tasks/index"},
 	"tasks/node":                  {"rdata", "rpool", "tasks", "tasks/blob", "tasks/broker"},
 	"tasks/launch":                {"configs", "tasks"},
 	"tasks/api":                   {"configs"},
@@ -57,7 +58,7 @@ var allowed = map[string][]string{
 	"tasks/client":                {"configs", "tasks", "tasks/api"},
 	"tasks/remote":                {"rdata", "rpool", "tasks", "tasks/api", "tasks/client", "tasks/rvalue"},
 	"server":                      {"configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
-	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rpool", "sinks", "sinks/compact", "server", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
+	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rdata", "rpool", "server", "sinks", "sinks/compact", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }
 
 // TestImports: imports run one way, from cmd down to rdata.
