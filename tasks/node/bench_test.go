@@ -3,8 +3,11 @@
 package node
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +52,47 @@ func BenchmarkNoop(b *testing.B) {
 			b.ReportMetric(float64(len(elements))/took.Seconds(), "tasks/s")
 			b.ReportMetric(each(cpuTime(b)-cpu), "µs-go/task") // the store's too
 			b.ReportMetric(each(n.cpuOfR()-inR), "µs-R/task")
+		})
+	}
+}
+
+// BenchmarkRoundTrip is one task at a time: its records and work written, run, and its
+// last record heard of.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, durability := range []broker.Durability{"interval:200ms", "always"} {
+		b.Run(string(durability), func(b *testing.B) {
+			w := newWorld(b, broker.Options{Durability: durability})
+			w.worker(Options{})
+			w.end(w.submit(tasks.Job{Call: r("function() 1")}))
+			from, err := w.b.LastSeq(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(b.Context())
+			ended := make(chan struct{}, 1)
+			done := make(chan error, 1)
+			go func() {
+				done <- w.b.Feed(ctx, from, func(rs []broker.Record) error {
+					for _, r := range rs {
+						if bytes.Contains(r.Data, []byte(`"state":"COMPLETE"`)) {
+							ended <- struct{}{}
+						}
+					}
+					return nil
+				})
+			}()
+			var took []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				w.submit(tasks.Job{Call: r("function() 1")})
+				<-ended
+				took = append(took, time.Since(start))
+			}
+			stop()
+			<-done
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
 		})
 	}
 }

@@ -80,7 +80,7 @@ func TestMessages(t *testing.T) {
 	// Paused it takes nothing, and lets what runs end.
 	code, open := gated(t)
 	first := w.submit(tasks.Job{Call: expr(code)})
-	w.await(first, 1, tasks.Running)
+	w.until("R has it", func() bool { return n.Info().Busy == 1 })
 	f(tasks.Message{Type: "pause"}, "null")
 	second := w.submit(tasks.Job{Call: expr("1")})
 	open()
@@ -105,7 +105,7 @@ func TestMessages(t *testing.T) {
 	}
 	code, open = gated(t)
 	last := w.submit(tasks.Job{Call: expr(code), Queue: "third"})
-	w.await(last, 1, tasks.Running)
+	w.until("R has it", func() bool { return n.Info().Busy == 1 })
 	f(tasks.Message{Type: "stop", Text: "enough"}, "null")
 	if s := n.Info().State; s != "STOPPING" {
 		t.Error(s)
