@@ -150,7 +150,7 @@ func Copy(ctx context.Context, from, to *Broker) error {
 // export reads what there is of a stream.
 func (b *Broker) export(ctx context.Context, stream string, f func([]entry) error) error {
 	if stream == workStream { // no further consumer can read it
-		return b.rangeOf(ctx, stream, ">", func(r Record) error {
+		return b.readAll(ctx, stream, func(r Record) error {
 			return f([]entry{{Subject: r.Subject, Time: r.Time, Data: r.Data}})
 		})
 	}
@@ -211,7 +211,7 @@ func (b *Broker) fill(ctx context.Context, what string, source func(stream strin
 func (b *Broker) mustBeEmpty(ctx context.Context) error {
 	for _, stream := range copied {
 		some := ""
-		err := b.rangeOf(ctx, stream, ">", func(r Record) error {
+		err := b.readAll(ctx, stream, func(r Record) error {
 			if r.Data == nil {
 				return nil
 			}

@@ -340,20 +340,22 @@ func (o Objects) List(ctx context.Context, f func(ObjectInfo) error) error {
 }
 
 func (o Objects) list(ctx context.Context, f func(ObjectInfo, chunks) error) error {
-	for from := uint64(1); ; {
-		ask := map[string]any{"seq": from, "next_by_subj": "rp.b.>", "batch": 200, "max_bytes": 4 << 20}
-		last, more, err := o.b.directBatch(ctx, blobStream, ask, func(r Record, m *nats.Msg) error {
+	return o.b.feed(ctx, subscription{stream: blobStream, once: true}, func(ms []*nats.Msg) error {
+		for _, m := range ms {
+			r, err := delivered(m)
+			if err != nil {
+				return err
+			}
 			c, err := readChunks(m.Header.Get(headChunks) != "", r)
 			if err != nil {
 				return err
 			}
-			return f(ObjectInfo{strings.TrimPrefix(r.Subject, "rp.b."), c.Size, r.Time}, c)
-		})
-		if err != nil || !more {
-			return err
+			if err := f(ObjectInfo{strings.TrimPrefix(r.Subject, "rp.b."), c.Size, r.Time}, c); err != nil {
+				return err
+			}
 		}
-		from = last + 1
-	}
+		return nil
+	})
 }
 
 // Sweep removes what is left of large objects whose Put was cut short, if that began

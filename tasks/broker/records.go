@@ -256,6 +256,9 @@ func (b *Broker) directBatch(ctx context.Context, stream string, ask map[string]
 // errGap is an answer of which a part was lost.
 var errGap = fmt.Errorf("%w: a part of the answer was lost", nats.ErrTimeout)
 
+// errMany is an answer that would be too large.
+var errMany = errors.New("too many results")
+
 // collect sends a request and takes all messages of its answer.
 func (b *Broker) collect(ctx context.Context, subject string, body []byte) (got []*nats.Msg, more bool, err error) {
 	inbox := b.nc.NewInbox()
@@ -295,6 +298,8 @@ func (b *Broker) collect(ctx context.Context, subject string, body []byte) (got 
 			return got, false, nil
 		case "503":
 			return nil, false, nats.ErrNoResponders
+		case "413":
+			return nil, false, errMany
 		default:
 			return nil, false, fmt.Errorf("status %s %s", status, m.Header.Get("Description"))
 		}
@@ -318,9 +323,39 @@ func (b *Broker) Range(ctx context.Context, filter string, f func(Record) error)
 	return nil
 }
 
+// rangeOf reads up to a thousand by one request, which the server answers from its index
+// of subjects, and more through a consumer.
 func (b *Broker) rangeOf(ctx context.Context, stream, filter string, f func(Record) error) error {
+	last, more := uint64(0), true
+	for last == 0 || more {
+		ask := map[string]any{"multi_last": []string{filter}, "seq": last + 1, "max_bytes": 4 << 20}
+		var err error
+		last, more, err = b.directBatch(ctx, stream, ask, func(r Record, _ *nats.Msg) error { return f(r) })
+		if errors.Is(err, errMany) {
+			break
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+	return b.feed(ctx, subscription{stream: stream, filter: filter, from: last, once: true}, func(ms []*nats.Msg) error {
+		for _, m := range ms {
+			r, err := delivered(m)
+			if err != nil {
+				return err
+			}
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// readAll reads a whole stream without a consumer.
+func (b *Broker) readAll(ctx context.Context, stream string, f func(Record) error) error {
 	for from := uint64(1); ; {
-		ask := map[string]any{"seq": from, "next_by_subj": filter, "batch": 500, "max_bytes": 4 << 20}
+		ask := map[string]any{"seq": from, "batch": getGroup, "max_bytes": 4 << 20}
 		last, more, err := b.directBatch(ctx, stream, ask, func(r Record, _ *nats.Msg) error { return f(r) })
 		if err != nil || !more {
 			return err
