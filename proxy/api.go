@@ -35,7 +35,9 @@ type api struct {
 	main        backend            // nil where there are endpoints alone
 	endpoints   map[string]backend // by path below the prefix
 	backends    []backend          // all of them
-	handler     http.Handler       // what stands before them included
+	bare        http.Handler       // what answers, and nothing before it
+	behind      http.Handler       // with what stands before it, for paths without the prefix
+	handler     http.Handler       // all of it
 	docs        string             // path of the documentation, "" for none
 	began       time.Time          // the load
 	since       time.Time          // it is up

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/proxy/admin"
+	"github.com/rpipe-dev/rpipe/proxy/async"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/proxy/httpuv"
 	"github.com/rpipe-dev/rpipe/proxy/plumber"
@@ -31,6 +32,7 @@ type File struct {
 	Grace     configs.Duration `yaml:"grace" default:"30s" min:"1ms" doc:"How long requests may take to finish after SIGINT or SIGTERM. What is left then is answered with 503."`
 	Pools     map[string]Pool  `yaml:"pools" doc:"Sets of R workers by name. The one called default is there without being named, and is what APIs use that name none."`
 	APIs      []API            `yaml:"apis" required:"true" doc:"What is served."`
+	Async     *async.Config    `yaml:"async" doc:"Answers requests later that come with Prefer: respond-async: 202 with an address at once, and there the answer when R is done. Off without it."`
 	Pipelines []Beside         `yaml:"pipelines" doc:"Pipelines that run beside the APIs, on workers of the same pools. Requests go first."`
 
 	ErrorDetails bool `yaml:"error_details" default:"false" doc:"Tells clients what R said: message, traceback and stderr. --watch does too. For development."`

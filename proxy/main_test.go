@@ -10,5 +10,6 @@ import (
 
 func TestMain(m *testing.M) {
 	rpool.GuardMain() // the pool's guard is this binary again
+	serveUntilKilled()
 	goleak.VerifyTestMain(m)
 }

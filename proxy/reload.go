@@ -109,7 +109,7 @@ func (s *Server) tellStale(now *File) {
 		before, now any
 	}{
 		{"listen", before.Listen, now.Listen}, {"admin", before.Admin, now.Admin}, {"log", before.Log, now.Log},
-		{"grace", before.Grace, now.Grace}, {"pools", before.Pools, now.Pools}, {"pipelines", before.Pipelines, now.Pipelines},
+		{"grace", before.Grace, now.Grace}, {"pools", before.Pools, now.Pools}, {"pipelines", before.Pipelines, now.Pipelines}, {"async", before.Async, now.Async},
 		{"error_details", before.ErrorDetails, now.ErrorDetails},
 	} {
 		if !reflect.DeepEqual(part.before, part.now) {

@@ -78,6 +78,10 @@ func (s *Server) serve() {
 			}
 		})
 	}
+	if s.async != nil {
+		handler = s.async.Before(handler)
+		s.async.Serve()
+	}
 	s.tasks.Go(func() {
 		if err := s.front.Serve(s.ctx, handler); err != nil {
 			s.cancel(err)
@@ -91,7 +95,12 @@ func (s *Server) guarded(a *api) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner := a.config.strip(guard(a.dispatch(s.faults)))
+	a.bare = a.dispatch(s.faults)
+	a.behind = guard(a.bare)
+	if s.async != nil {
+		a.behind = guard(s.async.Around(a.config.Name, a.config.prefix(), a.bare))
+	}
+	inner := a.config.strip(a.behind)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recorder.Begin(a.config.Name)()
 		inner.ServeHTTP(w, r)

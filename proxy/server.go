@@ -14,6 +14,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/metrics"
 	"github.com/rpipe-dev/rpipe/proxy/admin"
+	"github.com/rpipe-dev/rpipe/proxy/async"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
@@ -28,6 +29,10 @@ type Options struct {
 	// clients see R's errors, and a start whose code does not work waits for one
 	// that does.
 	Watch bool
+
+	// ackWait is how long after its proxy has died a request is taken up again by the
+	// next one; 0 is async's own. For tests.
+	ackWait time.Duration
 }
 
 // Server serves what a file says. Start makes it, Wait and Close end it.
@@ -44,7 +49,8 @@ type Server struct {
 	fileErr atomic.Pointer[error] // why the file could not be read again; nil where it could
 	front   *front.Front
 	admin   *admin.Admin
-	tokens  *tokens.Store // nil for none
+	tokens  *tokens.Store  // nil for none
+	async   *async.Service // nil for none
 	version string
 	started time.Time
 
@@ -80,7 +86,7 @@ func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 	s.loads, s.stopLoads = context.WithCancelCause(s.ctx)
 	s.faults = fault.Writer{Details: o.Watch || f.ErrorDetails}
 	s.router.faults, s.router.browser = s.faults, o.Watch
-	if err := s.open(); err != nil {
+	if err := s.open(o); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -89,11 +95,14 @@ func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 
 // open brings up the parts in the order in which it is cheapest to find out that
 // they cannot be had: addresses, then R.
-func (s *Server) open() error {
+func (s *Server) open(o Options) error {
 	if err := s.listen(); err != nil {
 		return err
 	}
 	if err := s.openPools(); err != nil {
+		return err
+	}
+	if err := s.openAsync(o.ackWait); err != nil {
 		return err
 	}
 	first := &site{file: s.file}
@@ -173,6 +182,9 @@ func (s *Server) Drain(ctx context.Context) {
 		s.stopLoads(fault.ErrDraining)
 		var pipelines conc.WaitGroup // they have the same time as requests, not what those leave
 		pipelines.Go(func() { s.beside.drain(ctx) })
+		if s.async != nil {
+			pipelines.Go(func() { s.async.Drain(ctx) })
+		}
 		err := s.front.Shutdown(ctx)
 		s.reloading.Lock() // until a reload has ended: it may have made a site of its own
 		current := s.router.site.Load()
@@ -219,6 +231,9 @@ func (s *Server) Close() {
 		s.adminOn.Close()
 	}
 	s.beside.tasks.Wait()
+	if s.async != nil {
+		s.async.Close()
+	}
 	if current := s.router.site.Load(); current != nil {
 		current.drain(s.ctx, func(ctx context.Context, a *api) { a.drain(ctx, s.log) })
 	}
