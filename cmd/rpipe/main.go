@@ -1,5 +1,4 @@
-// Command rpipe runs R in many processes: batch pipelines today, with an HTTP
-// front and a task queue to come.
+// Command rpipe runs R in many processes: batch pipelines, HTTP APIs, and tasks.
 package main
 
 import (

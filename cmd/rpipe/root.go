@@ -9,16 +9,18 @@ import (
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rpipe",
-		Short: "Run R in many processes: pipelines of batches",
-		Long: `rpipe keeps a pool of R processes and feeds it batches of rows: it reads CSV,
-NDJSON, Parquet or RDS files, calls your R functions on all cores, and writes
-files that appear only when they are complete.`,
+		Short: "Run R in many processes: pipelines, APIs, tasks",
+		Long: `rpipe keeps a pool of R processes and feeds it three ways: run calls your R functions
+with batches of large tables, from files or web APIs to files that appear only when they
+are complete; proxy serves a plumber API on one port; serve is a task queue, to which
+task submits functions and scripts.`,
 		Example: examplesText(`
-			rpipe new demo              # a pipeline, an R file and sample data
-			rpipe check demo/pipeline.yaml
-			rpipe plan demo/pipeline.yaml
+			rpipe new demo                      # a pipeline, an R file and sample data
 			rpipe run demo/pipeline.yaml
-			rpipe doctor                # is R here, and does it work?`),
+			rpipe proxy plumber.R
+			rpipe serve
+			rpipe task submit --fun 'function(x) x^2' --over 1:100 --wait
+			rpipe doctor                        # is R here, and does it work?`),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
