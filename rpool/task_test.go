@@ -424,6 +424,34 @@ func TestTaskIsolated(t *testing.T) {
 	}
 }
 
+// An R of another user can read none of our files, and write none: values go as bytes,
+// and a large result is fetched.
+func TestTaskOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root starts R as another user")
+	}
+	w := started(t, launched(t, &Environment{Start: StartFork, User: "nobody", Dir: "/"}, nil))
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	shared, element, result := filepath.Join(dir, "shared"), filepath.Join(dir, "element"), filepath.Join(dir, "result")
+	for path, x := range map[string]float64{shared: 30, element: 12} {
+		if err := os.WriteFile(path, stream(t, number(x)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := function("function(x, y) rep(x + y, 1e5)", TaskArg{Name: "y", TaskValue: TaskValue{File: shared, Key: "shared", Size: 30}})
+	r, err := w.Do(t.Context(), &Request{Kind: Task, Task: &TaskCall{Plan: p, ElementFile: element, Result: result, MaxInline: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(result)
+	if err != nil || r.File != result || int64(len(b)) != r.Size || r.Size < 8e5 {
+		t.Errorf("%+v, %d bytes, %v", r, len(b), err)
+	}
+}
+
 func TestTeller(t *testing.T) {
 	f := func(written []string, want ...Event) {
 		t.Helper()
