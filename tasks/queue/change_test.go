@@ -88,7 +88,7 @@ func TestCancelOrComplete(t *testing.T) {
 			t.Fatalf("%+v, and the task is %+v", out[0], got)
 		}
 	}
-	t.Logf("%d of %d were cancelled in time, %d of those while they ran", cancelled, n, w.fenced.Load())
+	t.Logf("%d of %d were cancelled in time, %d of those while they ran", cancelled, n, w.Fenced.Load())
 }
 
 // TestRetry: new tasks take the place of those that failed, with the same elements.
@@ -254,7 +254,7 @@ func TestDeleteRunning(t *testing.T) {
 	}
 	close(gate)
 	w.stop()
-	if w.fenced.Load() == 0 {
+	if w.Fenced.Load() == 0 {
 		t.Error("the worker wrote its result")
 	}
 	if got := r.task(j.ID + ".1"); got.State != tasks.Missing {

@@ -141,7 +141,7 @@ func TestTwoLeaders(t *testing.T) {
 	if got := r.wait(bad...); got.States[tasks.Impossible] != got.Total {
 		t.Errorf("%+v", got)
 	}
-	if ran := w.ran.Load(); ran != 60+2*40 {
+	if ran := w.Ran.Load(); ran != 60+2*40 {
 		t.Errorf("%d attempts", ran)
 	}
 }

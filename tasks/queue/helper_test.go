@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/internal/fakenode"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
@@ -189,17 +190,10 @@ func (r *rig) wait(ids ...string) WaitResult {
 	return w
 }
 
-// worker runs tasks without R: it does with each what its code says.
+// worker runs tasks without R.
 type worker struct {
-	t    testing.TB
-	b    *broker.Broker
-	id   string
-	runs func(*tasks.Task, *tasks.Job) tasks.Outcome
-	lead sync.WaitGroup
+	fakenode.Worker
 	stop func()
-
-	ran    atomic.Int64 // attempts
-	fenced atomic.Int64 // attempts whose outcome was refused
 }
 
 // work starts a worker for queues, which ends with the test or stop. It claims many
@@ -214,47 +208,24 @@ func (r *rig) workBy(id string, most int, runs func(*tasks.Task, *tasks.Job) tas
 	if len(queues) == 0 {
 		queues = []string{tasks.DefaultQueue}
 	}
-	lanes, err := r.b.Lanes(r.t.Context(), queues)
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &worker{t: r.t, b: r.b, id: id, runs: runs}
-	w.stop = sync.OnceFunc(func() { cancel(); w.lead.Wait(); lanes.Close() })
-	r.t.Cleanup(w.stop)
-	if err := w.announce(ctx); err != nil {
-		r.t.Fatal(err)
-	}
-	w.lead.Go(func() {
-		for ctx.Err() == nil {
-			ds, err := lanes.Next(ctx, most)
-			if err != nil {
-				if ctx.Err() == nil {
-					r.t.Errorf("worker: %v", err)
-				}
-				return
-			}
-			w.do(ctx, ds)
+	w := &worker{Worker: fakenode.Worker{ID: id, Broker: r.b, Most: most, Runs: runs}}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := w.Run(ctx, queues...); err != nil {
+			r.t.Error(err)
 		}
-	})
+	}()
+	w.stop = sync.OnceFunc(func() { cancel(); <-ended })
+	r.t.Cleanup(w.stop)
 	return w
 }
 
-func (w *worker) announce(ctx context.Context) error {
-	data, err := json.Marshal(tasks.Worker{ID: w.id, Host: "here", State: "IDLE", Queues: []string{tasks.DefaultQueue}})
-	if err != nil {
-		return err
-	}
-	return w.b.Announce(ctx, tasks.WorkerKey(w.id), data, time.Minute)
-}
-
-func done(*tasks.Task, *tasks.Job) tasks.Outcome {
-	return tasks.Outcome{Cause: tasks.CauseDone, Result: tasks.Value{Data: []byte("ok"), Size: 2}}
-}
-
-func fails(*tasks.Task, *tasks.Job) tasks.Outcome {
-	return tasks.Outcome{Cause: tasks.CauseError, Failure: &tasks.Failure{Cause: tasks.CauseError, Message: "no"}}
-}
+var (
+	done  = fakenode.Done
+	fails = fakenode.Fails
+)
 
 // byCode fails where the job's code says so.
 func byCode(t *tasks.Task, j *tasks.Job) tasks.Outcome {
@@ -262,121 +233,6 @@ func byCode(t *tasks.Task, j *tasks.Job) tasks.Outcome {
 		return fails(t, j)
 	}
 	return done(t, j)
-}
-
-// do claims tasks, runs them and writes what came out, as package node does.
-func (w *worker) do(ctx context.Context, ds []*broker.Delivery) {
-	subjects := make([]string, len(ds))
-	for i, d := range ds {
-		subjects[i] = tasks.TaskSubject(d.Job, d.N)
-	}
-	records, err := w.b.GetAll(ctx, subjects)
-	if err != nil {
-		w.t.Errorf("worker: %v", err)
-		return
-	}
-	var claims []broker.Write
-	var claimed []*tasks.Task
-	var held []*broker.Delivery
-	jobs := map[string]*tasks.Job{}
-	for i, r := range records {
-		t, j, ok := w.take(ctx, r, jobs)
-		if !ok {
-			w.answer(ds[i].Ack())
-			continue
-		}
-		data, err := json.Marshal(t)
-		if err != nil {
-			w.t.Error(err)
-			return
-		}
-		jobs[t.Job] = j
-		claims, claimed, held = append(claims, broker.Write{Subject: r.Subject, Data: data, Expect: r.Seq}), append(claimed, t), append(held, ds[i])
-	}
-	seqs, errs := w.b.WriteAll(ctx, claims)
-	for i, t := range claimed {
-		if errs[i] != nil || t.State != tasks.Running {
-			w.answer(held[i].Ack())
-			continue
-		}
-		t.Rev = seqs[i]
-		w.ran.Add(1)
-		out := w.runs(t, jobs[t.Job])
-		if out.Cause == "" {
-			continue // it is left as it is
-		}
-		w.finish(ctx, t, jobs[t.Job], out)
-		w.answer(held[i].Ack())
-	}
-}
-
-func (w *worker) answer(err error) {
-	if err != nil {
-		w.t.Errorf("worker: %v", err)
-	}
-}
-
-func (w *worker) take(ctx context.Context, r broker.Record, jobs map[string]*tasks.Job) (*tasks.Task, *tasks.Job, bool) {
-	if r.Data == nil {
-		return nil, nil, false
-	}
-	t, err := decodeTask(r)
-	if err != nil {
-		w.t.Error(err)
-		return nil, nil, false
-	}
-	if t.State != tasks.Pending && t.State != tasks.Running {
-		return nil, nil, false
-	}
-	j := jobs[t.Job]
-	if j == nil {
-		jr, err := w.b.Get(ctx, tasks.JobSubject(t.Job))
-		if err != nil {
-			return nil, nil, false
-		}
-		j = new(tasks.Job)
-		if err := json.Unmarshal(jr.Data, j); err != nil {
-			w.t.Error(err)
-			return nil, nil, false
-		}
-	}
-	now := time.Now().UTC()
-	_, err = t.Take(j, tasks.Lease{Worker: w.id, Host: "here", Nonce: fmt.Sprint(w.ran.Load(), now.UnixNano()), Since: now}, now)
-	return t, j, err == nil
-}
-
-func (w *worker) finish(ctx context.Context, t *tasks.Task, j *tasks.Job, out tasks.Outcome) {
-	ctx = context.WithoutCancel(ctx)
-	now := time.Now().UTC()
-	if err := t.Finish(j, out, now); err != nil {
-		w.t.Error(err)
-		return
-	}
-	t.Held = t.State == tasks.Pending && t.NotBefore.After(now)
-	data, err := json.Marshal(t)
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-	_, err = w.b.Write(ctx, broker.Write{Subject: tasks.TaskSubject(t.Job, t.N), Data: data, Expect: t.Rev})
-	switch {
-	case errors.Is(err, broker.ErrConflict):
-		w.fenced.Add(1)
-		return
-	case err != nil && ctx.Err() == nil:
-		w.t.Error(err)
-	}
-	if t.State == tasks.Pending && !t.Held {
-		w.again(ctx, t)
-	}
-}
-
-// again sends a task to its queue once more: first its message is taken back, which
-// this worker still holds.
-func (w *worker) again(ctx context.Context, t *tasks.Task) {
-	if err := errors.Join(w.b.Withdraw(ctx, []broker.Work{work(t)}), w.b.Push(ctx, []broker.Work{work(t)})); err != nil {
-		w.t.Error(err)
-	}
 }
 
 // atomicMax is the most that ran at a time.

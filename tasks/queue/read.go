@@ -213,16 +213,20 @@ func (q *Queue) Position(ctx context.Context, who Who, id string) (int64, error)
 	})
 }
 
-// syncWait is how long listings wait for the index. One that is being made anew is
-// further behind, and says so.
-const syncWait = 5 * time.Second
+// How long listings wait for the index. One that is being made anew may be far behind,
+// and says so.
+const (
+	syncWait    = 5 * time.Second
+	rebuildWait = time.Second
+)
 
 // sync waits until the index has what this Queue has written.
 func (q *Queue) sync(ctx context.Context) error {
+	most := syncWait
 	if q.index.Status().Rebuilding {
-		return nil
+		most = rebuildWait
 	}
-	limited, cancel := context.WithTimeout(ctx, syncWait)
+	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	if err := q.index.Sync(limited, q.last.get()); err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -250,7 +250,7 @@ func TestChoresGoOn(t *testing.T) {
 	}
 	parent = other.submit(ann, text("a"))
 	other.wait(other.submit(ann, text("b", after(parent.ID))).ID)
-	if w.ran.Load() != 4 {
-		t.Errorf("%d attempts", w.ran.Load())
+	if w.Ran.Load() != 4 {
+		t.Errorf("%d attempts", w.Ran.Load())
 	}
 }
