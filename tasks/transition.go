@@ -25,6 +25,14 @@ func (t *Task) move(next State) error {
 	return nil
 }
 
+// moveFrom is move, where only one state will do.
+func (t *Task) moveFrom(state, next State) error {
+	if t.State != state {
+		return &TransitionError{t.ID(), t.State, next}
+	}
+	return t.move(next)
+}
+
 // New is the record of task n of j as it is submitted. One that may not run at once, or
 // of which only some may run at a time, is Held.
 func (j *Job) New(n int) *Task {
@@ -52,9 +60,9 @@ func (j *Job) New(n int) *Task {
 func (j *Job) Holds(now time.Time) bool { return j.MaxRunning > 0 || j.NotBefore.After(now) }
 
 // Claim gives the task to a worker: its next attempt begins. A task that RUNS already
-// is taken from its former worker, which has been lost: see Lose, which comes first.
+// is taken from its former worker first, which has been lost: see Lose.
 func (t *Task) Claim(l Lease) error {
-	if err := t.move(Running); err != nil {
+	if err := t.moveFrom(Pending, Running); err != nil {
 		return err
 	}
 	t.Attempt++
@@ -76,14 +84,16 @@ type Outcome struct {
 // Finish ends the running attempt: with a final state, or, where j.Retry has attempts
 // left for such an end, PENDING again from NotBefore on.
 func (t *Task) Finish(j *Job, o Outcome, now time.Time) error {
-	again, final := t.tally(j, &o)
-	next := final
+	after := *t
+	again, next := after.tally(j, &o)
 	if again {
 		next = Pending
 	}
-	if err := t.move(next); err != nil {
+	if err := t.moveFrom(Running, next); err != nil {
 		return err
 	}
+	after.State = next
+	*t = after
 	past := Attempt{Started: t.Started, Ended: now, Cause: o.Cause, Pid: o.Pid}
 	if l := t.Lease; l != nil {
 		past.Worker, past.Host = l.Worker, l.Host
@@ -215,7 +225,7 @@ func (t *Task) Cancel(by string, now time.Time) error {
 // Release makes a DEFERRED task PENDING: all that it depends on is COMPLETE. It goes
 // to the front of its queue, since it has waited.
 func (t *Task) Release() error {
-	if err := t.move(Pending); err != nil {
+	if err := t.moveFrom(Deferred, Pending); err != nil {
 		return err
 	}
 	t.Lane = Front
@@ -237,7 +247,7 @@ func (t *Task) Forbid(failed []string, now time.Time) error {
 
 // Allow makes an IMPOSSIBLE task DEFERRED: what it depends on was retried.
 func (t *Task) Allow() error {
-	if err := t.move(Deferred); err != nil {
+	if err := t.moveFrom(Impossible, Deferred); err != nil {
 		return err
 	}
 	t.Ended, t.Failure = time.Time{}, nil
