@@ -327,3 +327,26 @@ func TestLaterDrain(t *testing.T) {
 	c.is(c.until(at), 201, "POST")
 	c.is(c.until(waits), 201, "waited")
 }
+
+// What a stop cuts off is run again by the next proxy where it may be, and else says so.
+func TestLaterStopped(t *testing.T) {
+	c, s, dir := laterServer(t, "", "")
+	marks := t.TempDir()
+	post := c.later("POST", "/api/slow?dir="+marks, strings.NewReader("x"))
+	began(t, marks, 1)
+	now, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Drain(now)
+	s.Close()
+	next := started(t, load(t, dir), Options{ackWait: time.Second})
+	c.url = next.URL()
+	c.is(c.until(post), 502, "interrupted")
+	get := c.later("GET", "/api/slow?dir="+marks, nil)
+	began(t, marks, 2)
+	next.Drain(now)
+	next.Close()
+	goOn(t, marks)
+	c.url = started(t, load(t, dir), Options{ackWait: time.Second}).URL()
+	c.is(c.until(get), 201, "GET")
+	c.is(c.do("GET", post, nil), 502, "interrupted")
+}
