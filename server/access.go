@@ -41,6 +41,8 @@ func (w *who) allowed(r api.Right) bool {
 		return true
 	case api.Submit:
 		return w.submit
+	case api.Read:
+		return w.Read || w.Admin
 	case api.Change:
 		return w.submit || w.Admin
 	}

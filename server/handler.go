@@ -161,8 +161,11 @@ func (s *Server) route(route *api.Route, most int64, op operation) http.Handler 
 
 func forbidden(r api.Right) error {
 	scope := string(r)
-	if r == api.Change {
+	switch r {
+	case api.Change:
 		scope = "submit or admin"
+	case api.Read:
+		scope = "read or admin"
 	}
 	return &api.Fault{Status: http.StatusForbidden, Code: "forbidden", Message: "this takes a token of scope " + scope}
 }

@@ -250,7 +250,7 @@ func unknownState(word string) string {
 		known = append(known, string(s))
 	}
 	message := strconv.Quote(word) + " is no state: there are " + strings.Join(known, ", ")
-	if near := configs.DidYouMean(strings.ToUpper(word), known); near != "" {
+	if near := configs.DidYouMean(strings.ToUpper(word), known); strings.HasPrefix(near, "did") {
 		message += "; " + near
 	}
 	return message

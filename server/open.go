@@ -417,7 +417,11 @@ func urlOf(tls bool, a net.Addr) string {
 	}
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
-		return "unix://" + a.String()
+		path, err := filepath.Abs(a.String())
+		if err != nil {
+			path = a.String()
+		}
+		return "unix://" + path
 	}
 	host := tcp.IP.String()
 	if tcp.IP.IsUnspecified() {

@@ -95,8 +95,11 @@ func (s *Server) submission(r *http.Request, in *api.Submission) (*queue.Submiss
 		return nil, invalidField("over_name", "stands beside rows, whose columns are arguments by their own names")
 	}
 	elements, names, err := s.elements(r, in)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(elements) == 0:
+		return nil, invalidField("over", "has no elements, so there is nothing to run")
 	}
 	out.Elements, j.Over.Names = elements, names
 	return out, nil
@@ -120,6 +123,9 @@ func call(in *api.Submission, c *tasks.Call) error {
 	case code.R != nil:
 		c.Code = tasks.Value{Data: code.R, Size: int64(len(code.R))}
 	case code.Ref != "":
+		if err := checkRef(code.Ref); err != nil {
+			return invalidField(field, err.Error())
+		}
 		c.Code = tasks.Value{Ref: code.Ref}
 	case code.Task != "":
 		return invalidField(field, "cannot be the result of a task")
@@ -154,7 +160,7 @@ func valueOf(v api.Value) (value tasks.Value, task string, err error) {
 	case v.Task != "":
 		return value, v.Task, nil
 	case v.Ref != "":
-		return tasks.Value{Ref: v.Ref}, "", nil
+		return tasks.Value{Ref: v.Ref}, "", checkRef(v.Ref)
 	case v.R != nil && !serialized(v.R):
 		return value, "", errors.New("$r is not base64 of what serialize() makes")
 	case v.R != nil:
@@ -174,6 +180,9 @@ func (s *Server) elements(r *http.Request, in *api.Submission) (elements [][]byt
 	case in.Over.Task != "":
 		return nil, nil, invalidField("over", "cannot be the result of a task, since it must be known how many elements there are")
 	case in.Over.Ref != "":
+		if err := checkRef(in.Over.Ref); err != nil {
+			return nil, nil, invalidField("over", err.Error())
+		}
 		if stream, err = s.queue.Bytes(r.Context(), tasks.Value{Ref: in.Over.Ref}, maxOver); err != nil {
 			return nil, nil, fmt.Errorf("over: %w", err)
 		}

@@ -44,10 +44,18 @@ func serialized(head []byte) bool {
 
 var reference = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
+// checkRef says why ref is no reference to a value.
+func checkRef(ref string) error {
+	if reference.MatchString(ref) {
+		return nil
+	}
+	return fmt.Errorf("%.80q is no reference: that is SHA-256 in 64 hex digits", ref)
+}
+
 func (s *Server) getValue(w http.ResponseWriter, r *http.Request, _ *who) error {
 	ref := r.PathValue("ref")
-	if !reference.MatchString(ref) {
-		return invalidField("ref", strconv.Quote(ref)+" is no reference: that is SHA-256 in 64 hex digits")
+	if err := checkRef(ref); err != nil {
+		return invalidField("ref", err.Error())
 	}
 	value, size, err := s.blobs.Open(r.Context(), ref)
 	if err != nil {

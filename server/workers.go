@@ -95,7 +95,7 @@ func (s *Server) messageWorker(w http.ResponseWriter, r *http.Request, who *who)
 	}
 	if !slices.Contains(messageTypes, in.Type) {
 		message := strconv.Quote(in.Type) + " is none: there are " + strings.Join(messageTypes, ", ")
-		if near := configs.DidYouMean(in.Type, messageTypes); near != "" {
+		if near := configs.DidYouMean(in.Type, messageTypes); strings.HasPrefix(near, "did") {
 			message += "; " + near
 		}
 		return invalidField("type", message)

@@ -79,7 +79,7 @@ func tags() []any {
 
 // rights say what a route takes.
 var rights = map[Right]string{
-	Use: "Takes scope submit, read or admin.", Submit: "Takes scope submit.", Change: "Takes scope submit for what is one's own, admin for what is not.", Admin: "Takes scope admin.",
+	Use: "Takes scope submit, read or admin.", Submit: "Takes scope submit.", Change: "Takes scope submit for what is one's own, admin for what is not.", Read: "Takes scope read or admin.", Admin: "Takes scope admin.", Open: "For everybody.",
 }
 
 type describer struct{ schemas object }

@@ -8,6 +8,7 @@ const (
 	Use    Right = "use"    // whoever may submit, read or administer: what is one's own, or all with read
 	Submit Right = "submit" // scope submit
 	Change Right = "change" // what is one's own with submit, everybody's with admin
+	Read   Right = "read"   // scope read, or admin
 	Admin  Right = "admin"  // scope admin
 )
 
@@ -146,7 +147,7 @@ var Routes = []Route{
 	{Method: "GET", Path: "/v1/info", Op: "getInfo", Tag: "server", Right: Use, Summary: "What the server says of itself, and whom it takes you for", Out: Info{}},
 	{Method: "POST", Path: "/v1/backup", Op: "backup", Tag: "server", Right: Admin, Summary: "Copy the store into a new directory on the server's machine", In: BackupRequest{}, Out: Backup{}, Faults: []int{409}},
 	{Method: "GET", Path: "/openapi.json", Op: "getDescription", Tag: "server", Summary: "This description", OutAs: []string{JSON}},
-	{Method: "GET", Path: "/metrics", Op: "getMetrics", Tag: "server", Right: Use, Summary: "Figures for Prometheus", Doc: "With scope read or admin.", OutAs: []string{Text}},
+	{Method: "GET", Path: "/metrics", Op: "getMetrics", Tag: "server", Right: Read, Summary: "Figures for Prometheus", OutAs: []string{Text}},
 	{Method: "GET", Path: "/healthz", Op: "getHealth", Tag: "server", Summary: "200 while the server runs", OutAs: []string{Text}},
 	{Method: "GET", Path: "/readyz", Op: "getReadiness", Tag: "server", Summary: "200 while tasks are taken: the engine answers, the index has caught up, and no shutdown is under way", OutAs: []string{Text}, Faults: []int{503}},
 }
