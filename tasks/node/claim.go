@@ -242,21 +242,18 @@ func (n *Node) take(f *found, lease tasks.Lease, now time.Time) (*held, *broker.
 		h.before = nil // it cannot be undone: the attempt that was lost counts
 	}
 	h.task, h.nonce = *t, lease.Nonce
-	return h, n.write(t, f.job.Job, f.rec.Seq)
+	return h, n.write(t, f.rec.Seq)
 }
 
-// write is that of a record. What has ended expires where the job says so.
-func (n *Node) write(t *tasks.Task, j *tasks.Job, rev uint64) *broker.Write {
+// write is that of a record. It has no time to live: the leader of the queue deletes what
+// has expired, since a task that is only missing counts as one that was never written.
+func (n *Node) write(t *tasks.Task, rev uint64) *broker.Write {
 	data, err := json.Marshal(t)
 	if err != nil { // a time out of range; nothing of R's comes here but bytes and text
 		n.log.Error("a record cannot be written", "task", t.ID(), "error", err)
 		return nil
 	}
-	w := &broker.Write{Subject: tasks.TaskSubject(t.Job, t.N), Data: data, Expect: rev}
-	if t.State.Final() {
-		w.TTL = j.ResultTTL
-	}
-	return w
+	return &broker.Write{Subject: tasks.TaskSubject(t.Job, t.N), Data: data, Expect: rev}
 }
 
 // settleRecord deals with the message of a task that this worker does not run.

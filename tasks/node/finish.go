@@ -64,7 +64,7 @@ func (n *Node) writeGroup(group []*result) {
 		if t.State == tasks.Pending && r.h.job.MaxRunning > 0 {
 			t.Held = true // it has to be admitted again
 		}
-		w := n.write(t, r.h.job.Job, t.Rev)
+		w := n.write(t, t.Rev)
 		if w == nil {
 			n.forget(r.h)
 			continue

@@ -134,7 +134,7 @@ func (n *Node) notePid(ctx context.Context, h *held) {
 	lease := *t.Lease
 	lease.Pid = pid
 	t.Lease = &lease
-	w := n.write(&t, h.job.Job, t.Rev)
+	w := n.write(&t, t.Rev)
 	if w == nil {
 		return
 	}
