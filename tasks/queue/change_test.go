@@ -283,7 +283,7 @@ func TestDeleteMany(t *testing.T) {
 
 // TestMoveAndPurge: what waits can go to another queue, and be thrown out of one.
 func TestMoveAndPurge(t *testing.T) {
-	r := start(t)
+	r := start(t, noChores)
 	j := r.submit(ann, text("a", over(5)))
 	bobs := r.submit(bob, text("a", over(2), in("slow")))
 	front := tasks.Front

@@ -204,9 +204,14 @@ func (q *Queue) Environment(ctx context.Context, name string, version int) (task
 }
 
 // SetEnvironment makes the next version; the same content as the newest makes none. It
-// belongs to who made it first, and others may not change it. Workers take the next
+// belongs to who made it first, and others may not change it; default is the admins'. Workers take the next
 // version for the tasks that they begin from now on.
 func (q *Queue) SetEnvironment(ctx context.Context, who Who, e tasks.Environment) (tasks.Environment, error) {
+	if e.Name == tasks.DefaultEnv { // everybody's tasks run in it
+		if err := who.admin("change the environment default"); err != nil {
+			return e, err
+		}
+	}
 	if err := q.checkEnvironment(ctx, &e); err != nil {
 		return e, err
 	}

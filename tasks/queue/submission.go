@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/oklog/ulid/v2"
 
@@ -86,8 +87,11 @@ func checkNames(j *tasks.Job) error {
 	if _, n, err := tasks.ParseID(j.ID); err != nil || n != 0 {
 		return invalid("id", "%q is not the id of a job: make a ULID in lower case, or leave it out", j.ID)
 	}
-	if len(j.Name) > maxName || hasControl(j.Name) {
+	if len(j.Name) > maxName || hasControl(j.Name) || j.Name != "" && strings.TrimSpace(j.Name) == "" {
 		return invalid("name", "it must be one line of at most %d bytes", maxName)
+	}
+	if _, _, err := tasks.ParseID(j.Name); err == nil {
+		return invalid("name", "%q is what ids look like: nobody could ask for the job by it", j.Name)
 	}
 	if len(j.Key) > maxKey {
 		return invalid("key", "it has %d bytes, of at most %d: use a hash of it", len(j.Key), maxKey)
@@ -110,7 +114,7 @@ func checkNames(j *tasks.Job) error {
 }
 
 func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func checkLimits(j *tasks.Job) error {

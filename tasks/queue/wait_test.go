@@ -81,6 +81,7 @@ func TestWaitFollows(t *testing.T) {
 		if err != nil || out[0].Err != nil {
 			t.Fatalf("%+v, %v", out, err)
 		}
+		r.becomes(out[0].NewID, tasks.Pending) // so long has the other call had to hear of it
 		if _, err := r.Cancel(within(t), ann, []string{held.ID}); err != nil {
 			t.Fatal(err)
 		}
