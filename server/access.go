@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks/queue"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
+
+// getuid is the user that the server runs as; tests have another one.
+var getuid = os.Getuid
 
 // access says who asks.
 type access struct {

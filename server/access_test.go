@@ -82,8 +82,9 @@ func TestOtherUsersOfTheMachineShowATokenToo(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("becoming another user takes root")
 	}
+	getuid = func() int { return 12345 } // as if the server ran as somebody
+	defer func() { getuid = os.Getuid }()
 	s := serve(t, nil)
-	s.access.uid = 12345 // as if the server ran as somebody
 	port := s.URL()[strings.LastIndex(s.URL(), ":")+1:]
 	f := func(uid uint32, want string) {
 		t.Helper()

@@ -352,7 +352,7 @@ func (s *Server) openAccess(insecure bool) error {
 	}
 	host, _ := os.Hostname()
 	s.access = access{
-		self: owner, uid: os.Getuid(), always: s.file.Auth == "always", insecure: insecure,
+		self: owner, uid: getuid(), always: s.file.Auth == "always", insecure: insecure,
 		tokens: s.tokens, log: s.log, host: host, names: s.file.Listen.Names,
 	}
 	l := &s.file.Listen

@@ -3,10 +3,12 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/rpipe-dev/rpipe/tasks/api"
 )
@@ -21,7 +23,10 @@ func (s *Server) putValue(w http.ResponseWriter, r *http.Request, _ *who) error 
 		}
 		return invalidField("", "the body is empty: send what serialize() makes of a value")
 	}
-	if mediaType(r) == api.R && !serialized(head) {
+	switch {
+	case strings.HasPrefix(r.Header.Get("Content-Type"), api.JSON):
+		return invalidField("", "values are what R's serialize() makes: JSON stands in the submission itself")
+	case mediaType(r) == api.R && !serialized(head):
 		return invalidField("", "the body is not R's serialization, as serialize(x, NULL) and saveRDS() make it; text goes as "+api.Bytes)
 	}
 	ref, size, err := s.blobs.Put(r.Context(), body)
