@@ -18,6 +18,7 @@ type lane struct {
 	rank     int
 	asked    int       // messages that may still come for the open request; 0 is none open
 	request  string    // inbox of the open request
+	came     int       // messages since it was sent
 	until    time.Time // when it is taken for lost
 	pending  uint64    // messages that the server had left at the last delivery
 	fresh    bool      // pending was told in this Next

@@ -107,6 +107,7 @@ func (l *Lanes) take(m *nats.Msg) {
 	if a != nil {
 		d.rank = a.rank
 		a.pending, a.fresh = d.pending, true
+		a.came++
 		if a.asked > 0 {
 			a.asked--
 		}
@@ -287,7 +288,20 @@ func (l *Lanes) askInOrder(ctx context.Context, n int) error {
 		if err := l.askNow(ctx, a, room); err != nil {
 			return err
 		}
+		l.mu.Lock()
+		empty := a.came < room && !a.missing
+		l.mu.Unlock()
+		if empty { // and it says so when it is no longer
+			if err := l.waitFor(a); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// waitFor leaves a request open at a lane.
+func (l *Lanes) waitFor(a *lane) error {
+	return l.request(a, 1, pullExpires+time.Second, fmt.Sprintf(`{"batch":1,"expires":%d}`, pullExpires))
 }
 
 // askNow asks a lane for what it has, and waits until it has answered.
@@ -323,7 +337,7 @@ func (l *Lanes) askNow(ctx context.Context, a *lane, room int) error {
 func (l *Lanes) request(a *lane, n int, within time.Duration, body string) error {
 	l.mu.Lock()
 	l.serial++
-	a.request, a.asked, a.until, a.fresh = l.inbox+"."+base36(uint64(l.serial)), n, time.Now().Add(within), false
+	a.request, a.asked, a.until, a.fresh, a.came = l.inbox+"."+base36(uint64(l.serial)), n, time.Now().Add(within), false, 0
 	inbox := a.request
 	l.mu.Unlock()
 	if err := l.b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+workStream+"."+a.consumer, inbox, []byte(body)); err != nil {
@@ -338,7 +352,6 @@ func (l *Lanes) request(a *lane, n int, within time.Duration, body string) error
 // wait leaves a request open at every lane, and returns when something has come or a
 // request has ended.
 func (l *Lanes) wait(ctx context.Context) error {
-	body := fmt.Sprintf(`{"batch":1,"expires":%d}`, pullExpires)
 	l.mu.Lock()
 	order, soonest := slices.Clone(l.order), time.Now().Add(pullExpires+time.Second)
 	l.mu.Unlock()
@@ -355,7 +368,7 @@ func (l *Lanes) wait(ctx context.Context) error {
 		if skip {
 			continue
 		}
-		if err := l.request(a, 1, pullExpires+time.Second, body); err != nil {
+		if err := l.waitFor(a); err != nil {
 			return err
 		}
 	}
