@@ -107,10 +107,12 @@ func (f *File) warnQueues(report func(field, message, hint string)) {
 // is read. Jobs that an earlier process of this run has left behind are removed.
 func (r *Run) openQueues(ctx context.Context) error {
 	t := r.file.Tasks
-	c, err := client.Find(client.Options{
-		URL: t.URL, Token: string(t.Token), CA: r.file.orNone(t.CA), Log: r.log, Agent: "rpipe run",
-		Retries: 12, // a server that is restarted is back within a minute
-	})
+	o := client.Options{URL: t.URL, Token: string(t.Token), CA: r.file.orNone(t.CA), Log: r.log, Agent: "rpipe run"}
+	if err := reachable(ctx, o); err != nil {
+		return &EnvironmentError{Err: fmt.Errorf("tasks: %w", err)}
+	}
+	o.Retries = 12 // from here on: a server that is restarted is back within a minute
+	c, err := client.Find(o)
 	if err != nil {
 		return &EnvironmentError{Err: fmt.Errorf("tasks: %w", err)}
 	}
@@ -142,6 +144,18 @@ func (r *Run) openQueues(ctx context.Context) error {
 		return p, nil
 	}
 	return nil
+}
+
+// reachable finds out whether a server answers, without much patience.
+func reachable(ctx context.Context, o client.Options) error {
+	o.Retries = 2
+	c, err := client.Find(o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Info(ctx)
+	return err
 }
 
 // orNone is resolve of a path that may be "".
