@@ -316,7 +316,12 @@ func (s *Server) openNode() error {
 	s.nodeDone = make(chan struct{})
 	s.running.Go(func() {
 		defer close(s.nodeDone)
-		if err := s.node.Run(s.ctx); err != nil && s.ctx.Err() == nil && !s.draining.Load() {
+		err := s.node.Run(s.ctx)
+		switch {
+		case err == nil || s.ctx.Err() != nil || s.draining.Load():
+		case errors.Is(err, node.ErrIdle): // it was told to end when idle; the server was not
+			s.log.Warn("the worker of this server has ended: start one with rpipe worker, or the server again", "error", err)
+		default:
 			s.cancel(fmt.Errorf("workers: %w", err))
 		}
 	})

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/configs"
+)
+
+// TestADrainGivesBackWhatItCannotFinish: a task that runs for longer than the grace is
+// PENDING at the next start, and runs then.
+func TestADrainGivesBackWhatItCannotFinish(t *testing.T) {
+	dir := t.TempDir()
+	gate := filepath.Join(dir, "gate")
+	f := config(dir)
+	f.Workers.None, f.Workers.Max, f.Grace = false, 1, configs.Duration(100*time.Millisecond)
+	s := begin(t, f, Options{})
+	j := submit(t, s.c, `{"fun": "function(gate) { while (!file.exists(gate)) Sys.sleep(0.01); 'done' }", "args": ["`+gate+`"]}`)
+	eventually(t, func() bool {
+		task, err := s.c.Task(t.Context(), j.ID+".1")
+		return err == nil && task.State == "RUNNING" && task.Worker != ""
+	})
+	s.DrainLater()
+	if err := s.Wait(); err != nil {
+		t.Error(err)
+	}
+	s.close()
+
+	f = config(dir)
+	s = begin(t, f, Options{})
+	task, err := s.c.Task(t.Context(), j.ID+".1")
+	if err != nil || task.State != "PENDING" || len(task.Past) != 1 || task.Past[0].Cause != "worker_stopped" {
+		t.Errorf("%+v, %v", task, err)
+	}
+	s.close()
+
+	if err := os.WriteFile(gate, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.Workers.None, f.Workers.Max = false, 1
+	s = begin(t, f, Options{})
+	defer s.close()
+	ended(t, s.c, j.ID)
+	if got := values(t, s, j.ID); got != `"done"` {
+		t.Error(got)
+	}
+}
+
+func TestCertificatesNameOwners(t *testing.T) {
+	f := func(owner string, units []string, submits, reads, admin bool) {
+		t.Helper()
+		w, err := byCertificate(&x509.Certificate{Subject: pkix.Name{CommonName: owner, OrganizationalUnit: units}})
+		if err != nil || w.Owner != owner || w.submit != submits || w.Read != reads || w.Admin != admin {
+			t.Errorf("%s %v: %+v, %v", owner, units, w, err)
+		}
+	}
+	f("ana", nil, true, false, false)
+	f("ana", []string{"Statistics"}, true, false, false)
+	f("bo", []string{"read"}, false, true, false)
+	f("ada", []string{"submit", "admin"}, true, true, true)
+	if _, err := byCertificate(&x509.Certificate{}); err == nil {
+		t.Error("nobody owns something")
+	}
+}
