@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
@@ -20,6 +21,8 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 	"github.com/rpipe-dev/rpipe/tasks/index"
 )
+
+var part = flag.String("part", "", "throughput or million; empty is both")
 
 func main() {
 	rpool.GuardMain()
@@ -35,6 +38,18 @@ func run(s bench.Setting) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if *part != "million" {
+		if err := throughputs(s, dir); err != nil {
+			return err
+		}
+	}
+	if *part == "throughput" {
+		return nil
+	}
+	return million(s, dir)
+}
+
+func throughputs(s bench.Setting, dir string) error {
 	disk, err := fsync(dir)
 	if err != nil {
 		return err
@@ -49,7 +64,7 @@ func run(s bench.Setting) error {
 		}
 	}
 	fmt.Println()
-	return million(s, dir)
+	return nil
 }
 
 func throughput(s bench.Setting, dir string, d broker.Durability, processes int) (err error) {
