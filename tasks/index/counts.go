@@ -57,29 +57,48 @@ func (r *reader) summed(f Filter) (map[tasks.State]int64, error) {
 // counted counts the bits of each state.
 func (r *reader) counted(f Filter) (map[tasks.State]int64, error) {
 	counts := map[tasks.State]int64{}
+	p, err := r.plan(f, theTasks)
+	if err != nil || p.none() {
+		return counts, err
+	}
 	states := f.States
 	if len(states) == 0 {
 		states = tasks.States
 	}
+	in := map[tasks.State]*union{}
+	defer func() {
+		for _, u := range in {
+			u.close()
+		}
+	}()
 	for _, s := range states {
-		f.States = []tasks.State{s}
-		p, err := r.plan(f, theTasks)
-		if err != nil {
-			return nil, err
-		}
-		var n int64
-		err = r.scan(p, func(_ int64, s *set) (bool, error) {
-			n += s.count()
-			return true, nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			counts[s] = n
+		if in[s] == nil {
+			if in[s], err = newUnion(r, statesDim([]tasks.State{s}), p.direction, chunkOf(p.lo), chunkOf(p.hi-1)); err != nil {
+				delete(in, s)
+				return nil, err
+			}
 		}
 	}
-	return counts, nil
+	err = r.scan(p, func(chunk int64, found *set) (bool, error) {
+		for s, u := range in {
+			if err := u.seek(chunk); err != nil {
+				return false, err
+			}
+			if at, ok := u.head(); !ok || at != chunk {
+				continue
+			}
+			var of set
+			if err := u.into(&of); err != nil {
+				return false, err
+			}
+			of.and(found)
+			if n := of.count(); n > 0 {
+				counts[s] += n
+			}
+		}
+		return true, nil
+	})
+	return counts, err
 }
 
 // Position is how many tasks are claimed before this one, if nothing changes: those in
