@@ -16,6 +16,11 @@ import (
 func TestADrainGivesBackWhatItCannotFinish(t *testing.T) {
 	dir := t.TempDir()
 	gate := filepath.Join(dir, "gate")
+	config := func(dir string) *File {
+		f := config(dir)
+		f.NATS.Lease = configs.Duration(2 * time.Second) // an engine that ends knows of leases, not of what was given back
+		return f
+	}
 	f := config(dir)
 	f.Workers.None, f.Workers.Max, f.Grace = false, 1, configs.Duration(100*time.Millisecond)
 	s := begin(t, f, Options{})
