@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +27,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // tested in package server; this is about connections that break.
 func answering(t *testing.T, retries int, h http.HandlerFunc) *Client {
 	t.Helper()
-	s := httptest.NewServer(h)
+	var one sync.Mutex // handlers of connections that broke have nothing else between them
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one.Lock()
+		defer one.Unlock()
+		h(w, r)
+	}))
 	t.Cleanup(s.Close)
 	c, err := New(Options{URL: s.URL, Token: "rpt_x", Retries: retries, Timeout: 5 * time.Second})
 	if err != nil {
@@ -181,18 +187,18 @@ func TestFaultsSayWhatTheServerSaid(t *testing.T) {
 }
 
 func TestWhatHappenedOnceIsNotAskedTwice(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	c := answering(t, 3, func(w http.ResponseWriter, r *http.Request) {
-		asked++
+		asked.Add(1)
 		io.Copy(io.Discard, r.Body)
 		hangUp(w)
 	})
-	if _, err := c.SubmitR(t.Context(), strings.NewReader("X\n")); err == nil || asked != 1 {
-		t.Errorf("%v, asked %d times", err, asked)
+	if _, err := c.SubmitR(t.Context(), strings.NewReader("X\n")); err == nil || asked.Load() != 1 {
+		t.Errorf("%v, asked %d times", err, asked.Load())
 	}
-	asked = 0
-	if _, err := c.PutValue(t.Context(), io.MultiReader(strings.NewReader("X\n"))); !errors.Is(err, errSent) || asked != 1 {
-		t.Errorf("%v, asked %d times", err, asked)
+	asked.Store(0)
+	if _, err := c.PutValue(t.Context(), io.MultiReader(strings.NewReader("X\n"))); !errors.Is(err, errSent) || asked.Load() != 1 {
+		t.Errorf("%v, asked %d times", err, asked.Load())
 	}
 }
 
