@@ -70,7 +70,7 @@ func TestCancel(t *testing.T) {
 func TestCancelOrComplete(t *testing.T) {
 	r := start(t, noChores)
 	w := r.work("w", done)
-	const n = 200
+	const n = 100
 	cancelled := 0
 	for range n {
 		j := r.submit(ann, text("a"))

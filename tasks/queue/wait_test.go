@@ -323,3 +323,24 @@ func TestListing(t *testing.T) {
 		t.Errorf("%v, %v", named, err)
 	}
 }
+
+// TestStaleNews: a change that happened before what was read does not undo it.
+func TestStaleNews(t *testing.T) {
+	var told []tasks.State
+	w := &watch{
+		targets: []target{{job: "j", from: 3, to: 4}}, revs: [][]uint64{make([]uint64, 2)},
+		whole: map[string]int{"j": 0}, single: map[key][]place{}, known: map[string]bool{"j": true},
+		see: func(_, _ int, t *tasks.Task) error { told = append(told, t.State); return nil },
+	}
+	for _, task := range []*tasks.Task{
+		{Job: "j", N: 4, State: tasks.Running, Rev: 7}, {Job: "j", N: 4, State: tasks.Error, Rev: 6},
+		{Job: "j", N: 3, State: tasks.Pending, Rev: 2}, {Job: "j", N: 5, State: tasks.Died, Rev: 9},
+	} {
+		if again, err := w.change(index.Event{Task: task}); again || err != nil {
+			t.Error(again, err)
+		}
+	}
+	if !slices.Equal(told, []tasks.State{tasks.Running, tasks.Pending}) {
+		t.Errorf("%v", told)
+	}
+}

@@ -22,6 +22,7 @@ type watch struct {
 	single  map[key][]place // the others, and successors of retried tasks
 	counted map[string]int  // targets that are only counted, by job
 	known   map[string]bool // jobs that the subscription has
+	revs    [][]uint64      // of each target's tasks: the latest that has been told
 
 	// see is told of each task as it is: with the target's place and the number of the
 	// task in it, which a successor has from the one that it replaces. It may be told
@@ -52,6 +53,14 @@ func (w *watch) run(ctx context.Context) error {
 	w.known = map[string]bool{}
 	for _, t := range w.targets {
 		w.known[t.job] = true
+		switch {
+		case t.counted:
+			w.revs = append(w.revs, nil)
+		case t.n > 0:
+			w.revs = append(w.revs, make([]uint64, 1))
+		default:
+			w.revs = append(w.revs, make([]uint64, max(t.to-t.from+1, 0)))
+		}
 	}
 	for {
 		again, err := w.session(ctx)
@@ -115,10 +124,27 @@ func (w *watch) session(ctx context.Context) (again bool, err error) {
 	}
 }
 
+// news reports whether t is later than what has been told of its place: changes come
+// after what was read later than they happened, and what is over may be so no longer.
+func (w *watch) news(p place, t *tasks.Task) bool {
+	rev := &w.revs[p.target][0]
+	if w.targets[p.target].n == 0 {
+		rev = &w.revs[p.target][p.n-w.targets[p.target].from]
+	}
+	if t.Rev > 0 && t.Rev < *rev {
+		return false
+	}
+	*rev = max(*rev, t.Rev)
+	return true
+}
+
 // change passes on a change.
 func (w *watch) change(e index.Event) (again bool, err error) {
 	t := e.Task
 	for _, p := range w.placesOf(t) {
+		if !w.news(p, t) {
+			continue
+		}
 		if t.State != tasks.Moved {
 			if err := w.see(p.target, p.n, t); err != nil {
 				return false, err
@@ -202,6 +228,7 @@ func (w *watch) tell(ctx context.Context, keys []key, places []place) (more bool
 		if t == nil {
 			t = &tasks.Task{Job: keys[i].job, N: keys[i].n, State: tasks.Missing}
 		}
+		w.news(places[i], t)
 		k, err := keyOf(t.MovedTo)
 		if t.State != tasks.Moved || err != nil {
 			if err := w.see(places[i].target, places[i].n, t); err != nil {
