@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/tasks/client"
 )
 
@@ -34,7 +33,7 @@ that are kept in a directory of their own or on S3 are not in it.` + remoteExits
 				if r.json {
 					return unprinted(printJSON(b))
 				}
-				_, err = fmt.Printf("%s: %s in %s\n", b.Dir, configs.Size(b.Bytes), length(time.Duration(b.Took)))
+				_, err = fmt.Printf("%s: %s in %s\n", b.Dir, memory(int64(b.Bytes)), length(time.Duration(b.Took)))
 				return unprinted(err)
 			})
 		},

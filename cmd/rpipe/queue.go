@@ -34,7 +34,7 @@ func newQueue() *cobra.Command {
 				if err != nil {
 					return "", err
 				}
-				return fmt.Sprintf(", %d tasks cancelled", p.Cancelled), nil
+				return ", " + numbered(int(p.Cancelled), "task") + " cancelled", nil
 			}),
 		newQueueSet())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/signal"
@@ -28,7 +29,7 @@ type remote struct {
 const remoteExits = `
 
 Exit status: 0 done; 1 it could not be done, such as for an id that is not known; 2 a
-flag is wrong; 3 no server answers.`
+flag is wrong; 3 no server answers, or it wants another token.`
 
 func (r *remote) flag(c *cobra.Command) {
 	f := c.Flags()
@@ -65,7 +66,10 @@ func (r *remote) run(c *cobra.Command, f func(ctx context.Context, server *clien
 func remoteExit(err error) int {
 	var fault *api.Fault
 	var network net.Error
+	var file *fs.PathError
 	switch {
+	case errors.As(err, &file): // of --zip and --rds; its errno looks like one of the network
+		return pipeline.ExitFailed
 	case errors.As(err, &fault) && fault.Status >= 500, errors.As(err, &fault) && (fault.Status == 401 || fault.Status == 403):
 		return pipeline.ExitEnvironment
 	case errors.As(err, &fault) && fault.Status == 400:

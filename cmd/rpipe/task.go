@@ -135,7 +135,7 @@ func listTasks(ctx context.Context, server *client.Client, f client.Filter, limi
 			if shown+i == 0 {
 				fmt.Fprintln(w, "ID\tSTATUS\tNAME\tQUEUE\tSUBMITTED\tRAN\tWORKER\tNOTE")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State, dash(t.Name), t.Queue, since(t.Submitted), ran(t.Started, t.Ended), dash(t.Worker), note(t))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State, dash(cell(t.Name)), t.Queue, since(t.Submitted), ran(t.Started, t.Ended), dash(t.Worker), cell(note(t)))
 		}
 		shown += len(page.Tasks)
 		f.After, more = page.Next, page.Next != ""
@@ -170,7 +170,7 @@ func listJobs(ctx context.Context, server *client.Client, f client.Filter, limit
 			if shown+i == 0 {
 				fmt.Fprintln(w, "ID\tNAME\tSTATE\tTASKS\tQUEUE\tSUBMITTED\tRAN\tOWNER")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.ID, dash(j.Name), j.State, counted(j.States), j.Queue, since(&j.Created), ran(j.Started, j.Ended), j.Owner)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.ID, dash(cell(j.Name)), j.State, counted(j.States), j.Queue, since(&j.Created), ran(j.Started, j.Ended), cell(j.Owner))
 		}
 		shown += len(page.Jobs)
 		f.After, more = page.Next, page.Next != ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,7 @@ func change(use, short, long, example, done string, flags func(*cobra.Command) e
 			if err != nil {
 				return err
 			}
-			out, err := do(ctx, server, ids)
+			out, err := do(ctx, server, distinct(ids))
 			if err != nil {
 				return err
 			}
@@ -43,6 +44,23 @@ func change(use, short, long, example, done string, flags func(*cobra.Command) e
 	}
 	r.flag(c)
 	return c
+}
+
+// distinct are ids in their order, each once.
+func distinct(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	return slices.DeleteFunc(ids, func(id string) bool {
+		again := seen[id]
+		seen[id] = true
+		return again
+	})
+}
+
+// idle says why nothing of a job was changed.
+var idle = map[string]string{
+	"cancelled": "all of its tasks have ended already: nothing was cancelled",
+	"retried":   "none of its tasks has failed: nothing was retried",
+	"resumed":   "all of its tasks are COMPLETE or still to end: nothing was resumed",
 }
 
 func printOutcomes(out *api.Outcomes, done string, asJSON bool) error {
@@ -56,6 +74,8 @@ func printOutcomes(out *api.Outcomes, done string, asJSON bool) error {
 			}
 		case !o.OK:
 			fmt.Fprintf(os.Stderr, "rpipe: %s: %s\n", o.ID, o.Message)
+		case o.Count == 0 && isJob(o.ID) && idle[done] != "":
+			fmt.Printf("%s: %s\n", o.ID, idle[done])
 		case o.NewID != "":
 			fmt.Printf("%s %s as %s%s\n", o.ID, done, o.NewID, ofTasks(o.Count))
 		default:
@@ -72,7 +92,7 @@ func ofTasks(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %d tasks", n)
+	return ", " + numbered(n, "task")
 }
 
 func newTaskCancel() *cobra.Command {

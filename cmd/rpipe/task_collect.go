@@ -136,7 +136,7 @@ func printTask(t *api.Task) error {
 		row(w, "worker", fmt.Sprintf("%s on %s, pid %d", t.Worker, t.Host, t.Pid))
 	}
 	if u := t.Usage; u != nil {
-		row(w, "used", fmt.Sprintf("%.2fs user, %.2fs system, %s at its peak", time.Duration(u.User).Seconds(), time.Duration(u.System).Seconds(), configs.Size(u.PeakRSS)))
+		row(w, "used", usageText(u))
 	}
 	for i, a := range t.Past {
 		if i < len(t.Past)-1 || a.Cause != "done" && t.State != "ERROR" {
@@ -150,17 +150,25 @@ func printTask(t *api.Task) error {
 		return err
 	}
 	if f := t.Failure; f != nil {
-		fmt.Printf("\n%s\n", failureText(f))
+		fmt.Printf("\n%s\n", plain(failureText(f)))
 	}
 	for _, warning := range t.Warnings {
-		fmt.Printf("Warning: %s\n", warning)
+		fmt.Printf("Warning: %s\n", plain(warning))
 	}
 	return nil
 }
 
+func usageText(u *api.Usage) string {
+	text := fmt.Sprintf("%.2fs user, %.2fs system", time.Duration(u.User).Seconds(), time.Duration(u.System).Seconds())
+	if u.PeakRSS > 0 {
+		text += ", " + memory(int64(u.PeakRSS)) + " at its peak"
+	}
+	return text
+}
+
 func row(w io.Writer, name, value string) {
 	if value != "" {
-		fmt.Fprintf(w, "%s\t%s\n", name, value)
+		fmt.Fprintf(w, "%s\t%s\n", name, cell(value))
 	}
 }
 
@@ -225,8 +233,10 @@ answers; 4 done, and some have no value; 130 interrupted: the tasks go on.`,
 					if err := unprinted(printJSON(end)); err != nil {
 						return err
 					}
-				} else if _, err := fmt.Println(counted(end.States)); err != nil {
-					return unprinted(err)
+				} else if end.Total > 0 {
+					if _, err := fmt.Println(counted(end.States)); err != nil {
+						return unprinted(err)
+					}
 				}
 				if len(end.Missing) > 0 {
 					fmt.Fprintf(os.Stderr, "rpipe: not known: %s\n", strings.Join(end.Missing, " "))
@@ -239,7 +249,7 @@ answers; 4 done, and some have no value; 130 interrupted: the tasks go on.`,
 			})
 		},
 	}
-	c.Flags().BoolVar(&anyOf, "any", false, "until one has ended")
+	c.Flags().BoolVar(&anyOf, "any", false, "until one ID has ended; a job has when all of its tasks have")
 	c.Flags().BoolVar(&first, "first-error", false, "until one has failed, or all have ended")
 	c.Flags().StringVar(&timeout, "timeout", "", "how long at most, such as 10m (default: for ever)")
 	c.MarkFlagsMutuallyExclusive("any", "first-error")
@@ -354,7 +364,9 @@ func printResults(ctx context.Context, server *client.Client, id string, asJSON,
 	if array {
 		n, limit = 1, 0
 	}
+	found := false
 	err := server.Results(ctx, job, n, limit, func(res *api.Result) error {
+		found = true
 		if res.State == "COMPLETE" && res.Value == nil { // null, which Go reads as none
 			res.Value = &api.Value{JSON: []byte("null")}
 		}
@@ -367,16 +379,21 @@ func printResults(ctx context.Context, server *client.Client, id string, asJSON,
 		case res.Value != nil:
 			return printLine(res.Value)
 		case res.Failure != nil:
-			fmt.Fprintf(os.Stderr, "rpipe: task %s is %s\n%s\n", res.ID, res.State, failureText(res.Failure))
+			fmt.Fprintf(os.Stderr, "rpipe: task %s is %s\n%s\n", res.ID, res.State, plain(failureText(res.Failure)))
 		default:
 			fmt.Fprintf(os.Stderr, "rpipe: task %s is %s: it has no value yet\n", res.ID, res.State)
 		}
 		return exitCode(pipeline.ExitFailed)
 	})
-	if err == nil && failed > 0 {
+	switch {
+	case err != nil:
+		return err
+	case !found && !array:
+		return fmt.Errorf("there is no value of task %s: it has not ended, or there is no such task; rpipe task status says which", id)
+	case failed > 0:
 		return exitCode(pipeline.ExitDeadLetters)
 	}
-	return err
+	return nil
 }
 
 func newTaskLog() *cobra.Command {

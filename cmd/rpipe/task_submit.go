@@ -127,6 +127,8 @@ func (f *submitFlags) fill() error {
 		s.Fun = text(f.fun)
 	case f.expr != "":
 		s.Expr = text(f.expr)
+	case f.file == "":
+		return errors.New("what R is to do is empty: give --fun, --expr or --file something")
 	default:
 		b, err := os.ReadFile(f.file)
 		if err != nil {
@@ -169,6 +171,14 @@ func (f *submitFlags) fill() error {
 			return err
 		}
 		s.RunAt = &at
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"attempts", f.retry.Errors}, {"lost", f.retry.Lost}, {"timeouts", f.retry.Timeouts}, {"max-running", s.MaxRunning}} {
+		if n.value < 0 {
+			return fmt.Errorf("--%s %d is less than 0", n.name, n.value)
+		}
 	}
 	if f.retry.Errors+f.retry.Lost+f.retry.Timeouts+len(f.retry.Classes) > 0 || f.pause != "" {
 		s.Retry = &f.retry

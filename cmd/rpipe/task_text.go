@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/tasks"
@@ -32,6 +34,46 @@ func brief(s string, n int) string {
 		return string(r[:n-1]) + "…"
 	}
 	return s
+}
+
+// plain is s without the control characters that would steer a terminal: names and
+// messages may come from anybody. Colours go with them.
+func plain(s string) string {
+	s = colours.ReplaceAllString(s, "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}
+
+var colours = regexp.MustCompile(`\x1b\[[0-9;:]*m`)
+
+// cell is s as one cell of a table.
+func cell(s string) string {
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(plain(s))
+}
+
+// numbered is a number of things: 1 task, 2 tasks.
+func numbered(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// memory is a number of bytes in three digits or so.
+func memory(n int64) string {
+	f, unit := float64(n), 0
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	for f >= 1000 && unit < len(units)-1 {
+		f, unit = f/1024, unit+1
+	}
+	if f < 10 && unit > 0 {
+		return fmt.Sprintf("%.1f %s", f, units[unit])
+	}
+	return fmt.Sprintf("%.0f %s", f, units[unit])
 }
 
 // since is how long ago t was, in one unit.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/client"
 )
@@ -79,7 +81,7 @@ func printWorkers(list []api.Worker) error {
 	fmt.Fprintln(w, "ID\tSTATE\tHOST\tPID\tQUEUES\tR\tMEMORY\tDONE\tLOAD 15s\tUP SINCE\tRUNS")
 	for _, k := range list {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%d/%d\t%s\t%d\t%.1f\t%s\t%s\n", k.ID, k.State, k.Host, k.Pid, strings.Join(k.Queues, ","),
-			k.Busy, k.Max, configs.Size(k.RSS), k.Done, k.Load.S15, since(k.Started), brief(strings.Join(k.Tasks, " "), 60))
+			k.Busy, k.Max, memory(k.RSS), k.Done, k.Load.S15, since(k.Started), brief(strings.Join(k.Tasks, " "), 60))
 	}
 	return w.Flush()
 }
@@ -95,7 +97,7 @@ func newWorkerStop() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			m := api.Message{Type: "stop"}
 			if now {
-				m.Text = "now"
+				m.Text = tasks.StopNow
 			}
 			return r.run(c, func(ctx context.Context, server *client.Client) error {
 				var errs []error
@@ -129,7 +131,16 @@ func newWorkerLog() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return r.run(c, func(ctx context.Context, server *client.Client) error {
-				return server.WorkerLog(ctx, args[0], 0, follow, printLogLine(r.json))
+				lines, print := 0, printLogLine(r.json)
+				err := server.WorkerLog(ctx, args[0], 0, follow, func(l *api.LogLine) error {
+					lines++
+					return print(l)
+				})
+				if err != nil || lines > 0 {
+					return err
+				}
+				_, err = server.Worker(ctx, args[0]) // has it logged nothing, or is there none?
+				return err
 			})
 		},
 	}
@@ -164,8 +175,16 @@ which admins may.` + remoteExits,
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Printf("%s\n", answer)
-				return unprinted(err)
+				if _, err := fmt.Printf("%s\n", answer); err != nil {
+					return unprinted(err)
+				}
+				var reply struct {
+					OK *bool `json:"ok"`
+				}
+				if json.Unmarshal(answer, &reply) == nil && reply.OK != nil && !*reply.OK {
+					return exitCode(pipeline.ExitFailed)
+				}
+				return nil
 			})
 		},
 	}
