@@ -27,7 +27,7 @@ element_text <- function(at) {
 }
 
 parse_call <- function(text) {
-  if (is.null(text) || !nzchar(text)) {
+  if (is.null(text) || !nzchar(text) || grepl(".rp_", text, fixed = TRUE)) {
     return(NULL)
   }
   tryCatch(parse(text = text, keep.source = FALSE)[[1L]], error = function(e) NULL)

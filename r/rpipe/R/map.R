@@ -5,6 +5,7 @@
 PROBE <- 0.05   # seconds after which a task of the first round stops
 TARGET <- 0.075 # seconds that a group should take
 KEPT <- 86400   # seconds that records of maps stay
+SHARED <- 256e6 # bytes of a frame that each worker may have whole
 
 #' Map a function over elements
 #'
@@ -78,10 +79,15 @@ rp_chunked <- function(.d, .f, ..., rows = NULL, on_error = c("stop", "null"), s
   n <- nrow(.d)
   rows <- rows %||% max(1, min(10000, ceiling(n / (4 * workers_of(con)))))
   from <- if (n) seq(1, n, by = rows) else integer()
-  chunks <- lapply(from, function(i) {
-    at <- i:min(i + rows - 1, n)
-    if (inherits(.d, "data.table")) .d[at] else .d[at, , drop = FALSE]
-  })
+  if (utils::object.size(.d) <= SHARED) {
+    # The frame is stored once, and tasks are told which rows of it are theirs.
+    ranges <- lapply(from, function(i) c(i, min(i + rows - 1, n)))
+    return(bind_rows(map_run(
+      ranges, .f, list(...), match.arg(on_error), seed, progress, 1L, globals, packages, options, con,
+      frame = if (n) rp_value(.d, con)
+    )))
+  }
+  chunks <- lapply(from, function(i) .d[i:min(i + rows - 1, n), , drop = FALSE])
   bind_rows(map_run(chunks, .f, list(...), match.arg(on_error), seed, progress, 1L, globals, packages, options, con))
 }
 
@@ -107,14 +113,14 @@ bind_rows <- function(values) {
 }
 
 # map_run is a map: it submits, follows, and puts the values in their places.
-map_run <- function(X, fun, args, on_error, seed, progress, group, globals, packages, options, con) {
+map_run <- function(X, fun, args, on_error, seed, progress, group, globals, packages, options, con, frame = NULL) {
   con <- connection(con)
-  m <- new_map(con, X, fun, args, on_error, seed, group, globals, packages, options)
+  m <- new_map(con, X, fun, args, on_error, seed, group, globals, packages, options, frame)
   if (m$n > 0L) run_map(m, shows(progress))
   map_values(m)
 }
 
-new_map <- function(con, X, fun, args, on_error, seed, group, globals, packages, options) {
+new_map <- function(con, X, fun, args, on_error, seed, group, globals, packages, options, frame) {
   m <- new.env(parent = emptyenv())
   m$con <- con
   m$X <- X
@@ -128,10 +134,13 @@ new_map <- function(con, X, fun, args, on_error, seed, group, globals, packages,
   first <- if (m$rows) {
     columns <- lapply(names(X), function(n) call("[[", call("[[", quote(.rp_x), n), quote(.rp_i)))
     stats::setNames(columns, names(X))
+  } else if (!is.null(frame)) {
+    quote(.rp_frame[.rp_x[[.rp_i]][1L]:.rp_x[[.rp_i]][2L], , drop = FALSE])
   } else {
     quote(.rp_x[[.rp_i]])
   }
   call <- call_plan(con, fun, args, globals, packages, first)
+  if (!is.null(frame)) call$large$.rp_frame <- elsewhere(con, frame)
   call$plan$catch <- on_error != "stop"
   call$plan$budget <- PROBE
   m$call <- call
@@ -367,8 +376,9 @@ abandon <- function(m) {
         m$options$delay <- KEPT
         outcomes(m$con, "/v1/cancel", list(), send_groups(m, cut_groups(left, ceiling(length(left) / 8)), probe = FALSE))
       }
+      kept <- sum(m$done) + complete_elements(m)
       cli::cli_inform(c(
-        "!" = "Cancelled after {sum(m$done)} of {m$n} elements were collected.",
+        "!" = "Cancelled: {kept} of {m$n} elements had been done, which are kept.",
         "i" = "{.code rp_resume(\"{m$id}\")} goes on, in this session or another."
       ))
     },
@@ -376,20 +386,32 @@ abandon <- function(m) {
   )
 }
 
+# complete_elements is how many were done that have not been taken.
+complete_elements <- function(m) {
+  n <- 0L
+  for (job in names(m$open)) {
+    w <- wait_once(m$con, job, "all", 0.001)
+    n <- n + round((w$states$COMPLETE %||% 0) * length(unlist(m$open[[job]])) / length(m$open[[job]]))
+  }
+  n
+}
+
 # tell_retried says which groups were run again, if any.
 tell_retried <- function(m) {
   if (Sys.time() - m$begin < 1) {
     return(NULL)
   }
-  lost <- list()
+  lost <- character()
   for (job in m$jobs) {
     rows <- GET(m$con, at("jobs", job, "tasks"), list(limit = 10000))$tasks
     for (r in rows) {
-      if ((r$attempt %||% 1) > 1 && length(r$past)) lost <- c(lost, list(r$past[[1L]]$cause))
+      if ((r$attempt %||% 1) > 1) lost <- c(lost, r$id)
     }
   }
   if (length(lost)) {
-    cli::cli_inform(c(i = "{length(lost)} task{?s} {?was/were} run again after {unique(unlist(lost))}; the results are complete."))
+    past <- unlist(lapply(utils::head(lost, 5L), function(id) GET(m$con, at("tasks", id))$past), recursive = FALSE)
+    why <- unique(gsub("_", " ", text_column(past, "cause")))
+    cli::cli_inform(c(i = "{length(lost)} task{?s} {?was/were} run again, since {?its/their} first attempt ended by: {why}. The results are complete."))
   }
 }
 

@@ -34,6 +34,7 @@ rp_submit <- function(expr, ..., globals = TRUE, packages = NULL, con = NULL) {
 }
 
 submit_expr <- function(code, env, options, globals, packages, con) {
+  code <- tryCatch(utils::removeSource(code), error = function(e) code)
   found <- globals_of(code, env, globals, packages)
   parts <- apart(con, found$globals)
   plan <- list(expr = code, globals = parts$small, functions = with_functions(found$globals))

@@ -1,0 +1,4 @@
+library(testthat)
+library(rpipe)
+
+test_check("rpipe")

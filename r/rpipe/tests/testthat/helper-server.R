@@ -1,0 +1,27 @@
+# Tests run against a real server of their own, which one rpipe serve is for all of a
+# process. Where the program is missing they are skipped; RPIPE_BIN says where it is.
+
+local_rpipe <- function(frame = parent.frame()) {
+  skip_on_os("windows")
+  if (!nzchar(Sys.getenv("RPIPE_BIN")) && inherits(try(rp_binary(), silent = TRUE), "try-error")) {
+    skip("the program rpipe is not here")
+  }
+  if (is.null(shared$con)) {
+    shared$con <- rp_start(workers = 2, queues = c("default", "quick"), data = file.path(tempdir(), "rpipe"))
+  }
+  rp_connect(shared$con$url)
+}
+
+shared <- new.env()
+
+# eventually waits until something is so.
+eventually <- function(f, seconds = 30) {
+  until <- Sys.time() + seconds
+  while (!isTRUE(f())) {
+    if (Sys.time() > until) {
+      return(FALSE)
+    }
+    Sys.sleep(0.05) # between two looks
+  }
+  TRUE
+}

@@ -1,0 +1,1 @@
+if (!is.null(shared$con)) rp_stop(shared$con)

@@ -1,0 +1,57 @@
+test_that("what is wrong is said, and how to mend it", {
+  withr_env <- Sys.getenv(c("RPIPE_URL", "RPIPE_DATA"), NA)
+  Sys.unsetenv("RPIPE_URL")
+  Sys.setenv(RPIPE_DATA = tempfile())
+  on.exit(for (n in names(withr_env)) if (is.na(withr_env[[n]])) Sys.unsetenv(n) else do.call(Sys.setenv, as.list(withr_env[n])))
+  rp_disconnect()
+  expect_error(rp_connect(), "rp_start\\(\\)", class = "rpipe_no_server")
+  expect_error(rp_connect("http://127.0.0.1:1"), "cannot be reached", class = "rpipe_refused")
+  expect_error(rp_connect("ftp://x"), "no address")
+  expect_error(rp_connect("http://user:pw@host"), "token")
+  old <- options(rpipe.binary = "/nowhere/rpipe")
+  on.exit(options(old), add = TRUE)
+  expect_error(rp_binary(), "/nowhere/rpipe", class = "rpipe_no_binary")
+})
+
+test_that("a server is found, used and stopped", {
+  local_rpipe()
+  data <- tempfile("own")
+  con <- rp_start(workers = 1, data = data)
+  expect_output(print(con), "rpipe server")
+  again <- rp_start(data = data)
+  expect_identical(again$url, con$url)
+  pid <- con$process$pid
+  expect_true(rp_stop(con))
+  expect_false(rp_stop(con))
+  expect_false(rpipe:::is_alive(pid))
+  expect_error(rp_connect(con$url), class = "rpipe_refused")
+})
+
+test_that("a server that does not start says why", {
+  local_rpipe()
+  expect_error(rp_start(data = tempfile("own"), args = "--durability=never"), "durability", class = "rpipe_start")
+})
+
+test_that("a server ends with the session that started it", {
+  local_rpipe()
+  data <- tempfile("own")
+  script <- tempfile(fileext = ".R")
+  writeLines(c(
+    if (nzchar(Sys.getenv("RPIPE_PKG"))) sprintf("suppressMessages(pkgload::load_all(%s, quiet = TRUE))", deparse(Sys.getenv("RPIPE_PKG"))) else "library(rpipe)",
+    sprintf("con <- rp_start(workers = 1, data = %s)", deparse(data)),
+    "cat(con$process$pid, '\\n')", "tools::pskill(Sys.getpid(), 9L)"
+  ), script)
+  out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = TRUE))
+  pid <- as.integer(out[1L])
+  expect_false(is.na(pid))
+  expect_true(eventually(function() !rpipe:::is_alive(pid)))
+})
+
+test_that("ids are ULIDs, and leave the session's random numbers alone", {
+  set.seed(1)
+  before <- .Random.seed
+  ids <- replicate(50, rpipe:::new_id())
+  expect_identical(.Random.seed, before)
+  expect_true(all(rpipe:::is_id(ids)))
+  expect_identical(anyDuplicated(ids), 0L)
+})
