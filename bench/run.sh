@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes the figures of docs/benchmarks.md and docs/benchmarks-proxy.md:
+# Makes the figures of docs/benchmarks.md, -proxy.md and -tasks.md:
 #
 #   bench/run.sh                     all of them, most of an hour on two idle cores
 #   bench/run.sh bulk start          some: roundtrip bulk shared start memory files aggregate
 #                                    join fetch enrich s3 commit compact codecs
-#                                    proxy proxysleep proxystart predict
+#                                    proxy proxysleep proxystart predict tasks
 #   bench/run.sh -quick              everything once and small, to see that it works
 #   bench/run.sh -update [name...]   puts the tables into the pages of docs as well
 #
@@ -22,7 +22,7 @@ for arg in "$@"; do
 	*) names+=("$arg") ;;
 	esac
 done
-[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk shared start memory files aggregate join fetch enrich s3 commit compact codecs proxy proxysleep proxystart predict)
+[ ${#names[@]} -gt 0 ] || names=(roundtrip bulk shared start memory files aggregate join fetch enrich s3 commit compact codecs proxy proxysleep proxystart predict tasks)
 if [ -n "$quick" ] && [ -n "$update" ]; then
 	echo "bench: the figures of a quick run are for nobody to read: leave out -update" >&2
 	exit 2
@@ -89,7 +89,7 @@ codecs() {
 # splice puts a table between the lines that mark its place.
 splice() {
 	local page
-	for page in docs/benchmarks.md docs/benchmarks-proxy.md; do
+	for page in docs/benchmarks*.md; do
 		awk -v name="$1" -v table="$2" '
 			$0 == "<!-- end " name " -->" { skip = 0 }
 			!skip { print }
@@ -115,6 +115,7 @@ for name in "${names[@]}"; do
 	enrich) build && nice -n 10 go run ./bench/enrich -rounds 3 $quick -bento "${BENTO:-bento}" ;;
 	proxy | proxystart) build && go run "./bench/$name" $quick -valve "${VALVE:-valve}" -faucet "${FAUCET:-faucet}" ;;
 	proxysleep) build && go run ./bench/proxysleep -rounds 3 $quick -valve "${VALVE:-valve}" -faucet "${FAUCET:-faucet}" ;;
+	tasks) build && go run ./bench/tasks -rounds 5 $quick ;;
 	predict) build && go run ./bench/predict -rounds 3 $quick ;;
 	*) go run "./bench/$name" $quick ;;
 	esac | tee "$out/$name.md"

@@ -1,7 +1,8 @@
 //go:build unix
 
 // Command tasks measures the task queue in one process, without HTTP: no-op tasks in
-// bulk and one at a time, with R and without, and a queue of a million tasks.
+// bulk and one at a time, with R and without, and a queue of a million tasks; and rpipe
+// serve by its REST API beside rrq, mirai and callr.
 package main
 
 import (
@@ -22,7 +23,10 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks/index"
 )
 
-var part = flag.String("part", "", "throughput or million; empty is both")
+var (
+	part    = flag.String("part", "", "throughput, million or peers; empty is all")
+	program = flag.String("rpipe", "bin/rpipe", "for peers: the program")
+)
 
 func main() {
 	rpool.GuardMain()
@@ -38,15 +42,21 @@ func run(s bench.Setting) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if *part != "million" {
-		if err := throughputs(s, dir); err != nil {
-			return err
+	for _, p := range []struct {
+		name    string
+		measure func() error
+	}{
+		{"throughput", func() error { return throughputs(s, dir) }},
+		{"million", func() error { return million(s, dir) }},
+		{"peers", func() error { return beside(s, *program, dir) }},
+	} {
+		if *part == "" || *part == p.name {
+			if err := p.measure(); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
 		}
 	}
-	if *part == "throughput" {
-		return nil
-	}
-	return million(s, dir)
+	return nil
 }
 
 func throughputs(s bench.Setting, dir string) error {

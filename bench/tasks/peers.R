@@ -1,54 +1,78 @@
-# Peers of the task queue, two workers each, no-op tasks. Prints name and seconds for:
-#   Rscript peers.R rrq|rrq_latency|rrq_isolated|mirai|mirai_latency|callr N [REDIS_PORT]
-args <- commandArgs(TRUE)
-what <- args[[1]]
-n <- as.integer(args[[2]])
+# No-op tasks on two workers by the peers of the task queue. Reads "<means> <n>" a line
+# and answers with the seconds that n tasks took, from submission to all results.
+# Argument: the port of a Redis.
+
+redis <- commandArgs(TRUE)[1L]
 noop <- function(i) i
 
-timed <- function(f, rounds = 3) {
-  for (k in seq_len(rounds)) {
-    t0 <- proc.time()[["elapsed"]]
-    f()
-    cat(what, proc.time()[["elapsed"]] - t0, "\n")
+need <- function(package) {
+  if (!nzchar(system.file(package = package))) {
+    stop(structure(class = c("missing_package", "error", "condition"), list(message = package, call = NULL)))
   }
 }
 
-if (startsWith(what, "rrq")) {
-  suppressMessages(library(rrq))
-  con <- redux::hiredis(port = as.integer(args[[3]]))
-  Sys.setenv(REDIS_URL = paste0("redis://127.0.0.1:", args[[3]]))
-  obj <- rrq_controller(paste0("bench:", Sys.getpid()), con = con)
-  rrq_default_controller_set(obj)
-  rrq_worker_config_save("localhost", rrq_worker_config(verbose = FALSE), overwrite = TRUE)
-  w <- suppressMessages(rrq_worker_spawn(2, progress = FALSE))
-  on.exit(w$stop())
-  isolated <- what == "rrq_isolated"
-  bulk <- function() {
-    id <- rrq_task_create_bulk_call(noop, seq_len(n), separate_process = isolated)
-    rrq_task_wait(id, progress = FALSE)
-    stopifnot(identical(unlist(rrq_task_results(id)), seq_len(n)))
+rrq <- NULL # its workers, once they are up
+rrq_up <- function() {
+  if (is.null(rrq)) {
+    need("rrq")
+    Sys.setenv(REDIS_URL = paste0("redis://127.0.0.1:", redis))
+    con <- redux::hiredis(port = as.integer(redis))
+    rrq::rrq_default_controller_set(rrq::rrq_controller(paste0("bench:", Sys.getpid()), con = con))
+    rrq::rrq_worker_config_save("localhost", rrq::rrq_worker_config(verbose = FALSE), overwrite = TRUE)
+    rrq <<- suppressMessages(rrq::rrq_worker_spawn(2, progress = FALSE))
   }
-  one <- function() {
-    for (i in seq_len(n)) {
-      id <- rrq_task_create_call(noop, list(i))
-      rrq_task_wait(id, progress = FALSE)
-      rrq_task_result(id)
-    }
-  }
-  warm <- rrq_task_create_bulk_call(noop, seq_len(20))
-  invisible(rrq_task_wait(warm, progress = FALSE))
-  timed(if (what == "rrq_latency") one else bulk)
-  w$stop()
-} else if (startsWith(what, "mirai")) {
-  library(mirai)
-  daemons(2)
-  invisible(mirai_map(seq_len(20), noop)[])
-  timed(if (what == "mirai_latency") {
-    function() for (i in seq_len(n)) mirai(noop(i), noop = noop, i = i)[]
-  } else {
-    function() stopifnot(identical(unlist(mirai_map(seq_len(n), noop)[]), seq_len(n)))
-  })
-  daemons(0)
-} else if (what == "callr") {
-  timed(function() for (i in seq_len(n)) callr::r(noop, list(i)))
 }
+rrq_bulk <- function(n, isolated) {
+  rrq_up()
+  id <- rrq::rrq_task_create_bulk_call(noop, seq_len(n), separate_process = isolated)
+  rrq::rrq_task_wait(id, progress = FALSE)
+  stopifnot(identical(unlist(rrq::rrq_task_results(id)), seq_len(n)))
+}
+mirai_up <- function() {
+  need("mirai")
+  if (mirai::status()$connections == 0) {
+    mirai::daemons(2)
+    invisible(mirai::mirai_map(1:2, noop)[])
+  }
+}
+
+means <- list(
+  ready = function(n) NULL,
+  rrq = function(n) rrq_bulk(n, FALSE),
+  rrq_isolated = function(n) rrq_bulk(n, TRUE),
+  rrq_one = function(n) {
+    rrq_up()
+    for (i in seq_len(n)) {
+      id <- rrq::rrq_task_create_call(noop, list(i))
+      rrq::rrq_task_wait(id, progress = FALSE)
+      rrq::rrq_task_result(id)
+    }
+  },
+  mirai = function(n) {
+    mirai_up()
+    stopifnot(identical(unlist(mirai::mirai_map(seq_len(n), noop)[]), seq_len(n)))
+  },
+  mirai_one = function(n) {
+    mirai_up()
+    for (i in seq_len(n)) mirai::mirai(noop(i), noop = noop, i = i)[]
+  },
+  callr = function(n) {
+    need("callr")
+    for (i in seq_len(n)) callr::r(noop, list(i))
+  }
+)
+
+input <- file("stdin", "r")
+while (length(line <- readLines(input, 1L))) {
+  words <- strsplit(line, " ")[[1L]]
+  answer <- tryCatch(
+    {
+      took <- system.time(suppressMessages(means[[words[1L]]](as.integer(words[2L]))))
+      format(took[["elapsed"]], digits = 6)
+    },
+    missing_package = function(e) paste("missing", conditionMessage(e))
+  )
+  cat(answer, "\n", sep = "")
+}
+if (!is.null(rrq)) rrq$stop()
+if (nzchar(system.file(package = "mirai"))) mirai::daemons(0)
