@@ -94,7 +94,7 @@ func (b *Broker) backup(ctx context.Context, dir string) error {
 	if err := os.Rename(part, dir); err != nil {
 		return err
 	}
-	return syncTree(filepath.Dir(dir + "/"))
+	return syncPath(filepath.Dir(filepath.Clean(dir)))
 }
 
 // Restore fills this store, which must be empty, from a backup. Log lines get the time
@@ -154,7 +154,11 @@ func (b *Broker) export(ctx context.Context, stream string, f func([]entry) erro
 			return f([]entry{{Subject: r.Subject, Time: r.Time, Data: r.Data}})
 		})
 	}
-	return b.feed(ctx, subscription{stream: stream, once: true}, func(ms []*nats.Msg) error {
+	batch := feedBatch
+	if stream == blobStream || stream == chunkStream {
+		batch = chunkGroup // of half a megabyte each
+	}
+	return b.feed(ctx, subscription{stream: stream, batch: batch, once: true}, func(ms []*nats.Msg) error {
 		es := make([]entry, 0, len(ms))
 		for _, m := range ms {
 			meta, err := m.Metadata()

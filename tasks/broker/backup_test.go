@@ -212,6 +212,11 @@ func TestEpochAfterPowerLoss(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, bootFile), []byte("another boot\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// A start that fails does not hide it.
+	if b, err := Open(t.Context(), Options{Dir: dir, Listen: "127.0.0.1:0"}); err == nil {
+		b.Close()
+		t.Fatal("a port without a cluster")
+	}
 	if after := epoch(); after == first {
 		t.Errorf("after a power failure the epoch is still %s", after)
 	}

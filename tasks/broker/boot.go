@@ -13,37 +13,41 @@ import (
 // lost, and sequence numbers that others have seen may be given anew.
 const bootFile = "boot"
 
-// markOpen writes the file, and reports whether the machine went down while the store
-// was open.
-func markOpen(dir string) (crashed bool, err error) {
-	path := filepath.Join(dir, bootFile)
-	now := bootID()
-	was, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-	case err != nil:
-		return false, fmt.Errorf("task store: %w", err)
-	default:
-		crashed = len(now) == 0 || !bytes.Equal(was, now)
+// wentDown reports whether the machine went down while the store was open.
+func wentDown(dir string) (bool, error) {
+	was, err := os.ReadFile(filepath.Join(dir, bootFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return false, fmt.Errorf("task store: %w", err)
 	}
+	now := bootID()
+	return len(now) == 0 || !bytes.Equal(was, now), nil
+}
+
+// markOpen writes the file. What was in it must have been acted on before: it is all
+// that tells of a crash.
+func (e *embedded) markOpen() error {
+	f, err := os.OpenFile(filepath.Join(e.dir, bootFile), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("task store: %w", err)
+	}
 	defer f.Close()
-	if _, err = f.Write(now); err == nil {
+	if _, err = f.Write(bootID()); err == nil {
 		err = f.Sync()
 	}
 	if err != nil {
-		return false, fmt.Errorf("task store: %w", err)
+		return fmt.Errorf("task store: %w", err)
 	}
-	return crashed, nil
+	e.marked = true
+	return nil
 }
 
 // markClosed says that the store is whole: everything is on the disk.
-func markClosed(dir string) {
-	if syncTree(dir) == nil {
-		os.Remove(filepath.Join(dir, bootFile))
+func (e *embedded) markClosed() {
+	if e.marked && syncTree(e.dir) == nil {
+		os.Remove(filepath.Join(e.dir, bootFile))
 	}
 }
 

@@ -147,6 +147,11 @@ func (b *Broker) open(ctx context.Context) error {
 		if err := b.provision(ctx); err != nil {
 			return err
 		}
+		if b.server != nil {
+			if err := b.server.markOpen(); err != nil {
+				return err
+			}
+		}
 		// The timer of the engine's interval does not cover the files that describe streams.
 		if b.server != nil && b.o.Durability != Always {
 			if err := syncTree(b.o.Dir); err != nil {

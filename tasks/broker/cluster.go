@@ -100,7 +100,8 @@ func fileOr(dir, name string, create func() ([]byte, error)) ([]byte, error) {
 	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	// A key that a power failure has emptied would be refused for good.
+	if err := errors.Join(syncPath(path+".new"), os.Rename(path+".new", path), syncPath(dir)); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	return b, nil

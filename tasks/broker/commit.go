@@ -100,6 +100,9 @@ func (t *taken) from(queue []*pending, most int) []*pending {
 	for i, p := range queue {
 		switch {
 		case len(t.ps) >= most || t.size > batchBytes:
+			if left == nil {
+				return queue[i:] // a million, of which each batch takes a few
+			}
 			return append(left, queue[i:]...)
 		case p.ctx.Err() != nil: // nobody waits for it any more
 			p.end(0, p.ctx.Err())

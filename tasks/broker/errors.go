@@ -170,12 +170,18 @@ func (b *Broker) over(ctx context.Context) error {
 		return ErrClosed
 	default:
 	}
-	if b.server != nil {
-		if err := b.server.stopped(); err != nil {
-			return err
-		}
+	if err := b.Stopped(); err != nil {
+		return err
 	}
 	return ctx.Err()
+}
+
+// Stopped is why an embedded store can store nothing until it is opened anew, or nil.
+func (b *Broker) Stopped() error {
+	if b.server == nil {
+		return nil
+	}
+	return b.server.stopped()
 }
 
 // Health is nil, or why the store cannot be used now: it is closed, has stopped, or the

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 )
 
 const (
-	feedBatch     = 500 // messages asked for at a time, and given at most
+	feedBatch     = 500
 	feedExpires   = 30 * time.Second
 	feedHeartbeat = 2 * time.Second // of a server that has nothing to tell
 )
@@ -72,6 +73,8 @@ type subscription struct {
 	stream string
 	filter string // "" is all
 	from   uint64 // after this one
+	batch  int    // messages asked for at a time, and given at most; 0 is feedBatch
+	heads  bool   // headers only
 	// until it has nothing more to give; else until the context ends.
 	once bool
 	// level is told how many messages are still to come when reading begins; nil for none.
@@ -116,7 +119,7 @@ func (b *Broker) feedSome(ctx context.Context, s *subscription, f func([]*nats.M
 		Name:          "f_" + b.tag + "_" + base36(b.writes.Add(1)),
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.from + 1,
 		AckPolicy: jetstream.AckNonePolicy, MaxDeliver: 1, MemoryStorage: true, Replicas: 1,
-		FilterSubject: s.filter, InactiveThreshold: time.Minute,
+		FilterSubject: s.filter, HeadersOnly: s.heads, InactiveThreshold: time.Minute,
 	}
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	consumer, err := b.js.CreateConsumer(try, s.stream, config)
@@ -192,9 +195,10 @@ type reader struct {
 
 // next waits for a message and takes those that are there with it.
 func (r *reader) next(ctx context.Context) (ms []*nats.Msg, end bool, err error) {
-	for len(ms) == 0 || len(ms) < feedBatch && r.waiting() {
-		if r.asked <= feedBatch/2 {
-			if err := r.ask(); err != nil {
+	batch := cmp.Or(r.s.batch, feedBatch)
+	for len(ms) == 0 || len(ms) < batch && r.waiting() {
+		if r.asked <= batch/2 {
+			if err := r.ask(batch); err != nil {
 				return nil, false, err
 			}
 		}
@@ -255,8 +259,8 @@ func (r *reader) waiting() bool {
 	return err == nil && n > 0
 }
 
-func (r *reader) ask() error {
-	body := fmt.Sprintf(`{"batch":%d,"expires":%d,"idle_heartbeat":%d}`, feedBatch, feedExpires, feedHeartbeat)
-	r.asked += feedBatch
+func (r *reader) ask(batch int) error {
+	body := fmt.Sprintf(`{"batch":%d,"expires":%d,"idle_heartbeat":%d}`, batch, feedExpires, feedHeartbeat)
+	r.asked += batch
 	return r.b.nc.PublishRequest(r.pull, r.inbox, []byte(body))
 }

@@ -395,3 +395,23 @@ func TestLanesFindTheirConsumersAgain(t *testing.T) {
 		t.Errorf("%d queued, %v", n, err)
 	}
 }
+
+// TestPushEndsWithItsContext: also of more than a connection has on its way at a time,
+// each of which would wait for a place of its own.
+func TestPushEndsWithItsContext(t *testing.T) {
+	b := open(t)
+	b.server.Shutdown()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	ws := make([]Work, 20*asyncWindow)
+	for i := range ws {
+		ws[i] = Work{"q", 1, "job", i + 1}
+	}
+	began := time.Now()
+	if err := b.Push(ctx, ws); err == nil {
+		t.Error("work was taken by a store that is away")
+	}
+	if d := time.Since(began); d > 4*ackTimeout {
+		t.Errorf("it took %s", d)
+	}
+}

@@ -26,8 +26,8 @@ func (b *Broker) Request(ctx context.Context, subject string, data []byte) ([]by
 	return m.Data, nil
 }
 
-// Serve answers the requests to subject, each in a goroutine of its own, until stop,
-// which waits for those that run.
+// Serve answers the requests to subject, each in a goroutine of its own, until stop.
+// Close waits for those that run.
 func (b *Broker) Serve(subject string, f func(data []byte) []byte) (stop func(), err error) {
 	return b.subscribe(subject, func(m *nats.Msg) {
 		b.running.Go(func() {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 )
 
@@ -143,37 +142,24 @@ func (o Objects) putChunks(ctx context.Context, r io.Reader) (c chunks, err erro
 func (o Objects) putGroup(ctx context.Context, id string, first int, group [][]byte) error {
 	ctx, cancel := o.b.patient(ctx)
 	defer cancel()
-	todo := make([]int, len(group))
-	for i := range todo {
-		todo[i] = i
+	var failed error
+	message := func(i int) *nats.Msg {
+		return &nats.Msg{Subject: chunkSubject(id, first+i), Data: group[i], Header: nats.Header{headExpect: {"0"}}}
 	}
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		futures := make([]jetstream.PubAckFuture, len(todo))
-		for i, k := range todo {
-			var err error
-			m := &nats.Msg{Subject: chunkSubject(id, first+k), Data: group[k], Header: nats.Header{headExpect: {"0"}}}
-			if futures[i], err = o.b.js.PublishMsgAsync(m, jetstream.WithStallWait(ackTimeout)); err != nil {
-				futures[i] = refused{err}
-			}
+	err := o.b.publishAll(ctx, len(group), message, func(_ int, _ uint64, err error) bool {
+		switch code, _ := apiCode(err); {
+		case err == nil, code == codeWrongLast: // it is there already
+		case transient(err) && o.b.over(ctx) == nil:
+			return true
+		case failed == nil:
+			failed = err
 		}
-		var again []int
-		for i, k := range todo {
-			_, err := outcome(ctx, futures[i])
-			switch code, _ := apiCode(err); {
-			case err == nil, code == codeWrongLast: // it is there already
-			case transient(err) && o.b.over(ctx) == nil:
-				again = append(again, k)
-			default:
-				return o.b.final(ctx, err)
-			}
-		}
-		if todo = again; len(todo) == 0 {
-			return nil
-		}
-		if err := o.b.rest(ctx, pause); err != nil {
-			return o.b.final(ctx, err)
-		}
+		return false
+	})
+	if failed == nil {
+		failed = err
 	}
+	return o.b.final(ctx, failed)
 }
 
 // dropChunks removes chunks that nothing refers to. What it cannot remove, Sweep will.
@@ -330,27 +316,63 @@ func (o Objects) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
+// Expire removes an object, unless it was put or touched at or after a time, also in
+// this moment. That there is none is no error.
+func (o Objects) Expire(ctx context.Context, name string, before time.Time) error {
+	r, c, err := o.head(ctx, name)
+	if err == nil && r.Time.Before(before) {
+		if err = o.b.removeOne(ctx, blobStream, r.Seq); err == nil {
+			o.dropChunks(ctx, c.ID)
+		}
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("expire object %s: %w", name, err)
+	}
+	return nil
+}
+
 // List calls f with all objects, in the order in which they came.
 func (o Objects) List(ctx context.Context, f func(ObjectInfo) error) error {
-	err := o.list(ctx, func(i ObjectInfo, _ chunks) error { return f(i) })
+	err := o.list(ctx, func(i ObjectInfo, id string) error {
+		if id != "" {
+			c, err := o.chunks(ctx, i.Name)
+			if errors.Is(err, ErrNotFound) {
+				return nil // deleted meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			i.Size = c.Size
+		}
+		return f(i)
+	})
 	if err != nil {
 		return fmt.Errorf("list objects: %w", err)
 	}
 	return nil
 }
 
-func (o Objects) list(ctx context.Context, f func(ObjectInfo, chunks) error) error {
-	return o.b.feed(ctx, subscription{stream: blobStream, once: true}, func(ms []*nats.Msg) error {
+// list calls f with all objects and the id of their chunks: "" of those in one message,
+// of which alone the size is known.
+func (o Objects) list(ctx context.Context, f func(i ObjectInfo, id string) error) error {
+	return o.heads(ctx, blobStream, "", func(m *nats.Msg, r Record) error {
+		size, err := strconv.ParseInt(m.Header.Get(headSize), 10, 64)
+		if err != nil {
+			return fmt.Errorf("%s: size: %w", r.Subject, err)
+		}
+		return f(ObjectInfo{strings.TrimPrefix(r.Subject, "rp.b."), size, r.Time}, m.Header.Get(headChunks))
+	})
+}
+
+// heads reads a stream without what is in its messages.
+func (o Objects) heads(ctx context.Context, stream, filter string, f func(m *nats.Msg, r Record) error) error {
+	return o.b.feed(ctx, subscription{stream: stream, filter: filter, once: true, heads: true}, func(ms []*nats.Msg) error {
 		for _, m := range ms {
 			r, err := delivered(m)
-			if err != nil {
-				return err
+			if err == nil {
+				err = f(m, r)
 			}
-			c, err := readChunks(m.Header.Get(headChunks) != "", r)
 			if err != nil {
-				return err
-			}
-			if err := f(ObjectInfo{strings.TrimPrefix(r.Subject, "rp.b."), c.Size, r.Time}, c); err != nil {
 				return err
 			}
 		}
@@ -362,15 +384,15 @@ func (o Objects) list(ctx context.Context, f func(ObjectInfo, chunks) error) err
 // before the given time, and is how many there were.
 func (o Objects) Sweep(ctx context.Context, before time.Time) (int, error) {
 	stale := map[string]bool{}
-	err := o.b.rangeOf(ctx, chunkStream, "rp.d.*.0", func(r Record) error {
+	err := o.heads(ctx, chunkStream, "rp.d.*.0", func(_ *nats.Msg, r Record) error {
 		if r.Time.Before(before) {
 			stale[strings.Split(r.Subject, ".")[2]] = true
 		}
 		return nil
 	})
 	if err == nil {
-		err = o.list(ctx, func(_ ObjectInfo, c chunks) error {
-			delete(stale, c.ID)
+		err = o.list(ctx, func(_ ObjectInfo, id string) error {
+			delete(stale, id)
 			return nil
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // random gives size bytes, the same ones for the same size.
@@ -154,5 +156,88 @@ func TestHalfAnObjectIsNone(t *testing.T) {
 	cancel()
 	if _, err := io.ReadAll(r); !errors.Is(err, context.Canceled) {
 		t.Errorf("read with a context that has ended: %v", err)
+	}
+}
+
+// TestExpire: what is touched in the moment in which it expires stays, with its chunks.
+func TestExpire(t *testing.T) {
+	b := open(t)
+	o := b.Objects()
+	ctx := within(t)
+	stayed := 0
+	for i := range 40 {
+		name, size := "o"+itoa(i), []int{10, smallObject + 1}[i%2]
+		if _, err := o.Put(ctx, name, random(size)); err != nil {
+			t.Fatal(err)
+		}
+		cut := time.Now()
+		if err := o.Expire(ctx, name, cut.Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		same(t, b, name, size)
+		done := make(chan error)
+		go func() { done <- o.Expire(ctx, name, cut) }()
+		touched := o.Touch(ctx, name)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if touched == nil {
+			stayed++
+			same(t, b, name, size)
+		} else if !errors.Is(touched, ErrNotFound) {
+			t.Fatal(touched)
+		}
+	}
+	t.Logf("%d of 40 were touched in time", stayed)
+	if err := o.Expire(ctx, "never-there", time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestListOfDeleted: an object that goes while it is listed is passed over, and listing
+// does not read what is in objects.
+func TestListOfDeleted(t *testing.T) {
+	b := open(t)
+	o := b.Objects()
+	ctx := within(t)
+	for _, name := range []string{"a", "b"} {
+		if _, err := o.Put(ctx, name, random(smallObject+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []string
+	err := o.List(ctx, func(i ObjectInfo) error {
+		all = append(all, i.Name)
+		return o.Delete(ctx, "b")
+	})
+	if err != nil || !slices.Equal(all, []string{"a"}) {
+		t.Errorf("listed %q, %v", all, err)
+	}
+	if err := o.heads(ctx, chunkStream, "", func(_ *nats.Msg, r Record) error {
+		if len(r.Data) > 0 {
+			t.Errorf("%s came with %d bytes", r.Subject, len(r.Data))
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExportInParts: a backup of large objects holds a few of their chunks at a time.
+func TestExportInParts(t *testing.T) {
+	b := open(t)
+	ctx := within(t)
+	if _, err := b.Objects().Put(ctx, "large", random(4*chunkGroup*chunkSize)); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err := b.export(ctx, chunkStream, func(es []entry) error {
+		if n += len(es); len(es) > chunkGroup {
+			t.Errorf("%d chunks at a time", len(es))
+		}
+		return nil
+	})
+	if err != nil || n != 4*chunkGroup {
+		t.Errorf("%d chunks, %v", n, err)
 	}
 }

@@ -33,7 +33,8 @@ const (
 	headReason   = "Nats-Marker-Reason" // left by the server in place of what has expired
 	headKV       = "KV-Operation"       // PURGE: left in place of what was deleted
 	headStatus   = "Status"
-	headWrite    = "Rp-W" // which write made it
+	headSize     = "Nats-Msg-Size" // in place of the data, where only headers were asked for
+	headWrite    = "Rp-W"          // which write made it
 )
 
 // gone reports whether a message stands in the place of a record that is no more.

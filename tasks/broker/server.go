@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type embedded struct {
 	staging string   // see stageInMemory; "" is none
 	dir     string
 	crashed bool // the machine went down while the store was open
+	marked  bool // as open
 	log     *serverLog
 }
 
@@ -46,7 +48,7 @@ func serve(ctx context.Context, o *Options) (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	crashed, err := markOpen(o.Dir)
+	crashed, err := wentDown(o.Dir)
 	if err != nil {
 		lock.Close()
 		return nil, err
@@ -120,7 +122,7 @@ func listen(so *server.Options, o *Options) error {
 func (e *embedded) close() {
 	e.Shutdown()
 	e.WaitForShutdown()
-	markClosed(e.dir)
+	e.markClosed()
 	if e.staging != "" {
 		dropStaging(e.staging)
 		os.Remove(filepath.Join(e.dir, "staging"))
@@ -155,16 +157,24 @@ func syncTree(dir string) error {
 		if err != nil || !(d.IsDir() || d.Type().IsRegular()) {
 			return err
 		}
-		f, err := os.Open(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
+		if err := syncPath(path); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		defer f.Close()
-		return f.Sync()
+		return nil
 	})
+}
+
+// syncPath has one file, or the names in one directory, on the disk.
+func syncPath(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // which syncs only what is open for writing
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 // stopped is why the server stores nothing any more, until it is started anew.

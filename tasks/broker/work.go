@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -49,33 +48,25 @@ func parseWork(subject string) (Work, error) {
 func (b *Broker) Push(ctx context.Context, ws []Work) error {
 	ctx, cancel := b.patient(ctx)
 	defer cancel()
-	futures := make([]jetstream.PubAckFuture, len(ws))
-	for pause := 10 * time.Millisecond; len(ws) > 0; pause = min(2*pause, 500*time.Millisecond) {
-		for i, w := range ws {
-			var err error
-			m := &nats.Msg{Subject: w.subject(), Header: nats.Header{headExpect: {"0"}}}
-			if futures[i], err = b.js.PublishMsgAsync(m, jetstream.WithStallWait(ackTimeout)); err != nil {
-				futures[i] = refused{err}
-			}
+	var failed error
+	message := func(i int) *nats.Msg {
+		return &nats.Msg{Subject: ws[i].subject(), Header: nats.Header{headExpect: {"0"}}}
+	}
+	err := b.publishAll(ctx, len(ws), message, func(i int, _ uint64, err error) bool {
+		switch code, _ := apiCode(err); {
+		case err == nil, code == codeWrongLast:
+		case transient(err) && b.over(ctx) == nil:
+			return true
+		case failed == nil:
+			failed = fmt.Errorf("%s: %w", ws[i].subject(), b.final(ctx, err))
 		}
-		var again []Work
-		for i, w := range ws {
-			_, err := outcome(ctx, futures[i])
-			code, _ := apiCode(err)
-			switch {
-			case err == nil, code == codeWrongLast:
-			case transient(err) && b.over(ctx) == nil:
-				again = append(again, w)
-			default:
-				return fmt.Errorf("push %s: %w", w.subject(), b.final(ctx, err))
-			}
-		}
-		if ws = again; len(ws) == 0 {
-			return nil
-		}
-		if err := b.rest(ctx, pause); err != nil {
-			return fmt.Errorf("push %s: %w", ws[0].subject(), b.final(ctx, err))
-		}
+		return false
+	})
+	if failed == nil && err != nil {
+		failed = b.final(ctx, err)
+	}
+	if failed != nil {
+		return fmt.Errorf("push %s: %w", plural(len(ws), "task"), failed)
 	}
 	return nil
 }
@@ -105,10 +96,18 @@ func (b *Broker) remove(ctx context.Context, stream string, seq uint64) error {
 	if seq == 0 {
 		return nil
 	}
+	if err := b.removeOne(ctx, stream, seq); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// removeOne drops one message of a stream. ErrNotFound where it has gone.
+func (b *Broker) removeOne(ctx context.Context, stream string, seq uint64) error {
 	return b.ask(ctx, "$JS.API.STREAM.MSG.DELETE."+stream, map[string]any{"seq": seq, "no_erase": true})
 }
 
-// ask sends a request to the engine; what it does not find is no error.
+// ask sends a request to the engine.
 func (b *Broker) ask(ctx context.Context, subject string, body any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -125,10 +124,14 @@ func (b *Broker) ask(ctx context.Context, subject string, body any) error {
 		if err := json.Unmarshal(m.Data, &answer); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
-		if e := answer.Error; e != nil && e.Code != 404 && e.ErrorCode != jetstream.JSErrCodeMessageNotFound && e.ErrorCode != 10043 && e.Description != "no message found" {
+		switch e := answer.Error; {
+		case e == nil:
+			return nil
+		case e.Code == 404, e.ErrorCode == jetstream.JSErrCodeMessageNotFound, e.ErrorCode == 10043, e.Description == "no message found":
+			return ErrNotFound
+		default:
 			return e
 		}
-		return nil
 	})
 }
 
@@ -168,7 +171,11 @@ func (b *Broker) Purge(ctx context.Context, queue string) error {
 }
 
 func (b *Broker) purge(ctx context.Context, stream, filter string) error {
-	return b.ask(ctx, "$JS.API.STREAM.PURGE."+stream, map[string]any{"filter": filter})
+	err := b.ask(ctx, "$JS.API.STREAM.PURGE."+stream, map[string]any{"filter": filter})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // consumerName is that of the consumer of a lane. The lane is after the last underscore.

@@ -136,33 +136,58 @@ func seconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }
 
-// singles publishes each write by itself, all on their way at the same time, and settles
-// all of them.
+// singles publishes each write by itself, and settles all of them.
 func (b *Broker) singles(ctx context.Context, ps []*pending) {
-	futures := make([]jetstream.PubAckFuture, len(ps))
-	for pause := 10 * time.Millisecond; len(ps) > 0; pause = min(2*pause, 500*time.Millisecond) {
-		for i, p := range ps {
-			var err error
-			futures[i], err = b.js.PublishMsgAsync(p.message(), jetstream.WithStallWait(ackTimeout))
+	open := make(map[*pending]bool, len(ps))
+	for _, p := range ps {
+		open[p] = true
+	}
+	err := b.publishAll(ctx, len(ps), func(i int) *nats.Msg { return ps[i].message() }, func(i int, seq uint64, err error) bool {
+		again := b.settle(ctx, ps[i], seq, err)
+		if !again {
+			delete(open, ps[i])
+		}
+		return again
+	})
+	for p := range open {
+		p.end(0, b.final(ctx, err))
+	}
+}
+
+// publishAll publishes messages, all on their way at the same time, and again those for
+// which done says so, until there are none or the call is over, which is its error.
+func (b *Broker) publishAll(ctx context.Context, n int, message func(i int) *nats.Msg, done func(i int, seq uint64, err error) (again bool)) error {
+	todo := make([]int, n)
+	for i := range todo {
+		todo[i] = i
+	}
+	futures := make([]jetstream.PubAckFuture, n)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		for k, i := range todo {
+			err := b.over(ctx)
+			if err == nil {
+				// a full window keeps each waiting
+				stall := ackTimeout
+				if end, has := ctx.Deadline(); has {
+					stall = max(time.Millisecond, min(stall, time.Until(end)))
+				}
+				futures[k], err = b.js.PublishMsgAsync(message(i), jetstream.WithStallWait(stall))
+			}
 			if err != nil {
-				futures[i] = refused{err}
+				futures[k] = refused{err}
 			}
 		}
-		var again []*pending
-		for i, p := range ps {
-			seq, err := outcome(ctx, futures[i])
-			if b.settle(ctx, p, seq, err) {
-				again = append(again, p)
+		again := todo[:0]
+		for k, i := range todo {
+			if seq, err := outcome(ctx, futures[k]); done(i, seq, err) {
+				again = append(again, i)
 			}
 		}
-		if ps = again; len(ps) == 0 {
-			return
+		if todo = again; len(todo) == 0 {
+			return nil
 		}
 		if err := b.rest(ctx, pause); err != nil {
-			for _, p := range ps {
-				p.end(0, b.final(ctx, err))
-			}
-			return
+			return err
 		}
 	}
 }
