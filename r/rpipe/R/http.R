@@ -20,7 +20,7 @@ http <- function(con, method, path, query = NULL, body = NULL, type = TYPE_JSON,
     if (is.raw(answer)) {
       return(answer)
     }
-    again <- inherits(answer, "rpipe_refused") || isTRUE(answer$status == 503L) ||
+    again <- inherits(answer, "rpipe_no_connection") || isTRUE(answer$status == 503L) ||
       (inherits(answer, "rpipe_unreachable") && !once)
     if (!again || try == RETRIES) stop(answer)
     Sys.sleep(max(pause * (1 + (Sys.getpid() + try * 7) %% 10 / 10), answer$retry_after %||% 0))
@@ -58,7 +58,7 @@ send <- function(con, method, path, query, body, type, accept, long) {
     refused <- grepl("connect to|connection refused", message, ignore.case = TRUE)
     fail("The task server at ", con$url, " cannot be reached: ", message, ".",
       if (refused) " Is it running? rp_start() starts one on this machine; RPIPE_URL or rp_connect() say where it is.",
-      class = c(if (refused) "rpipe_refused", "rpipe_unreachable")
+      class = c(if (refused) "rpipe_no_connection", "rpipe_unreachable")
     )
   }
   if (got$status_code < 300L) got$content else fault(con, got)

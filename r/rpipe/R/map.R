@@ -70,14 +70,14 @@ rp_apply <- function(.d, .f, ..., on_error = c("stop", "continue", "null"), seed
 }
 
 #' @rdname rp_lapply
-#' @param rows Rows of a chunk. Without it, 10,000, or fewer so that each worker has some.
+#' @param rows Rows of a chunk. Without it, 50,000, or fewer so that each worker has some.
 #' @export
 rp_chunked <- function(.d, .f, ..., rows = NULL, on_error = c("stop", "null"), seed = FALSE, progress = NULL,
                        globals = TRUE, packages = NULL, options = rp_options(), con = NULL) {
   if (!is.data.frame(.d)) fail("`.d` must be a data.frame.")
   con <- connection(con)
   n <- nrow(.d)
-  rows <- rows %||% max(1, min(10000, ceiling(n / (4 * workers_of(con)))))
+  rows <- rows %||% max(1, min(50000, ceiling(n / (4 * workers_of(con)))))
   from <- if (n) seq(1, n, by = rows) else integer()
   if (utils::object.size(.d) <= SHARED) {
     # The frame is stored once, and tasks are told which rows of it are theirs.
@@ -390,8 +390,8 @@ abandon <- function(m) {
 complete_elements <- function(m) {
   n <- 0L
   for (job in names(m$open)) {
-    w <- wait_once(m$con, job, "all", 0.001)
-    n <- n + round((w$states$COMPLETE %||% 0) * length(unlist(m$open[[job]])) / length(m$open[[job]]))
+    states <- GET(m$con, at("jobs", job))$states
+    n <- n + round((states$COMPLETE %||% 0) * length(unlist(m$open[[job]])) / length(m$open[[job]]))
   }
   n
 }

@@ -11,6 +11,8 @@
 #' @param config An `rpipe.yaml`.
 #' @param autoclose Whether a server that was started here stops with this session, or
 #'   goes on.
+#' @param join Whether workers of [rp_worker_spawn()] may join: `TRUE` for those of this
+#'   machine, or the address at which those of others reach it, such as `"0.0.0.0:7422"`.
 #' @param listen Address. Without it, a free port of this machine.
 #' @param args More arguments of `rpipe serve`.
 #' @param timeout Seconds that it may take to start.
@@ -21,7 +23,7 @@
 #' rp_stop()
 #' @export
 rp_start <- function(workers = NULL, queues = NULL, data = NULL, config = NULL,
-                     autoclose = TRUE, listen = NULL, args = character(), timeout = 60) {
+                     autoclose = TRUE, join = FALSE, listen = NULL, args = character(), timeout = 60) {
   not_on_windows("rp_start()")
   dir <- data %||% data_dir()
   con <- running(dir)
@@ -32,13 +34,20 @@ rp_start <- function(workers = NULL, queues = NULL, data = NULL, config = NULL,
       config, "--data", dir, "--listen", listen %||% "127.0.0.1:0",
       if (!is.null(workers)) c("--max", workers), if (length(queues)) c("--queue", paste(queues, collapse = ",")), args
     )
+    if (!identical(join, FALSE)) {
+      flags <- c(flags, "--nats-listen", if (isTRUE(join)) "127.0.0.1:0" else check_string(join, "join"), "--join", join_file(dir))
+    }
     con <- await_server(launch("serve", flags, autoclose = autoclose), dir, timeout)
   } else if (!is.null(workers) || !is.null(queues) || !is.null(config)) {
     cli::cli_inform("A server runs on {.path {dir}} already, with the settings that it was started with.")
   }
+  if (file.exists(join_file(dir))) con$join <- join_file(normalizePath(dir))
   the$connection <- con
   invisible(con)
 }
+
+# join_file has what workers need to join the server of a data directory.
+join_file <- function(dir) file.path(dir, "join")
 
 # running is a connection to the server of a data directory, or NULL.
 running <- function(dir) {

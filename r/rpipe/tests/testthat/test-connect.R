@@ -5,7 +5,7 @@ test_that("what is wrong is said, and how to mend it", {
   on.exit(for (n in names(withr_env)) if (is.na(withr_env[[n]])) Sys.unsetenv(n) else do.call(Sys.setenv, as.list(withr_env[n])))
   rp_disconnect()
   expect_error(rp_connect(), "rp_start\\(\\)", class = "rpipe_no_server")
-  expect_error(rp_connect("http://127.0.0.1:1"), "cannot be reached", class = "rpipe_refused")
+  expect_error(rp_connect("http://127.0.0.1:1"), "cannot be reached", class = "rpipe_no_connection")
   expect_error(rp_connect("ftp://x"), "no address")
   expect_error(rp_connect("http://user:pw@host"), "token")
   old <- options(rpipe.binary = "/nowhere/rpipe")
@@ -24,7 +24,7 @@ test_that("a server is found, used and stopped", {
   expect_true(rp_stop(con))
   expect_false(rp_stop(con))
   expect_false(rpipe:::is_alive(pid))
-  expect_error(rp_connect(con$url), class = "rpipe_refused")
+  expect_error(rp_connect(con$url), class = "rpipe_no_connection")
 })
 
 test_that("a server that does not start says why", {

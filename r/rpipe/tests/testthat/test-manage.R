@@ -1,0 +1,66 @@
+test_that("queues are listed, paused, limited and purged", {
+  local_rpipe()
+  h <- rp_submit(1, queue = "held")
+  rp_queue_pause("held")
+  expect_true(eventually(function() isTRUE(rp_queue_length("held") == 1)))
+  q <- rp_queue_list()
+  expect_true(q$paused[q$name == "held"])
+  rp_queue_set("held", max_length = 1)
+  expect_error(rp_submit(2, queue = "held"), class = "rpipe_refused")
+  expect_identical(as.numeric(rp_queue_purge("held")), 1)
+  rp_wait(h)
+  expect_identical(rp_status(h)[[1L]], "CANCELLED")
+  rp_queue_resume("held")
+  expect_false(any(rp_queue_list()$paused))
+})
+
+test_that("workers join, answer and stop", {
+  local_rpipe()
+  con <- rp_start(workers = 1, data = tempfile("own"), join = TRUE)
+  on.exit(rp_stop(con))
+  id <- rp_worker_spawn(1, queues = "other")
+  w <- rp_worker_list()
+  expect_setequal(w$queues, c("default", "other"))
+  expect_identical(rp_worker_info(id)$id, id)
+  expect_identical(rp_worker_message("ping", id)[[id]], "pong")
+  expect_identical(rp_worker_message("echo", text = "hi")[[2L]], "hi")
+  expect_error(rp_worker_message("dance", id), "dance")
+  expect_identical(rp_result(rp_submit(Sys.getenv("RPIPE_WORKER_ID"), queue = "other")), id)
+  rp_worker_message("queues", id, queues = c("other", "third"))
+  expect_identical(rp_result(rp_submit(3, queue = "third")), 3)
+  expect_identical(nrow(rp_worker_load()), 2L)
+  expect_true(any(rp_worker_log(id)$event == "ALIVE"))
+  rp_worker_stop(id)
+  expect_true(eventually(function() !id %in% rp_worker_list()$id))
+  rp_disconnect()
+})
+
+test_that("a server that lets nobody join says so", {
+  con <- local_rpipe()
+  expect_error(rp_worker_spawn(1, con = con), "join = TRUE")
+})
+
+test_that("configurations and environments are kept", {
+  local_rpipe()
+  rp_worker_config_save("long", queues = c("long", "default"), max = 2, idle_timeout = 60)
+  expect_identical(rp_worker_config_read("long")$queues, c("long", "default"))
+  expect_true("long" %in% rp_worker_config_list())
+  file <- tempfile(fileext = ".R")
+  writeLines("from_file <- function(x) x + offset", file)
+  v <- rp_env_set("made", packages = "stats4", sources = file, setup = {
+    offset <- 5
+  }, options = list(digits = 3L), env = c(MADE = "yes"))$version
+  h <- rp_submit(list(from_file(1), "package:stats4" %in% search(), getOption("digits"), Sys.getenv("MADE")), environment = "made", globals = FALSE)
+  expect_identical(rp_result(h), list(6, TRUE, 3L, "yes"))
+  expect_identical(rp_env_set("made", setup = "x <- 1")$version, v + 1L)
+  expect_true("made" %in% rp_env_list()$name)
+  expect_match(rp_env_get("made")$setup, "x <- 1")
+  expect_error(rp_env_set("made", sources = "/nowhere.R"), "/nowhere.R")
+  rp_env_refresh()
+  expect_identical(rp_result(rp_submit(x, environment = "made", globals = FALSE)), 1)
+})
+
+test_that("the monitor prints a table", {
+  local_rpipe()
+  expect_output(rp_monitor(times = 2, interval = 0.1), "Workers:")
+})
