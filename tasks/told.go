@@ -27,7 +27,7 @@ type Message struct {
 	// Type is ping, echo, info, load, pause, resume, refresh, stop, queues, eval,
 	// timeout_set, timeout_get; among workers and servers also cancelled and holds.
 	Type    string   `json:"type"`
-	Text    string   `json:"text,omitempty"`    // echo: what comes back; stop: why; eval: R source
+	Text    string   `json:"text,omitempty"`    // echo: what comes back; stop: StopNow, or why; eval: R source
 	Seconds float64  `json:"seconds,omitempty"` // timeout_set: IdleTimeout
 	Queues  []string `json:"queues,omitempty"`  // queues: which from now on
 	// Tasks are those that were CANCELLED, where it is that: the worker reads their
@@ -35,6 +35,9 @@ type Message struct {
 	// are those that the worker has.
 	Tasks []string `json:"tasks,omitempty"`
 }
+
+// StopNow is the Text of a stop that does not wait for what runs: that goes back.
+const StopNow = "now"
 
 // Answer is what a worker answers to a Message.
 type Answer struct {

@@ -179,13 +179,15 @@ func (n *Node) claim(ds []*broker.Delivery) {
 		mine = append(mine, h)
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	for _, h := range mine {
 		n.held[h.id] = h
 		n.ready = append(n.ready, h)
 	}
+	back := n.takeBack(n.unwanted)
 	n.last = time.Now()
 	n.changed.Broadcast()
+	n.mu.Unlock()
+	n.undo(back)
 }
 
 // wrote finds out whether a claim whose write failed is in the record all the same.

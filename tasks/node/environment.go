@@ -199,11 +199,14 @@ func (n *Node) source(ctx context.Context, doc *tasks.Environment, i int) (strin
 		return "", err
 	}
 	defer r.Close()
-	path := filepath.Join(dir, name)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, ".new"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return "", err
 	}
 	_, err = io.Copy(f, r)
-	return path, errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name) // which an R may be reading, where it is there
+	return path, os.Rename(f.Name(), path)
 }

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -77,32 +79,67 @@ func (n *Node) writeGroup(group []*result) {
 		cancel()
 		var again []broker.Write
 		var left []*result
+		var failed error
 		for i, r := range written {
-			switch err := errs[i]; {
-			case err == nil:
+			err := errs[i]
+			if errors.Is(err, broker.ErrConflict) {
+				if writes[i].Expect, err = n.reread(r.h, writes[i].Data); err == nil && writes[i].Expect > 0 {
+					again, left = append(again, writes[i]), append(left, r)
+					continue
+				}
+			}
+			switch {
+			case err == nil && errs[i] == nil:
 				n.settleRecord(r.h.d, &r.h.task)
 				n.forget(r.h)
-			case errors.Is(err, broker.ErrConflict):
-				// Cancelled, or taken over: the record is not ours to end any more.
-				n.log.Info("the result of a task is dropped: its record has changed", "task", r.h.id, "worker", n.o.ID)
-				n.note("FENCED", r.h.id)
+			case err == nil:
 				n.forget(r.h)
 			case errors.Is(err, broker.ErrTooLarge), errors.Is(err, broker.ErrFull) && n.hard.Err() != nil, errors.Is(err, broker.ErrClosed):
 				n.log.Error("the result of a task cannot be written: it will run again", "task", r.h.id, "error", err)
 				n.forget(r.h)
 			default:
-				again, left = append(again, writes[i]), append(left, r)
+				again, left, failed = append(again, writes[i]), append(left, r), err
 			}
 		}
-		if writes, written = again, left; len(writes) > 0 {
-			n.log.Warn("results cannot be written for now", "tasks", len(writes), "error", errs[len(errs)-1])
-			if n.hard.Err() != nil { // the leases end, and others run them again
-				for _, r := range written {
-					n.forget(r.h)
-				}
-				return
+		writes, written = again, left
+		if failed == nil {
+			continue
+		}
+		n.log.Warn("results cannot be written for now", "tasks", len(writes), "error", failed)
+		if n.hard.Err() != nil { // the leases end, and others run them again
+			for _, r := range written {
+				n.forget(r.h)
 			}
-			n.sleep(time.Second)
+			return
+		}
+		n.sleep(time.Second)
+	}
+}
+
+// reread looks why a result met another record than that of the claim. Where it is still
+// of the claim, rev is what it is to be written over; 0 is that there is nothing to write.
+func (n *Node) reread(h *held, data []byte) (rev uint64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), writeFor)
+	defer cancel()
+	r, err := n.b.Get(ctx, tasks.TaskSubject(h.task.Job, h.task.N))
+	if err != nil && !errors.Is(err, broker.ErrNotFound) {
+		return h.task.Rev, err
+	}
+	if bytes.Equal(r.Data, data) { // by a write that seemed to fail
+		n.settleRecord(h.d, &h.task)
+		return 0, nil
+	}
+	var now tasks.Task
+	if err == nil && json.Unmarshal(r.Data, &now) == nil {
+		if now.State == tasks.Running && now.Lease != nil && now.Lease.Nonce == h.nonce {
+			return r.Seq, nil // its process was noted by a write that seemed to fail
+		}
+		if now.State.Final() {
+			n.ack(h.d)
 		}
 	}
+	// Cancelled, or taken over: the record is not ours to end any more.
+	n.log.Info("the result of a task is dropped: its record has changed", "task", h.id, "worker", n.o.ID)
+	n.note("FENCED", h.id)
+	return 0, nil
 }

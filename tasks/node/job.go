@@ -148,7 +148,7 @@ func (n *Node) call(ctx context.Context, h *held) (*rpool.TaskCall, func(), erro
 	}
 	c := &rpool.TaskCall{
 		Plan: plan, ID: h.id, Worker: n.o.ID, Attempt: h.task.Attempt,
-		Result: n.scratch("result-" + h.id),
+		Result: n.scratch("result-" + h.nonce),
 	}
 	done := func() {}
 	if len(h.job.Over.Blocks) > 0 {
@@ -179,7 +179,7 @@ func (n *Node) element(ctx context.Context, h *held) ([]byte, string, error) {
 		ref := j.Over.Blocks[at]
 		data, err := n.s.Bytes(ctx, ref, largeBlock)
 		if errors.Is(err, blob.ErrTooLarge) {
-			path, err := n.cutOut(ctx, ref, i, h.id)
+			path, err := n.cutOut(ctx, ref, i, h.nonce)
 			return nil, path, err
 		}
 		if err != nil {

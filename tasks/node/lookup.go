@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +31,10 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 		q.ask(tasks.EnvSubject(env, 0))
 	}
 	err := q.answer(ctx)
+	unread := make([]error, len(ds))
 	for i, d := range ds {
 		if err == nil && jobs[i] == nil {
-			if jobs[i], err = n.jobs.learn(q.at(tasks.JobSubject(d.Job))); jobs[i] != nil {
+			if jobs[i], unread[i] = n.jobs.learn(q.at(tasks.JobSubject(d.Job))); jobs[i] != nil {
 				q.ask(tasks.EnvSubject(jobs[i].envName, 0))
 			}
 		}
@@ -48,9 +50,14 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 	}
 	var all []*found
 	for i, d := range ds {
+		if unread[i] != nil { // others can be run
+			n.log.Error("a task cannot be claimed", "task", tasks.TaskID(d.Job, d.N), "error", unread[i])
+			n.nak(d, n.o.AckWait)
+			continue
+		}
 		f := &found{d: d, rec: q.at(tasks.TaskSubject(d.Job, d.N)), job: jobs[i]}
 		ok := n.readable(f)
-		if ok && f.task.State == tasks.Pending && pausedBy(q.at(tasks.QueueSubject(d.Queue))) {
+		if ok && pausedBy(q.at(tasks.QueueSubject(d.Queue))) {
 			n.nak(d, pausedFor)
 			ok = false
 		}
@@ -189,14 +196,23 @@ func (n *Node) holds(claims []string) []string {
 	return has
 }
 
-// giveBack undoes the claims of tasks that have not begun: all of them.
-func (n *Node) giveBack() { n.undo(func(*held) bool { return true }) }
-
-// undo gives back those that have not begun and of which which says so: their records
-// are what they were before the claim.
-func (n *Node) undo(which func(h *held) bool) {
+// giveBack undoes the claims of tasks that have not begun and are not to be run here.
+func (n *Node) giveBack() {
 	n.mu.Lock()
-	var back []*held
+	back := n.takeBack(n.unwanted)
+	n.mu.Unlock()
+	n.undo(back)
+}
+
+// unwanted reports whether a task is not to begin here, by what the worker has been told
+// since it was claimed. n.mu is held.
+func (n *Node) unwanted(h *held) bool {
+	q := h.task.Queue
+	return n.draining || n.pausing || n.paused[q] || !slices.Contains(n.queues, q)
+}
+
+// takeBack takes those that which chooses from what has not begun. n.mu is held.
+func (n *Node) takeBack(which func(*held) bool) (back []*held) {
 	keep := n.ready[:0:0]
 	for _, h := range n.ready {
 		if which(h) {
@@ -206,7 +222,11 @@ func (n *Node) undo(which func(h *held) bool) {
 		}
 	}
 	n.ready = keep
-	n.mu.Unlock()
+	return back
+}
+
+// undo gives back what takeBack has taken: the records are what they were before the claim.
+func (n *Node) undo(back []*held) {
 	if len(back) == 0 {
 		return
 	}

@@ -87,8 +87,12 @@ func (n *Node) obey(m *tasks.Message) (any, error) {
 		n.envs.refresh()
 		return nil, nil
 	case "stop":
-		// What has begun is let end, however long it takes.
-		n.drainWithin(0)
+		if m.Text == tasks.StopNow {
+			n.drain(nil)
+			n.kill(errStopped)
+		} else { // what has begun is let end, however long it takes
+			n.drainWithin(0)
+		}
 		return nil, nil
 	case "queues":
 		return nil, n.setQueues(m.Queues)
@@ -201,7 +205,7 @@ func (n *Node) useQueues(ctx context.Context, told bool) error {
 		return err
 	}
 	n.note("QUEUE", strings.Join(open, ", "))
-	n.undo(func(h *held) bool { return !slices.Contains(open, h.task.Queue) })
+	n.giveBack()
 	return nil
 }
 

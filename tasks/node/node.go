@@ -13,6 +13,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -194,6 +195,7 @@ func (n *Node) Run(ctx context.Context) error {
 	stop()
 	n.giveBack()
 	own.Wait()
+	n.awaitSettled()
 	close(n.results)
 	<-written
 	stopChores()
@@ -201,9 +203,22 @@ func (n *Node) Run(ctx context.Context) error {
 	return err
 }
 
+// awaitSettled waits until nothing is held: what ends, or is given back, on behalf of
+// others may still be under way.
+func (n *Node) awaitSettled() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for len(n.held) > 0 {
+		n.changed.Wait()
+	}
+}
+
 // start reads the configuration and begins to listen.
 func (n *Node) start(ctx context.Context) (err error) {
 	if err := n.configure(ctx); err != nil {
+		return err
+	}
+	if err := n.alone(ctx); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(n.scratch(""), 0o755); err != nil {
@@ -236,8 +251,22 @@ func (n *Node) start(ctx context.Context) (err error) {
 		n.end()
 		return fmt.Errorf("node: %w", err)
 	}
-	n.note("ALIVE", strings.Join(n.queues, ", "))
+	n.note("ALIVE", strings.Join(n.o.Queues, ", "))
+	n.log.Info("working", "worker", n.o.ID, "queues", strings.Join(n.o.Queues, ","), "max", n.o.Max)
 	return nil
+}
+
+// alone is an error where a living worker has this one's id: it would answer in its place
+// whose tasks are lost.
+func (n *Node) alone(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	data, err := n.b.Request(ctx, tasks.MessageSubject(n.o.ID), []byte(`{"type":"info"}`))
+	var other struct{ Value tasks.Worker }
+	if err != nil || json.Unmarshal(data, &other) != nil {
+		return nil //nolint:nilerr // nobody of this name answers
+	}
+	return fmt.Errorf("node: there is a worker %s already, process %d on %s: give this one another name", n.o.ID, other.Value.Pid, other.Value.Host)
 }
 
 // end lets go of everything.

@@ -170,7 +170,7 @@ func (n *Node) names(ctx context.Context, o *tasks.Over) ([]string, error) {
 }
 
 // cutOut writes item i of a large block to a file, without the rest in memory.
-func (n *Node) cutOut(ctx context.Context, ref string, i int, id string) (string, error) {
+func (n *Node) cutOut(ctx context.Context, ref string, i int, name string) (string, error) {
 	r, _, err := n.s.Open(ctx, ref)
 	if err != nil {
 		return "", err
@@ -199,7 +199,7 @@ func (n *Node) cutOut(ctx context.Context, ref string, i int, id string) (string
 	if _, err := io.CopyN(io.Discard, in, int64(from)); err != nil {
 		return "", err
 	}
-	path := n.scratch("element-" + id)
+	path := n.scratch("element-" + name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}

@@ -152,12 +152,10 @@ func (n *Node) giveUpWaiting() {
 	old := time.Now().Add(-patience)
 	waits := func(h *held) bool { return h.since.Before(old) }
 	n.mu.Lock()
-	late := len(n.ready) > 0 && waits(n.ready[0])
-	if late {
+	back := n.takeBack(waits)
+	if len(back) > 0 {
 		n.mean = 0 // claim no more ahead until it is known anew
 	}
 	n.mu.Unlock()
-	if late {
-		n.undo(waits)
-	}
+	n.undo(back)
 }

@@ -104,7 +104,7 @@ func (t *told) end() {
 		t.timer = nil
 	}
 	t.ended = true
-	idle := len(t.lines) == 0 && !t.fresh && t.sent == 0
+	idle := t.total == 0 && t.progress == nil // a send may be under way
 	t.mu.Unlock()
 	if !idle {
 		t.send()
