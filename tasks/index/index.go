@@ -45,7 +45,8 @@ type Index struct {
 	file  *file
 	ended bool
 
-	unsound chan error // a reader has found damage; one is enough
+	unsound chan error    // a reader has found damage; one is enough
+	hurry   chan struct{} // somebody has come into Sync
 	subs    subscribers
 
 	now struct {
@@ -64,7 +65,7 @@ func Open(path string) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{path: path, file: f, unsound: make(chan error, 1)}
+	x := &Index{path: path, file: f, unsound: make(chan error, 1), hurry: make(chan struct{}, 1)}
 	x.now.Path = path
 	x.now.waiting = map[chan struct{}]uint64{}
 	return x, nil
@@ -114,6 +115,10 @@ func (x *Index) Sync(ctx context.Context, seq uint64) error {
 	x.now.waiting[done] = seq
 	x.now.Unlock()
 	select {
+	case x.hurry <- struct{}{}:
+	default:
+	}
+	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
@@ -122,6 +127,13 @@ func (x *Index) Sync(ctx context.Context, seq uint64) error {
 		x.now.Unlock()
 		return fmt.Errorf("index: wait for change %d: %w", seq, context.Cause(ctx))
 	}
+}
+
+// awaited reports whether somebody is in Sync.
+func (x *Index) awaited() bool {
+	x.now.Lock()
+	defer x.now.Unlock()
+	return len(x.now.waiting) > 0
 }
 
 // reached says that seq can be read.

@@ -18,6 +18,8 @@ const (
 	batch = 8000
 	// part is how many are read, told to subscribers and handed to the writer at once.
 	part = 1000
+	// linger is how long after a transaction the next one waits for more.
+	linger = 50 * time.Millisecond
 	// margin is how much earlier than the stream forgets a deletion the index gives up
 	// hope of hearing of it.
 	margin = time.Hour
@@ -190,6 +192,7 @@ func (x *Index) hand(ctx context.Context, in chan<- []change, changes []change) 
 func (x *Index) write(ctx context.Context, w *writer, in <-chan []change, last uint64) error {
 	x.caughtUp(last)
 	seq := x.Status().Seq
+	var wrote time.Time
 	for {
 		var changes []change
 		select {
@@ -201,30 +204,58 @@ func (x *Index) write(ctx context.Context, w *writer, in <-chan []change, last u
 		case err := <-x.unsound:
 			return err
 		}
-	more:
-		for len(changes) < batch {
-			select {
-			case c, ok := <-in:
-				if !ok {
-					break more
-				}
-				changes = append(changes, c...)
-			default:
-				break more
-			}
-		}
+		changes = x.gather(in, changes, wrote.Add(linger))
 		for _, c := range changes {
 			seq = max(seq, c.seq)
 		}
 		if err := w.apply(changes, seq, time.Now()); err != nil {
 			return err
 		}
+		wrote = time.Now()
 		x.reached(seq, w.damaged)
 		x.caughtUp(last)
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
+}
+
+// gather adds what has come, and, where the last transaction was just now and nobody
+// waits in Sync, what comes until then: of a task that is claimed and done in that time
+// only the last record is written.
+func (x *Index) gather(in <-chan []change, changes []change, then time.Time) []change {
+	var pause <-chan time.Time
+	if d := time.Until(then); d > 0 && !x.awaited() {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		pause = timer.C
+	}
+	for len(changes) < batch {
+		if pause == nil {
+			select {
+			case c, ok := <-in:
+				if !ok {
+					return changes
+				}
+				changes = append(changes, c...)
+				continue
+			default:
+				return changes
+			}
+		}
+		select {
+		case c, ok := <-in:
+			if !ok {
+				return changes
+			}
+			changes = append(changes, c...)
+		case <-pause:
+			pause = nil
+		case <-x.hurry:
+			pause = nil
+		}
+	}
+	return changes
 }
 
 // caughtUp ends a rebuild where what was in the stream when it began can be read.
