@@ -1,8 +1,10 @@
 package server
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,7 +20,7 @@ func TestADrainGivesBackWhatItCannotFinish(t *testing.T) {
 	gate := filepath.Join(dir, "gate")
 	config := func(dir string) *File {
 		f := config(dir)
-		f.NATS.Lease = configs.Duration(2 * time.Second) // an engine that ends knows of leases, not of what was given back
+		f.NATS.Lease = configs.Duration(time.Hour) // nothing here waits for the end of one
 		return f
 	}
 	f := config(dir)
@@ -70,4 +72,28 @@ func TestCertificatesNameOwners(t *testing.T) {
 	if _, err := byCertificate(&x509.Certificate{}); err == nil {
 		t.Error("nobody owns something")
 	}
+}
+
+// TestPagesOfOthersDoNotUseCertificates, which browsers show to whoever asks.
+func TestPagesOfOthersDoNotUseCertificates(t *testing.T) {
+	cert := &x509.Certificate{Subject: pkix.Name{CommonName: "ana"}}
+	f := func(want string, header ...string) {
+		t.Helper()
+		r := httptest.NewRequest("POST", "https://tasks.example/v1/jobs", nil)
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{cert}}}
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		got := ""
+		if _, err := new(access).identify(r); err != nil {
+			got = faultOf(err).Code
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", header, got, want)
+		}
+	}
+	f("")
+	f("", "Origin", "https://tasks.example", "Sec-Fetch-Site", "same-origin")
+	f("cross_origin", "Origin", "https://evil.example")
+	f("cross_origin", "Sec-Fetch-Site", "cross-site")
 }

@@ -152,6 +152,11 @@ func (b *Broker) open(ctx context.Context) error {
 				return err
 			}
 		}
+		if b.server != nil && b.o.Listen == "" {
+			if err := b.forgetClaims(ctx); err != nil {
+				return err
+			}
+		}
 		// The timer of the engine's interval does not cover the files that describe streams.
 		if b.server != nil && b.o.Durability != Always {
 			if err := syncTree(b.o.Dir); err != nil {
