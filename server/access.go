@@ -73,7 +73,11 @@ func (a *access) identify(r *http.Request) (*who, error) {
 		}
 		return a.byToken(secret)
 	}
+	// Browsers show certificates, and are where they are, by themselves.
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		if err := sameOrigin(r); err != nil {
+			return nil, err
+		}
 		return byCertificate(r.TLS.VerifiedChains[0][0])
 	}
 	if err := a.byPlace(r); err != nil {
