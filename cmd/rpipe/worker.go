@@ -12,6 +12,7 @@ import (
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/tasks/launch"
 	"github.com/rpipe-dev/rpipe/tasks/worker"
 )
 
@@ -89,6 +90,7 @@ R is missing.`,
 }
 
 func (f *workerFlags) fill() error {
+	_ = os.Unsetenv("RPIPE_JOIN") // the code of tasks shall not find it
 	f.o.URLs = splitList(f.nats)
 	n := &f.o.Node
 	var err error
@@ -114,7 +116,7 @@ func (f *workerFlags) fill() error {
 	n.Limits.MaxRequests = f.maxTasks
 	n.Base.User = f.user
 	n.Version = version
-	n.Launched = launchedAs()
+	n.Launched = launch.JobID()
 	f.o.Cache = f.cache
 	return nil
 }
@@ -134,10 +136,7 @@ func (f *workerFlags) serve(ctx context.Context) error {
 			}
 			return w, nil
 		},
-		up: func(s service) {
-			info := s.(*worker.Worker).Info()
-			log.Info("working", "worker", info.ID, "queues", strings.Join(info.Queues, ","), "max", info.Max)
-		},
+		up: func(service) {}, // it says itself when it works
 	})
 }
 

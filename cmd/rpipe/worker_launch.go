@@ -35,16 +35,6 @@ func (f *launchFlags) flag(c *cobra.Command) {
 	flags.StringVar(&f.dir, "dir", "rpipe-jobs", "with --launch: directory of scripts and logs, which the nodes see too")
 }
 
-// launchedAs is the id of the scheduler's job that this process is in.
-func launchedAs() string {
-	for _, s := range launch.Schedulers {
-		if id := os.Getenv(s.JobVar); id != "" {
-			return id
-		}
-	}
-	return ""
-}
-
 // launchWorkers submits jobs as the queue grows, until a signal ends it.
 func (f *workerFlags) launchWorkers(ctx context.Context) error {
 	s, known := launch.Schedulers[f.launch.scheduler]
@@ -63,7 +53,7 @@ func (f *workerFlags) launchWorkers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	command, err := f.command()
+	command, err := f.command(dir)
 	if err != nil {
 		return err
 	}
@@ -98,8 +88,9 @@ func (f *workerFlags) launchWorkers(ctx context.Context) error {
 	})
 }
 
-// command is how a job starts its worker.
-func (f *workerFlags) command() (string, error) {
+// command is how a job starts its worker. What has to be secret is in files: others see
+// the list of processes.
+func (f *workerFlags) command(dir string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -110,16 +101,21 @@ func (f *workerFlags) command() (string, error) {
 			args = append(args, name, value)
 		}
 	}
-	join := f.o.Join
-	if _, err := os.Stat(join); join != "" && err == nil {
-		if join, err = filepath.Abs(join); err != nil {
+	join, err := worker.JoinFile(f.o.Join, dir)
+	if err != nil {
+		return "", untold(pipeline.ExitConfig, err)
+	}
+	for _, file := range []struct{ name, path string }{{"--join", join}, {"--credentials", f.o.Credentials}, {"--ca", f.o.CA}} {
+		if file.path == "" {
+			continue
+		}
+		path, err := filepath.Abs(file.path)
+		if err != nil {
 			return "", err
 		}
+		add(file.name, path)
 	}
-	add("--join", join)
 	add("--nats", f.nats)
-	add("--credentials", f.o.Credentials)
-	add("--ca", f.o.CA)
 	add("--queue", strings.Join(f.o.Node.Queues, ","))
 	add("--max", strconv.Itoa(max(f.o.Node.Max, 1)))
 	add("--min", strconv.Itoa(f.o.Node.Min))
@@ -134,6 +130,10 @@ func (f *workerFlags) command() (string, error) {
 	add("--max-tasks", strconv.Itoa(f.maxTasks))
 	add("--cache", f.cache)
 	add("--values", f.o.Values)
+	add("--user", f.user)
+	if f.o.Node.LogTasks {
+		args = append(args, "--log-tasks")
+	}
 	for i, a := range args {
 		args[i] = shellQuote(a)
 	}

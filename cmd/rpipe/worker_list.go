@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,7 +76,7 @@ func waitForWorkers(ctx context.Context, server *client.Client, atLeast int, lim
 }
 
 func printWorkers(list []api.Worker) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := newTable()
 	fmt.Fprintln(w, "ID\tSTATE\tHOST\tPID\tQUEUES\tR\tMEMORY\tDONE\tLOAD 15s\tUP SINCE\tRUNS")
 	for _, k := range list {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%d/%d\t%s\t%d\t%.1f\t%s\t%s\n", k.ID, k.State, k.Host, k.Pid, strings.Join(k.Queues, ","),

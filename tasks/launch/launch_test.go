@@ -191,8 +191,8 @@ func TestOtherSchedulers(t *testing.T) {
 	f("sge", countUp+"echo PENDING > job.$n; echo $n", "cat list",
 		sge+"  ID 0.5 rpipe-1-1 ana qw 11/22/2026 07:00:00 1\n", sge+"  ID 0.5 rpipe-1-1 ana r 11/22/2026 07:00:00 all.q@a 1\n", "")
 	const pbs = "Job id            Name             User              Time Use S Queue\n---- ---- ---- ---- - ----\n"
-	f("pbs", countUp+"echo PENDING > job.$n.head; echo $n.head", "cat list",
-		pbs+"ID rpipe-1-1 ana 0 Q batch\n", pbs+"ID rpipe-1-1 ana 00:00:01 R batch\n", pbs+"ID rpipe-1-1 ana 00:00:01 C batch\n")
+	f("pbs", countUp+"echo PENDING > job.$n; echo $n.head.example.org", "cat list",
+		pbs+"ID.head.exam rpipe-1-1 ana 0 Q batch\n", pbs+"ID.head.exam rpipe-1-1 ana 00:00:01 R batch\n", pbs+"ID.head.exam rpipe-1-1 ana 00:00:01 C batch\n")
 }
 
 func TestFill(t *testing.T) {
@@ -230,4 +230,27 @@ func TestOptionsThatCannotWork(t *testing.T) {
 	f("at most 0", func(o *Options) { o.Max = 0 })
 	f("at least 2", func(o *Options) { o.Min = 2 })
 	f("which has no value", func(o *Options) { o.Template = "{{ x }}" })
+}
+
+// TestJobID: a worker knows its job by the id that submitting it has given.
+func TestJobID(t *testing.T) {
+	f := func(want string, env ...string) {
+		t.Helper()
+		for _, s := range Schedulers {
+			t.Setenv(s.JobVar, "")
+		}
+		for i := 0; i < len(env); i += 2 {
+			t.Setenv(env[i], env[i+1])
+		}
+		for range 20 {
+			if got := JobID(); got != want {
+				t.Fatalf("%q, want %q", got, want)
+			}
+		}
+	}
+	f("")
+	f("7", "SLURM_JOB_ID", "7", "JOB_ID", "9")
+	f("9", "JOB_ID", "9")
+	f("12", "PBS_JOBID", "12.head.example.org")
+	f("", "JOB_ID", "build")
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Scheduler is how a cluster's scheduler is spoken to: by its commands. Those in
@@ -50,13 +51,25 @@ var Schedulers = map[string]*Scheduler{
 		Remove: []string{"qdel"}, JobVar: "JOB_ID",
 	},
 	"pbs": {
-		Name: "pbs", Submit: []string{"qsub"}, ID: regexp.MustCompile(`^(\d+[^\s]*)`),
+		Name: "pbs", Submit: []string{"qsub"}, ID: regexp.MustCompile(`^(\d+)`), // 12.host: qstat cuts off long ones
 		List:   []string{"qstat"},
-		Line:   regexp.MustCompile(`^\s*(?P<id>\d+\S*)\s+\S+\s+\S+\s+\S+\s+(?P<state>[A-Z])\s`),
+		Line:   regexp.MustCompile(`^\s*(?P<id>\d+)\S*\s+\S+\s+\S+\s+\S+\s+(?P<state>[A-Z])\s`),
 		Waits:  []string{"Q", "H", "W", "T", "S"},
 		Ended:  []string{"C", "E", "F", "X"},
 		Remove: []string{"qdel"}, JobVar: "PBS_JOBID",
 	},
+}
+
+// JobID is the id of the scheduler's job that this process is in, as submit has it; ""
+// where it is in none.
+func JobID() string {
+	for _, name := range []string{"slurm", "pbs", "sge"} { // SGE's JOB_ID is set by others too
+		s := Schedulers[name]
+		if m := s.ID.FindStringSubmatch(os.Getenv(s.JobVar)); m != nil {
+			return m[1]
+		}
+	}
+	return ""
 }
 
 // state is what is known of a job.
@@ -84,6 +97,9 @@ func (l *Launcher) submit(ctx context.Context) error {
 		return err
 	}
 	l.n++
+	// One that is cut short may have submitted a job of which nobody knows.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	out, err := command(ctx, append(slices.Clone(l.o.Scheduler.Submit), path))
 	if err != nil {
 		return err

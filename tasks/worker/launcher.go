@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -45,6 +47,30 @@ func StartLauncher(ctx context.Context, o Options, l launch.Options) (*Launcher,
 		s.err = launcher.Run(ctx)
 	}()
 	return s, nil
+}
+
+// JoinFile is the file of a join; one that is given as text is written into dir, for this
+// user alone to read: commands are seen by others.
+func JoinFile(join, dir string) (string, error) {
+	if join == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(join); err == nil {
+		return join, nil
+	}
+	if _, err := broker.ParseJoin(join); err != nil {
+		return "", fmt.Errorf("worker: %w", err)
+	}
+	path := filepath.Join(dir, "join")
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		_ = os.Remove(path) // others may read it
+		err = os.WriteFile(path, []byte(join), 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("worker: %w", err)
+	}
+	return path, nil
 }
 
 // demand is what waits or runs of queues, and which jobs have a worker that is connected.

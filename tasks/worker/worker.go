@@ -164,18 +164,12 @@ func (w *Worker) openValues(ctx context.Context, o *Options) (*blob.Store, error
 	return s, nil
 }
 
-// Info is what others are told of it.
-func (w *Worker) Info() tasks.Worker { return w.node.Info() }
-
 // Grace is how long a drain may take.
 func (w *Worker) Grace() time.Duration { return w.grace }
 
 // DrainLater takes no more tasks, and ends when those that run have ended, or after the
 // grace, when they go back to their queue.
-func (w *Worker) DrainLater() {
-	w.node.Drain()
-	time.AfterFunc(w.grace, func() { w.cancel(errors.New("the tasks did not end within the grace")) })
-}
+func (w *Worker) DrainLater() { w.node.Drain() }
 
 // Stop ends it at once: tasks go back to their queue.
 func (w *Worker) Stop(cause error) { w.cancel(cause) }
