@@ -133,6 +133,43 @@ func (s *Store) Delete(ctx context.Context, refs ...string) error {
 	return nil
 }
 
+// An expirer is a place that can tell, in one step with removing it, that an object was
+// made new again in this moment; and that drops what a Put has left which was cut short.
+type expirer interface {
+	Expire(ctx context.Context, name string, before time.Time) error
+	Sweep(ctx context.Context, before time.Time) (int, error)
+}
+
+// Expire removes a blob unless it was put or renewed since before.
+func (s *Store) Expire(ctx context.Context, ref string, before time.Time) error {
+	if err := check(ref); err != nil {
+		return err
+	}
+	if p, can := s.objects.(expirer); can {
+		return named("expire", ref, p.Expire(ctx, ref, before))
+	}
+	_, modified, err := s.objects.Stat(ctx, ref)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return named("expire", ref, err)
+	}
+	if err != nil || !modified.Before(before) {
+		return nil
+	}
+	return s.Delete(ctx, ref)
+}
+
+// Sweep removes what is left of blobs whose Put began before a time and was cut short.
+func (s *Store) Sweep(ctx context.Context, before time.Time) error {
+	p, can := s.objects.(expirer)
+	if !can {
+		return nil // List of a directory does; a bucket has rules of its own for that
+	}
+	if _, err := p.Sweep(ctx, before); err != nil {
+		return fmt.Errorf("blobs: %w", err)
+	}
+	return nil
+}
+
 // List calls fn for each blob, in no order, until it fails. What else lies in the same
 // place is passed over.
 func (s *Store) List(ctx context.Context, fn func(ref string, size int64, modified time.Time) error) error {

@@ -287,3 +287,28 @@ func TestOnePlaceIsSet(t *testing.T) {
 		}
 	}
 }
+
+// TestExpire: what was put or renewed since stays.
+func TestExpire(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		ctx := t.Context()
+		ref, err := s.PutBytes(ctx, []byte("old"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, before := range []time.Duration{-time.Hour, time.Hour} {
+			if err := s.Expire(ctx, ref, time.Now().Add(before)); err != nil {
+				t.Error(err)
+			}
+			if _, _, err := s.Stat(ctx, ref); errors.Is(err, ErrNotFound) != (before > 0) {
+				t.Errorf("what was put before now and %s: %v", before, err)
+			}
+		}
+		if err := s.Expire(ctx, ref, time.Now().Add(time.Hour)); err != nil {
+			t.Errorf("what is not there: %v", err)
+		}
+		if err := s.Sweep(ctx, time.Now()); err != nil {
+			t.Error(err)
+		}
+	})
+}
