@@ -191,14 +191,14 @@ func (s *Server) elements(r *http.Request, in *api.Submission) (elements [][]byt
 	}
 	if in.Rows {
 		// The names of a frame's rows say nothing.
-		elements, _, err = rvalue.Rows(stream)
+		elements, _, err = rvalue.Rows(stream, s.file.Limits.Tasks)
 	} else {
-		elements, names, err = rvalue.Split(stream)
+		elements, names, err = rvalue.Split(stream, s.file.Limits.Tasks)
 	}
 	if err != nil {
 		return nil, nil, invalidField("over", err.Error())
 	}
-	return elements, names, s.enough(len(elements))
+	return elements, names, nil
 }
 
 func (s *Server) elementsOfJSON(in *api.Submission) ([][]byte, []string, error) {

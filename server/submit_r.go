@@ -12,6 +12,9 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks/rvalue"
 )
 
+// maxFields is how many fields a submission may have, or arguments a call.
+const maxFields = 1 << 16
+
 // readR reads a submission that R has serialized: a named list with the fields of the
 // document. What is R's own (fun, expr, args, over) stays as R wrote it, undecoded; the
 // rest is turned into the JSON that it would have been, so that there is one set of rules.
@@ -20,7 +23,7 @@ func (s *Server) readR(r *http.Request, into *api.Submission) error {
 	if err != nil {
 		return err
 	}
-	fields, names, err := rvalue.Split(body)
+	fields, names, err := rvalue.Split(body, maxFields)
 	if err != nil {
 		return invalidField("", "the body is not what serialize() makes of a list: "+err.Error())
 	}
@@ -87,7 +90,7 @@ func code(stream []byte) (*api.Value, error) {
 
 // args are arguments: the elements of a list, by name where they have one.
 func args(stream []byte) (api.Args, error) {
-	elements, names, err := rvalue.Split(stream)
+	elements, names, err := rvalue.Split(stream, maxFields)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,7 @@ func args(stream []byte) (api.Args, error) {
 // what those stand for.
 func rvalueOf(stream []byte) api.Value {
 	if len(stream) < 1024 {
-		if parts, names, err := rvalue.Split(stream); err == nil && len(parts) == 1 && len(names) == 1 {
+		if parts, names, err := rvalue.Split(stream, 1); err == nil && len(parts) == 1 && len(names) == 1 {
 			if text, err := rvalue.ToJSON(parts[0], nil); err == nil && (names[0] == "$task" || names[0] == "$ref") {
 				var id string
 				if json.Unmarshal(text, &id) == nil && id != "" {

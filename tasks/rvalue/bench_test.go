@@ -25,7 +25,7 @@ func BenchmarkSplitList(b *testing.B) {
 	stream := many(b, 100_000)
 	b.SetBytes(int64(len(stream)))
 	for b.Loop() {
-		if parts, _, err := Split(stream); err != nil || len(parts) != 100_000 {
+		if parts, _, err := Split(stream, 1<<20); err != nil || len(parts) != 100_000 {
 			b.Fatal(len(parts), err)
 		}
 	}
@@ -37,14 +37,14 @@ func BenchmarkSplitVector(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if parts, _, err := Split(stream); err != nil || len(parts) != 100_000 {
+		if parts, _, err := Split(stream, 1<<20); err != nil || len(parts) != 100_000 {
 			b.Fatal(len(parts), err)
 		}
 	}
 }
 
 func BenchmarkJoin(b *testing.B) {
-	parts, _, err := Split(many(b, 100_000))
+	parts, _, err := Split(many(b, 100_000), 1<<20)
 	if err != nil {
 		b.Fatal(err)
 	}

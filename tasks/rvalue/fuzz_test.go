@@ -22,7 +22,7 @@ func FuzzFromJSON(f *testing.F) {
 		if err != nil || !json.Valid(js) {
 			t.Fatalf("%s is shown as %s, %v", doc, js, err)
 		}
-		if _, _, err := Split(b); err != nil {
+		if _, _, err := Split(b, 1<<20); err != nil {
 			t.Fatalf("%s: %v", doc, err)
 		}
 	})
@@ -72,7 +72,7 @@ func FuzzStream(f *testing.F) {
 				t.Fatalf("%x is normal as %x, %v", n, again, err)
 			}
 		}
-		parts, names, err := Split(b)
+		parts, names, err := Split(b, 1<<20)
 		if err == nil {
 			if names != nil && len(names) != len(parts) {
 				t.Fatalf("%d names for %d elements", len(names), len(parts))
@@ -84,7 +84,7 @@ func FuzzStream(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, _, err := Split(j)
+			again, _, err := Split(j, 1<<20)
 			if err != nil || len(again) != len(parts) {
 				t.Fatalf("%d elements, then %d, %v", len(parts), len(again), err)
 			}
@@ -94,7 +94,7 @@ func FuzzStream(f *testing.F) {
 				}
 			}
 		}
-		if rows, _, err := Rows(b); err == nil {
+		if rows, _, err := Rows(b, 1<<20); err == nil {
 			for _, r := range rows[:min(len(rows), 100)] {
 				whole(t, "row", r)
 			}

@@ -89,13 +89,13 @@ func TestValuesOfR(t *testing.T) {
 				}
 				write(t, path+form+".normal", n)
 				normal++
-				if parts, names, err := Split(stream); err == nil {
+				if parts, names, err := Split(stream, 1<<20); err == nil {
 					write(t, path+form+".split", join(t, parts, names))
 					split++
 				} else if !strings.Contains(err.Error(), "was expected") {
 					t.Errorf("Split: %v", err)
 				}
-				if parts, names, err := Rows(stream); err == nil {
+				if parts, names, err := Rows(stream, 1<<20); err == nil {
 					write(t, path+form+".rows", join(t, parts, names))
 					rows++
 				} else if !strings.Contains(err.Error(), "a data.frame was expected") {
@@ -181,7 +181,7 @@ func splitsMany(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parts, _, err := Split(stream)
+		parts, _, err := Split(stream, 1<<20)
 		if err != nil || len(parts) != 20000 {
 			t.Fatal(len(parts), err)
 		}

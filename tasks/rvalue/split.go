@@ -9,8 +9,9 @@ import (
 // Split cuts a list, a vector or a data.frame (by columns) into its elements, as x[[i]]
 // has them, each a whole stream. names is nil where there are none. Elements of a list
 // are not decoded, so they may be anything; those that share an environment get a copy
-// of it each.
-func Split(stream []byte) (elements [][]byte, names []string, err error) {
+// of it each. More than most elements are an error before they are made: the sequence
+// 1:1e8 comes in a hundred bytes.
+func Split(stream []byte, most int) (elements [][]byte, names []string, err error) {
 	b, err := plain(stream)
 	if err != nil {
 		return nil, nil, fmt.Errorf("R value: %w", err)
@@ -24,9 +25,11 @@ func Split(stream []byte) (elements [][]byte, names []string, err error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("R value: %w", err)
 		}
-		return elements, namesIn(attrs, len(elements)), nil
+		return elements, namesIn(attrs, len(elements)), few(len(elements), most)
 	}
-	v, err := rdata.Unmarshal(b, limits)
+	lim := *limits
+	lim.MaxExpand = min(lim.MaxExpand, 64*int64(most)+1<<10)
+	v, err := rdata.Unmarshal(b, &lim)
 	if err != nil {
 		return nil, nil, fmt.Errorf("R value: %w", err)
 	}
@@ -41,6 +44,9 @@ func Split(stream []byte) (elements [][]byte, names []string, err error) {
 	if !atomic(v) && rdata.KindOf(v) != rdata.KindList {
 		return nil, nil, fmt.Errorf("R value: a list or vector was expected, not %s: use as.list() or list()", describe(v))
 	}
+	if err := few(v.Len(), most); err != nil {
+		return nil, nil, err
+	}
 	elements = make([][]byte, v.Len())
 	at := part(v)
 	for i := range elements {
@@ -51,6 +57,13 @@ func Split(stream []byte) (elements [][]byte, names []string, err error) {
 	return elements, namesIn(v.Attributes(), len(elements)), nil
 }
 
+func few(n, most int) error {
+	if n > most {
+		return fmt.Errorf("R value: it has %d elements, and at most %d are taken", n, most)
+	}
+	return nil
+}
+
 func namesIn(as rdata.Attributes, n int) []string {
 	if c, ok := as.Get("names").(*rdata.Character); ok && c.Len() == n {
 		return c.Strings()
@@ -59,8 +72,9 @@ func namesIn(as rdata.Attributes, n int) []string {
 }
 
 // Rows cuts a data.frame into its rows: lists with an element a column, each a whole
-// stream. names are the row names, nil where they are numbers.
-func Rows(stream []byte) (rows [][]byte, names []string, err error) {
+// stream. names are the row names, nil where they are numbers. More than most rows are
+// an error.
+func Rows(stream []byte, most int) (rows [][]byte, names []string, err error) {
 	v, err := decode(stream)
 	if err != nil {
 		return nil, nil, err
@@ -80,8 +94,8 @@ func Rows(stream []byte) (rows [][]byte, names []string, err error) {
 			return nil, nil, fmt.Errorf("R value: column %q: %w", keys.Strings()[c], err)
 		}
 	}
-	if len(columns) == 0 && n > 1<<20 {
-		return nil, nil, fmt.Errorf("R value: a data.frame of %d rows without a column", n)
+	if err := few(n, most); err != nil {
+		return nil, nil, err
 	}
 	rows = make([][]byte, n)
 	row := &rdata.List{Values: make([]rdata.Value, len(columns)), Attrs: rdata.Attributes{{Name: "names", Value: keys}}}

@@ -85,12 +85,12 @@ func TestCuttingWhatIsNone(t *testing.T) {
 		err  func() error
 		want string
 	}{
-		"rows of a string": {func() error { _, _, err := Rows(number); return err }, `a data.frame was expected, not chr "x"`},
+		"rows of a string": {func() error { _, _, err := Rows(number, 1<<20); return err }, `a data.frame was expected, not chr "x"`},
 		"names of a join":  {func() error { _, err := Join([][]byte{number}, []string{}); return err }, "0 names for 1 elements"},
 		"join of nonsense": {func() error { _, err := Join([][]byte{number, []byte("x")}, nil); return err }, "element 2"},
 		"cut off":          {func() error { _, err := ToJSON(number[:20], nil); return err }, "unexpected end"},
 		"gzip cut off":     {func() error { _, err := Normalize([]byte("\x1f\x8b\x08\x00")); return err }, "R value: "},
-		"empty":            {func() error { _, _, err := Split(nil); return err }, "R value: "},
+		"empty":            {func() error { _, _, err := Split(nil, 1<<20); return err }, "R value: "},
 	} {
 		if err := f.err(); err == nil || !strings.Contains(err.Error(), f.want) {
 			t.Errorf("%s: %v, want …%s…", name, err, f.want)
