@@ -11,6 +11,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
 	"github.com/rpipe-dev/rpipe/tasks/index"
 )
 
@@ -97,7 +98,9 @@ func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request, _ *who) er
 	switch _, err := s.broker.LastSeq(ctx); {
 	case s.draining.Load():
 		return writeText(w, http.StatusServiceUnavailable, "draining\n")
-	case err != nil:
+	case errors.Is(s.broker.Health(), broker.ErrFull):
+		return writeText(w, http.StatusServiceUnavailable, "the store is full\n")
+	case err != nil, s.broker.Health() != nil:
 		return writeText(w, http.StatusServiceUnavailable, "the engine does not answer\n")
 	case s.index.Status().Rebuilding:
 		return writeText(w, http.StatusServiceUnavailable, "the index is being rebuilt\n")

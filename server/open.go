@@ -82,6 +82,12 @@ func (s *Server) openData() error {
 		return fmt.Errorf("the data directory: lock: %w", err)
 	}
 	s.data, s.lock = dir, lock
+	left, _ := filepath.Glob(filepath.Join(dir, "rpipe-front-*")) // by a server that was killed
+	for _, path := range left {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("the data directory: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -126,7 +132,26 @@ func (s *Server) openEngine() error {
 	if s.broker, err = broker.Open(s.ctx, o); err != nil {
 		return fmt.Errorf("the engine: %w", err)
 	}
+	s.running.Go(s.watchEngine)
 	return nil
+}
+
+// watchEngine ends the server when the engine has stopped, as it does where the disk has
+// no space at all: nothing is stored from then on, until it is started anew.
+func (s *Server) watchEngine() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := s.broker.Stopped(); err != nil {
+			s.cancel(fmt.Errorf("the engine: %w", err))
+			return
+		}
+	}
 }
 
 // openBlobs opens the store of values, and tells workers elsewhere where it is.
