@@ -3,8 +3,8 @@
 //
 // Start with Find, which takes the server of RPIPE_URL or the one of this user on this
 // machine, or with New. What may be asked twice is asked again where the connection
-// breaks: reads, and submissions, since the client makes their ids. A Client is safe for
-// concurrent use.
+// breaks: reads, and submissions, since the client makes their ids. Who waits for tasks
+// waits on while a server is restarted. A Client is safe for concurrent use.
 package client
 
 import (
@@ -43,6 +43,7 @@ type Client struct {
 	base    string
 	http    *http.Client
 	log     *slog.Logger
+	pause   time.Duration // before the second try; it doubles
 }
 
 // ErrNoServer says that none was found on this machine.
@@ -74,7 +75,10 @@ func New(o Options) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 16
-	c := &Client{options: o, log: o.Log, http: &http.Client{Transport: transport}}
+	c := &Client{options: o, log: o.Log, pause: 100 * time.Millisecond, http: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token is for this server
+	}}
 	switch {
 	case u.Scheme == "unix":
 		path := u.Path

@@ -26,6 +26,7 @@ type request struct {
 	accept       string
 	header       http.Header
 	once         bool          // asking twice would be doing twice
+	waits        bool          // for tasks, which outlive a restart of the server
 	long         time.Duration // how long the head of the answer may take beyond the usual
 }
 
@@ -38,20 +39,30 @@ func document(in any) (func() (io.Reader, int64, error), error) {
 	return func() (io.Reader, int64, error) { return bytes.NewReader(b), int64(len(b)), nil }, nil
 }
 
+// restart is how long a server may be away, or end what it does, before those who wait
+// for tasks give up.
+const restart = 2 * time.Minute
+
 // do sends a request, again where the connection breaks or the server is not ready, and
 // returns the answer where it is one of success.
 func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
-	pause := 100 * time.Millisecond
+	began, pause := time.Now(), c.pause
+	var last error
 	for try := 0; ; try++ {
 		resp, err := c.send(ctx, &r)
 		if err == nil {
 			return resp, nil
 		}
+		if errors.Is(err, errSent) {
+			return nil, fmt.Errorf("%w: %w", errSent, last)
+		}
+		last = err
 		var fault *api.Fault
-		again := !errors.As(err, &fault) && !r.once || // the connection broke
-			isRefused(err) || // nothing was sent
-			fault != nil && fault.Status == http.StatusServiceUnavailable
-		if try >= c.options.Retries || !again || ctx.Err() != nil {
+		errors.As(err, &fault)
+		refused := isRefused(err) // nothing was sent
+		again := refused || !r.once && (fault == nil || fault.Status == http.StatusServiceUnavailable)
+		patient := r.waits && c.options.Retries > 0 && (refused || fault != nil && fault.Code == "draining") && time.Since(began) < restart
+		if try >= c.options.Retries && !patient || !again || ctx.Err() != nil {
 			return nil, err
 		}
 		wait := pause + rand.N(pause)
@@ -64,7 +75,7 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 		case <-ctx.Done():
 			return nil, err
 		}
-		pause = min(2*pause, 5*time.Second)
+		pause = min(2*pause, 50*c.pause)
 	}
 }
 

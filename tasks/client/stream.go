@@ -95,7 +95,7 @@ func (c *Client) events(ctx context.Context, path string, q url.Values, last str
 		if last != "" {
 			header.Set("Last-Event-ID", last)
 		}
-		resp, err := c.do(ctx, request{method: http.MethodGet, path: path, query: q, accept: api.Stream, header: header})
+		resp, err := c.do(ctx, request{method: http.MethodGet, path: path, query: q, accept: api.Stream, header: header, waits: true})
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ func (c *Client) Wait(ctx context.Context, w api.WaitRequest) (*api.WaitResult, 
 			return nil, err
 		}
 		result, err := answer[api.WaitResult](c.do(ctx, request{
-			method: http.MethodPost, path: "/v1/wait", body: body, contentType: api.JSON, accept: api.JSON, long: ask,
+			method: http.MethodPost, path: "/v1/wait", body: body, contentType: api.JSON, accept: api.JSON, long: ask, waits: true,
 		}))
 		if err != nil || result.Done || !until.IsZero() && !time.Now().Before(until) {
 			return result, err
