@@ -142,6 +142,7 @@ func (w *wait) see(p, n int, t *tasks.Task) error {
 	if was == now {
 		return nil
 	}
+	w.q.last.see(t.Rev) // who has waited sees it in lists from then on
 	w.states[p][i] = now
 	w.counts[was]--
 	w.counts[now]++
