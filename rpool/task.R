@@ -178,6 +178,7 @@ learn <- function(key, spec) {
   plan$missing <- sprintf("package:%s", spec[[5L]])
   plan$names <- spec[[7L]]
   plan$code <- value_key(spec[[8L]], paste0(key, " code"))
+  if (spec[[1L]] != 0L) plan$code <- paste(plan$code, if (plan$expr) "expr" else "fun") # one text may be both
   plan$keys <- vapply(seq_along(spec[[9L]]), function(i) value_key(spec[[9L]][[i]], paste(key, i)), "")
   over <- spec[[4L]]
   head <- quote(fun)

@@ -326,6 +326,22 @@ func TestTaskErrors(t *testing.T) {
 }
 
 // What a task leaves behind is gone for the next one.
+// A text that is an expression here and a function there is kept as both.
+func TestTextOfTwoKinds(t *testing.T) {
+	w := worked(t, "")
+	code := TaskValue{Data: []byte("function(x) 7"), Key: "hash"}
+	call, expr := function(""), expression("")
+	call.Code, expr.Code = code, code
+	for range 2 {
+		if _, err := perform(t, w, call, number(1), nil); err != nil {
+			t.Errorf("as a function: %v", err)
+		}
+		if _, err := perform(t, w, expr, nil, nil); err != nil {
+			t.Errorf("as an expression: %v", err)
+		}
+	}
+}
+
 func TestTasksLeaveNothingBehind(t *testing.T) {
 	w := worked(t, "known <- 1")
 	dir := t.TempDir()

@@ -30,6 +30,20 @@ type envCache struct {
 	envs map[string]*env   // by name@version
 	ages []string          // of envs, the oldest first
 	turn int               // counts refreshes
+	dir  string            // of sources
+}
+
+// open makes the directory of sources: where R runs as another user, one that it may
+// look into, which a cache of values is not.
+func (c *envCache) open() (err error) {
+	if c.n.o.Base.User == "" {
+		c.dir = c.n.scratch("env")
+		return nil
+	}
+	if c.dir, err = os.MkdirTemp("", "rpipe-env-"); err == nil {
+		err = os.Chmod(c.dir, 0o711) // the names in it are not to be listed
+	}
+	return err
 }
 
 // newest is what the record of a name said last.
@@ -77,7 +91,12 @@ func (c *envCache) refresh() {
 	c.turn++
 }
 
-func (c *envCache) close() { c.refresh() }
+func (c *envCache) close() {
+	c.refresh()
+	if c.dir != "" {
+		_ = os.RemoveAll(c.dir)
+	}
+}
 
 // get is the environment name@version for the pool, with its sources as files.
 func (c *envCache) get(ctx context.Context, key string) (*rpool.Environment, error) {
@@ -190,7 +209,7 @@ func (n *Node) source(ctx context.Context, doc *tasks.Environment, i int) (strin
 	if name == "/" || name == "." {
 		name = "source.R"
 	}
-	dir := n.scratch(filepath.Join("env", doc.Name+"-"+strconv.Itoa(doc.Version), strconv.Itoa(i+1)))
+	dir := filepath.Join(n.envs.dir, doc.Name+"-"+strconv.Itoa(doc.Version), strconv.Itoa(i+1))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}

@@ -161,3 +161,28 @@ func TestSeeds(t *testing.T) {
 		t.Error("a retried task has the number of the first of its chain")
 	}
 }
+
+// R as another user reads the sources that were sent, from whom the cache is closed.
+func TestSourcesForAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("R runs as another user where we are root only")
+	}
+	w := newWorld(t, broker.Options{})
+	o := Options{ID: "one"}
+	o.Base.User = "nobody"
+	n := w.worker(o)
+	ref, err := w.s.PutBytes(t.Context(), []byte("who <- function() Sys.info()[['user']]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.set(tasks.Environment{Name: "e", Version: 1, Sources: []tasks.Source{{Name: "who.R", Ref: ref}}})
+	c := expr("who()")
+	c.Env = "e"
+	if got := w.shown(w.await(w.submit(tasks.Job{Call: c}), 1, tasks.Complete)); got != "nobody" {
+		t.Error(got)
+	}
+	n.end()
+	if _, err := os.Stat(n.envs.dir); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", n.envs.dir, err)
+	}
+}

@@ -71,7 +71,11 @@ func (w *world) worker(o Options) *running {
 		o.Max = 1
 	}
 	o.CacheDir = w.TempDir()
+	user := o.Base.User
 	o.Base = bare()
+	if o.Base.User = user; user != "" {
+		o.Base.Dir = "/"
+	}
 	if o.Limits.Grace == 0 {
 		o.Limits.Grace = time.Second
 	}

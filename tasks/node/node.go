@@ -243,6 +243,10 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.last, n.idle, n.queues = now, n.o.IdleTimeout, n.o.Queues
 	n.mu.Unlock()
 	n.load.begin(now)
+	if err := n.envs.open(); err != nil {
+		n.end()
+		return fmt.Errorf("node: %w", err)
+	}
 	if n.lanes, err = n.b.Lanes(ctx, n.queues); err != nil {
 		n.end()
 		return fmt.Errorf("node: %w", err)
