@@ -1,25 +1,50 @@
 # Processes of the program rpipe, in the background.
 
-# launch starts the program in a process group of its own, so that Ctrl-C in this session
-# is not meant for it. With autoclose it gets SIGTERM when this session ends, however it
-# does: a shell waits for the end of a pipe that this session holds.
-launch <- function(command, args, autoclose = TRUE, env = character(), dir = NULL) {
+# launch starts the program in a session of its own, so that Ctrl-C in this one is not
+# meant for it. A shell waits for it and writes down its exit status. With autoclose it
+# gets SIGTERM when this session ends, however it does: another shell waits for the end
+# of a pipe that this session holds.
+launch <- function(command, args, autoclose = TRUE, dir = NULL) {
   binary <- rp_binary()
-  log <- tempfile(paste0("rpipe-", command, "-"), fileext = ".log")
-  line <- paste(c(shQuote(c(binary, command, args)), ">", shQuote(log), "2>&1 </dev/null & echo $!"), collapse = " ")
-  script <- paste0(
+  base <- tempfile(paste0("rpipe-", command, "-"))
+  log <- paste0(base, ".log")
+  script <- paste0(base, ".sh")
+  writeLines(c(
+    paste(paste(shQuote(c(binary, command, args)), collapse = " "), ">", shQuote(log), "2>&1 </dev/null &"),
+    paste0("echo $! >", shQuote(paste0(base, ".new"))),
+    paste("mv", shQuote(paste0(base, ".new")), shQuote(paste0(base, ".pid"))),
+    paste0("wait $!; echo $? >", shQuote(paste0(base, ".status")))
+  ), script)
+  # Where there is no setsid, as on macOS, sh has job control without a terminal.
+  run <- paste0("/bin/sh ", shQuote(script), " >/dev/null 2>&1 </dev/null &")
+  system2("/bin/sh", c("-c", shQuote(paste0(
     if (!is.null(dir)) paste0("cd ", shQuote(dir), " || exit 1; "),
-    if (length(env)) paste0("export ", paste(env, collapse = " "), "; "),
-    # Where there is no setsid, as on macOS, sh is a shell that has job control without a terminal.
-    "if command -v setsid >/dev/null; then setsid ", line, "; else set -m; ", line, "; fi"
-  )
-  pid <- suppressWarnings(as.integer(system2("/bin/sh", c("-c", shQuote(script)), stdout = TRUE)))
-  if (length(pid) != 1L || is.na(pid)) fail("rpipe could not be started with /bin/sh.")
-  process <- list(pid = pid, log = log, command = command, keeper = NULL)
+    "if command -v setsid >/dev/null; then setsid ", run, " else set -m; ", run, " fi"
+  ))))
+  until <- Sys.time() + 30
+  while (!file.exists(paste0(base, ".pid"))) {
+    if (Sys.time() > until) fail("rpipe could not be started with /bin/sh.")
+    Sys.sleep(0.01) # until the shell has written it
+  }
+  pid <- as.integer(readLines(paste0(base, ".pid")))
+  process <- list(pid = pid, log = log, base = base, command = command)
   if (autoclose) {
-    process$keeper <- pipe(paste0("trap '' INT TSTP; cat >/dev/null; kill -TERM ", pid, " 2>/dev/null; :"), "w")
+    the$keepers[[as.character(pid)]] <- pipe(paste0("trap '' INT TSTP; cat >/dev/null; kill -TERM ", pid, " 2>/dev/null; :"), "w")
   }
   process
+}
+
+# exit_status is that of a process that has ended; NA where it cannot be known.
+exit_status <- function(process) {
+  file <- paste0(process$base, ".status")
+  until <- Sys.time() + 5
+  while (!file.exists(file) || !length(status <- readLines(file))) {
+    if (is_alive(process$pid) || Sys.time() > until) {
+      return(NA_integer_)
+    }
+    Sys.sleep(0.01) # until the shell has written it
+  }
+  as.integer(status)
 }
 
 is_alive <- function(pid) {
@@ -34,9 +59,17 @@ is_alive <- function(pid) {
 stop_process <- function(process, timeout) {
   tools::pskill(process$pid, tools::SIGTERM)
   until <- Sys.time() + timeout
-  while (is_alive(process$pid) && Sys.time() < until) Sys.sleep(0.05)
+  while (is_alive(process$pid) && Sys.time() < until) Sys.sleep(0.05) # until it has ended
   if (is_alive(process$pid)) tools::pskill(process$pid, tools::SIGKILL)
-  if (!is.null(process$keeper)) tryCatch(close(process$keeper), error = function(e) NULL)
+  release(process)
+}
+
+# release lets go of the pipe whose end would end a process.
+release <- function(process) {
+  key <- as.character(process$pid)
+  keeper <- the$keepers[[key]]
+  the$keepers[[key]] <- NULL
+  if (!is.null(keeper)) tryCatch(close(keeper), error = function(e) NULL)
   invisible(NULL)
 }
 
