@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -192,5 +193,33 @@ func TestGoneServer(t *testing.T) {
 			t.Errorf("%s took %s", name, took)
 		}
 		cancel()
+	}
+}
+
+// TestReboot: batches staged in memory are gone with the machine, and the store opens.
+func TestReboot(t *testing.T) {
+	dir := t.TempDir()
+	enough := make(chan bool)
+	var once sync.Once
+	c := spawn(t, helper{Dir: dir, Durability: Always, Load: 8}, func(string) { once.Do(func() { close(enough) }) })
+	<-enough
+	kill(c)
+	store := filepath.Join(dir, "store")
+	staging, err := os.ReadFile(filepath.Join(store, "staging"))
+	if err != nil {
+		t.Skip("no memory file system: ", err)
+	}
+	dropStaging(string(staging))
+	if err := os.WriteFile(filepath.Join(store, bootFile), []byte("another boot\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, func(o *Options) { o.Dir = store })
+	ws := make([]Write, 100)
+	for i := range ws {
+		ws[i] = Write{Subject: fmt.Sprintf("rp.s.reboot.%d", i+1), Data: []byte("x")}
+	}
+	_, errs := b.WriteAll(within(t), ws)
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
 	}
 }

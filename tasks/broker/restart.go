@@ -18,13 +18,17 @@ func (b *Broker) forgetClaims(ctx context.Context) error {
 		return fmt.Errorf("claims of before: %w", err)
 	}
 	names := work.ConsumerNames(ctx)
+	var all []string // a list that gets shorter while it is read has gaps
 	for name := range names.Name() {
-		if err := work.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return fmt.Errorf("claims of before: consumer %s: %w", name, err)
-		}
+		all = append(all, name)
 	}
 	if err := names.Err(); err != nil {
 		return fmt.Errorf("claims of before: %w", err)
+	}
+	for _, name := range all {
+		if err := work.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("claims of before: consumer %s: %w", name, err)
+		}
 	}
 	return nil
 }
