@@ -31,8 +31,11 @@ func (x *Index) Children(ctx context.Context, id string) (ids []string, err erro
 		}
 		for _, base := range bases {
 			j, ok, err := r.jobAt(base)
-			if err != nil || !ok {
+			if err != nil {
 				return err
+			}
+			if !ok {
+				continue
 			}
 			found, err := r.positions(&plan{direction: 1, lo: base, hi: base + j.room,
 				and: [][]dim{{{dimState, deferred}, {dimState, impossible}}}}, int(j.room))
