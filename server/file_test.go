@@ -3,6 +3,7 @@ package server
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -86,5 +87,40 @@ func TestWrongFilesSayWhatIsWrong(t *testing.T) {
 	f("limits: {streams: 0}", "streams")
 	if _, problems := Load(filepath.Join(t.TempDir(), "none.yaml"), nil); !strings.Contains(problems.Error(), "cannot be read") {
 		t.Error(problems)
+	}
+}
+
+// TestTheKeysOfWorkersAreForTheUserAlone, also where they go into a file that is there.
+func TestTheKeysOfWorkersAreForTheUserAlone(t *testing.T) {
+	s := serve(t, func(f *File) { f.NATS.Listen = "127.0.0.1:0" })
+	path := filepath.Join(t.TempDir(), "join")
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.writeJoin(path); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() < 10 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// TestSecretsAreForTheirOwner: also where a file that all could read was there.
+func TestSecretsAreForTheirOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "join")
+	if err := os.WriteFile(path, []byte("a longer text than the new one"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeSecret(path, "secret"); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || string(text) != "secret" || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %q, %v", info.Mode(), text, err)
 	}
 }

@@ -232,10 +232,39 @@ func (s *Server) writeJoin(path string) error {
 		urls[i] = "tls://" + net.JoinHostPort(host, u.Port())
 	}
 	text := s.cluster.Join(false, urls...).String() + "\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = f.Chmod(0o600) // it may have been there
+	}
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
+	if err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
 	return nil
+}
+
+// writeSecret writes a file that only its owner can read, also where others could read
+// what was there before.
+func writeSecret(path, text string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		if err := f.Chmod(0o600); err != nil {
+			f.Close()
+			return err
+		}
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // openIndex opens the read model and feeds it.
@@ -427,7 +456,7 @@ func (s *Server) serve() error {
 			s.cancel(err)
 		}
 	})
-	local := api.Local{URL: s.URL(), Pid: os.Getpid(), Version: s.version, Started: s.started}
+	local := api.Local{URL: s.URL(), Host: s.access.host, Pid: os.Getpid(), Version: s.version, Started: s.started}
 	if err := local.Write(s.data); err != nil {
 		return fmt.Errorf("the data directory: %w", err)
 	}
