@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +15,7 @@ import (
 // machine finds it. It is in the directory's server.json, which its user alone can read.
 type Local struct {
 	URL     string    `json:"url"`
+	Host    string    `json:"host,omitempty"`
 	Pid     int       `json:"pid"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
@@ -56,6 +58,25 @@ func ReadLocal(dir string) (Local, error) {
 		return l, fmt.Errorf("%s: %w", filepath.Join(dir, localName), err)
 	}
 	return l, nil
+}
+
+// Check is an error where the server is not on this machine, as where machines share a
+// home, or has been killed (ErrNoLocal): somebody else may listen at its address now.
+func (l Local) Check() error {
+	if host, err := os.Hostname(); err == nil && l.Host != "" && l.Host != host {
+		return fmt.Errorf("the task server of this data directory is on %s, and this is %s: say where it is with RPIPE_URL", l.Host, host)
+	}
+	if l.Pid <= 0 {
+		return nil
+	}
+	p, err := os.FindProcess(l.Pid)
+	if err == nil {
+		err = p.Signal(syscall.Signal(0))
+	}
+	if errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("process %d has ended: %w", l.Pid, ErrNoLocal)
+	}
+	return nil
 }
 
 // Write makes l what ReadLocal finds.

@@ -2,6 +2,10 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -122,5 +126,26 @@ func TestLocalServers(t *testing.T) {
 	}
 	if RemoveLocal(dir) != nil || RemoveLocal(dir) != nil {
 		t.Error("it cannot be removed, or not again")
+	}
+}
+
+// TestAServerThatIsNotHereIsNotAsked: another user may have its port.
+func TestAServerThatIsNotHereIsNotAsked(t *testing.T) {
+	dead := exec.Command("go", "version")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (Local{Host: host, Pid: os.Getpid()}).Check(); err != nil {
+		t.Error(err)
+	}
+	if err := (Local{Host: host, Pid: dead.Process.Pid}).Check(); !errors.Is(err, ErrNoLocal) {
+		t.Error(err)
+	}
+	if err := (Local{Host: host + "x", Pid: os.Getpid()}).Check(); err == nil || !strings.Contains(err.Error(), "RPIPE_URL") {
+		t.Error(err)
 	}
 }

@@ -145,6 +145,9 @@ func Find(o Options) (*Client, error) {
 			return nil, err
 		}
 		local, err := api.ReadLocal(dir)
+		if err == nil {
+			err = local.Check()
+		}
 		if errors.Is(err, api.ErrNoLocal) {
 			return nil, ErrNoServer
 		}
