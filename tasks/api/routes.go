@@ -141,7 +141,7 @@ var Routes = []Route{
 	{Method: "PUT", Path: "/v1/owners/{name}", Op: "setOwner", Tag: "settings", Right: Admin, Summary: "Set the limits of an owner", In: OwnerSettings{}, Out: Owner{}},
 
 	{Method: "PUT", Path: "/v1/values", Op: "putValue", Tag: "values", Right: Submit, Summary: "Store a value", Status: 201,
-		Doc: "R's serialization, of any size, which a submission then refers to. Putting the same bytes again is no harm. A value that no task refers to within an hour is removed.", InAs: []string{R, Bytes}, Out: Stored{}, Faults: []int{413, 429, 507}},
+		Doc: "R's serialization, of any size, which a submission then refers to. Putting the same bytes again is no harm. A value that no task refers to within a day is removed.", InAs: []string{R, Bytes}, Out: Stored{}, Faults: []int{413, 429, 507}},
 	{Method: "GET", Path: "/v1/values/{ref}", Op: "getValue", Tag: "values", Right: Use, Summary: "A stored value", Doc: "Whoever knows a reference knows what the value is: it is a hash of it.", OutAs: []string{R}, Faults: []int{404}},
 
 	{Method: "GET", Path: "/v1/info", Op: "getInfo", Tag: "server", Right: Use, Summary: "What the server says of itself, and whom it takes you for", Out: Info{}},
