@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"tasks/rvalue":                {"rdata"},
 	"tasks/index":                 {"tasks", "tasks/broker"},
 	"tasks/queue":                 {"internal/failpoint", "tasks", "tasks/blob", "tasks/broker", "tasks/index"},
-	"tasks/node":                  {"rdata", "rpool", "tasks", "tasks/blob", "tasks/broker"},
+	"tasks/node":                  {"internal/filelock", "rdata", "rpool", "tasks", "tasks/blob", "tasks/broker"},
 	"tasks/launch":                {"configs", "tasks"},
 	"tasks/api":                   {"configs"},
 	"tasks/worker":                {"configs", "store", "tasks", "tasks/blob", "tasks/broker", "tasks/launch", "tasks/node"},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -161,9 +160,6 @@ func (n *Node) call(ctx context.Context, h *held) (*rpool.TaskCall, func(), erro
 	}
 	return c, done, nil
 }
-
-// scratch is the path of a file of this worker's.
-func (n *Node) scratch(name string) string { return filepath.Join(n.o.CacheDir, n.o.ID, name) }
 
 // element is that of a task, in memory or in a file.
 func (n *Node) element(ctx context.Context, h *held) ([]byte, string, error) {

@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -68,6 +67,7 @@ type Node struct {
 	own  bool // the pool is ours
 	base tasks.Worker
 
+	lock *os.File // of scratch; nil where it could not be made
 	jobs jobCache
 	envs envCache
 	diary
@@ -221,7 +221,8 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err := n.alone(ctx); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(n.scratch(""), 0o755); err != nil {
+	if err := n.openScratch(); err != nil {
+		n.closeScratch()
 		return fmt.Errorf("node: %w", err)
 	}
 	pool := n.o.Pool
@@ -229,6 +230,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 		o := n.o.Limits
 		o.Min, o.Max = n.o.Min, n.o.Max
 		if pool, err = rpool.New(o); err != nil {
+			n.closeScratch()
 			return fmt.Errorf("node: %w", err)
 		}
 		n.own = true
@@ -285,7 +287,7 @@ func (n *Node) end() {
 	n.jobs.close()
 	n.envs.close()
 	n.kill(errStopped)
-	_ = os.RemoveAll(filepath.Join(n.o.CacheDir, n.o.ID))
+	n.closeScratch()
 }
 
 // Drain claims nothing any more. What has not begun goes back to its queue, and so does
