@@ -15,7 +15,7 @@ import (
 )
 
 // Ready makes sure that the server has an environment, with the sources as they are now,
-// and returns the name under which it does.
+// and returns the name under which it does, with its version.
 func (p *Pool) Ready(ctx context.Context, env *rpool.Environment) (name string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -30,13 +30,13 @@ func (p *Pool) Ready(ctx context.Context, env *rpool.Environment) (name string, 
 	if err != nil {
 		return "", err
 	}
-	if _, err := p.o.Client.Environment(ctx, name); isFault(err, "not_found") {
-		if _, err := p.o.Client.SetEnvironment(ctx, name, doc); err != nil {
-			return "", fmt.Errorf("environment %s of the task server: %w", name, err)
-		}
-	} else if err != nil {
+	// Setting what is there already changes nothing, and says so where another owner has
+	// made something else of this name. Nobody can change the version that comes back.
+	made, err := p.o.Client.SetEnvironment(ctx, name, doc)
+	if err != nil {
 		return "", fmt.Errorf("environment %s of the task server: %w", name, err)
 	}
+	name = fmt.Sprintf("%s@%d", name, made.Version)
 	p.environments[env] = name
 	return name, nil
 }

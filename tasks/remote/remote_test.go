@@ -2,12 +2,17 @@ package remote
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks/api"
+	"github.com/rpipe-dev/rpipe/tasks/client"
 )
 
 // TestFailuresAreErrorsOfThePool: what became of a task is told as a worker here would.
@@ -46,5 +51,36 @@ func TestTracebacksHaveTheUsersCalls(t *testing.T) {
 	got := users([]string{"fun(data = x, fun = args[[1L]])", "eval(call, scratch)", "eval(call, scratch)", "f(data)", "stop(1)"})
 	if strings.Join(got, " ") != "f(data) stop(1)" {
 		t.Error(got)
+	}
+}
+
+// TestEnvironmentsAreOfTheirOwner: who can guess the name of an environment and makes one
+// first does not run code in the tasks of others, and neither does who changes it later.
+func TestEnvironmentsAreOfTheirOwner(t *testing.T) {
+	var asked []string
+	answer := func(w http.ResponseWriter) { io.WriteString(w, `{"name": "pipeline-x", "version": 3}`) }
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+path.Dir(r.URL.Path))
+		answer(w)
+	}))
+	defer s.Close()
+	c, err := client.New(client.Options{URL: s.URL, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	f := func() (string, error) {
+		p := &Pool{o: Options{Client: c}, environments: map[*rpool.Environment]string{}}
+		return p.Ready(t.Context(), &rpool.Environment{Setup: "x <- 1"})
+	}
+	if name, err := f(); err != nil || !strings.HasPrefix(name, "pipeline-") || !strings.HasSuffix(name, "@3") || strings.Join(asked, ", ") != "PUT /v1/environments" {
+		t.Errorf("%s, %v, %v", name, err, asked)
+	}
+	answer = func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"error": "forbidden", "message": "environment x belongs to mallory"}`)
+	}
+	if name, err := f(); err == nil || !strings.Contains(err.Error(), "belongs to mallory") {
+		t.Errorf("%s, %v", name, err)
 	}
 }
