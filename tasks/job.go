@@ -77,6 +77,7 @@ type Arg struct {
 type Over struct {
 	Blocks   []string `json:"blocks,omitempty"` // references of blobs
 	PerBlock int      `json:"per_block,omitempty"`
+	Size     int64    `json:"size,omitempty"` // bytes of all elements
 	// Rows says that elements are rows of a data.frame: lists whose elements are
 	// arguments by name, and not the one first argument.
 	Rows bool   `json:"rows,omitempty"`

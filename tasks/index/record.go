@@ -186,6 +186,7 @@ func jobRowOf(j *tasks.Job, seq uint64) *jobRow {
 		r.refs = appendRef(r.refs, ref)
 	}
 	r.refs = appendRef(r.refs, j.Over.NamesRef)
+	r.bytes += j.Over.Size
 	return r
 }
 

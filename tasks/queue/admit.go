@@ -150,9 +150,18 @@ func (l *leader) candidate(ctx context.Context, owner string, now time.Time, b *
 // begun counts the jobs of an owner that have tasks in their queue or running.
 func (l *leader) begun(ctx context.Context, c *candidate, most int64) error {
 	c.begin = most
-	f := index.Filter{Owner: c.owner, States: []tasks.State{tasks.Pending, tasks.Running}, Limit: chunk, Oldest: true}
+	return l.eachBegun(ctx, c.owner, func(r index.JobRow, active int64) {
+		c.begin--
+		c.jobs[r.ID] = room(r.MaxRunning, active)
+	})
+}
+
+// eachBegun calls f with the jobs of an owner that have tasks in their queue or running,
+// and how many, by submission.
+func (l *leader) eachBegun(ctx context.Context, owner string, f func(r index.JobRow, active int64)) error {
+	filter := index.Filter{Owner: owner, States: []tasks.State{tasks.Pending, tasks.Running}, Limit: chunk, Oldest: true}
 	for {
-		rows, next, err := l.q.index.Jobs(ctx, f)
+		rows, next, err := l.q.index.Jobs(ctx, filter)
 		if err != nil {
 			return err
 		}
@@ -162,11 +171,10 @@ func (l *leader) begun(ctx context.Context, c *candidate, most int64) error {
 				return err
 			}
 			if n > 0 {
-				c.begin--
-				c.jobs[r.ID] = room(r.MaxRunning, n)
+				f(r, n)
 			}
 		}
-		if f.After = next; next == "" {
+		if filter.After = next; next == "" {
 			return nil
 		}
 	}

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +40,7 @@ func (q *Queue) pause(ctx context.Context, d time.Duration) {
 func (q *Queue) chores(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l := &leader{q: q, absent: map[string]time.Time{}, short: map[string]bool{}, wake: make(chan struct{}, 1)}
+	l := newLeader(q)
 	seq, err := q.broker.LastSeq(ctx)
 	if err == nil {
 		err = q.index.Sync(ctx, seq)
@@ -53,6 +52,7 @@ func (q *Queue) chores(ctx context.Context) error {
 	for name, chore := range map[string]func(context.Context) error{
 		"dependencies": func(ctx context.Context) error { return l.resolve(ctx, seq) },
 		"admission":    l.admission,
+		"limits":       l.withholding,
 		"sweeps":       l.sweeps,
 	} {
 		running.Go(func() {
@@ -71,8 +71,9 @@ func (q *Queue) chores(ctx context.Context) error {
 type leader struct {
 	q *Queue
 
-	wake    chan struct{}           // something may be admitted
-	blocked atomic.Pointer[blocked] // by the last admission
+	wake      chan struct{}           // something may be admitted
+	relimited chan struct{}           // limits of an owner have changed
+	blocked   atomic.Pointer[blocked] // by the last admission
 
 	absent map[string]time.Time // workers that have tasks and are not heard of, since when
 	short  map[string]bool      // queues that lacked messages at the last sweep
@@ -83,42 +84,53 @@ type leader struct {
 // admitted.
 type blocked struct{ owners, jobs map[string]bool }
 
+func newLeader(q *Queue) *leader {
+	return &leader{q: q, absent: map[string]time.Time{}, short: map[string]bool{}, wake: make(chan struct{}, 1), relimited: make(chan struct{}, 1)}
+}
+
 // nudge wakes the admission.
-func (l *leader) nudge() {
+func (l *leader) nudge() { signal(l.wake) }
+
+// signal wakes who waits for c, now or later.
+func signal(c chan struct{}) {
 	select {
-	case l.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// sweeps looks from time to time for what got lost or is no longer needed.
-func (l *leader) sweeps(ctx context.Context) error {
-	first := true
-	for {
-		if err := l.sweep(ctx, first); err != nil {
-			return err
-		}
-		first = false
-		l.q.pause(ctx, l.q.o.Sweep)
-		if ctx.Err() != nil {
-			return nil
-		}
-	}
+// sweep looks for one sort of what got lost or is no longer needed.
+type sweep struct {
+	name string
+	run  func(ctx context.Context, first bool) error
+	done bool // once, by this leader
 }
 
-// sweep does every sweep once. One that fails does not keep the others from theirs,
-// unless it is that this process no longer leads.
-func (l *leader) sweep(ctx context.Context, first bool) error {
-	var failed error
-	for _, s := range []func(context.Context, bool) error{l.orphans, l.lost, l.incomplete, l.expired, l.blobs} {
-		if err := s(ctx, first); err != nil {
-			failed = errors.Join(failed, err)
-		}
+// sweeps does every sweep from time to time. One that fails keeps neither the others
+// nor the other chores from theirs, and is tried again: the place of the values may be
+// out of reach for hours.
+func (l *leader) sweeps(ctx context.Context) error {
+	all := []*sweep{
+		{name: "lost messages", run: l.orphans}, {name: "lost workers", run: l.lost}, {name: "unfinished jobs", run: l.incomplete},
+		{name: "expired tasks", run: l.expired}, {name: "unused values", run: l.blobs},
+	}
+	for ctx.Err() == nil {
+		l.sweepAll(ctx, all)
+		l.q.pause(ctx, l.q.o.Sweep)
+	}
+	return nil
+}
+
+func (l *leader) sweepAll(ctx context.Context, all []*sweep) {
+	for _, s := range all {
+		err := s.run(ctx, !s.done)
 		if ctx.Err() != nil {
-			return nil
+			return
+		}
+		if s.done = s.done || err == nil; err != nil {
+			l.q.log.Warn("a sweep of the queue failed, and is tried again", "sweep", s.name, "error", err)
 		}
 	}
-	return failed
 }
 
 // holds reports whether a task of j that becomes PENDING now has to be admitted.

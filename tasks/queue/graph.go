@@ -311,8 +311,11 @@ func (g *graph) settle(ctx context.Context) error {
 		switch {
 		case w == nil && g.released[job]:
 			j, err := g.q.jobCached(ctx, job)
-			if err != nil || j == nil {
+			if err != nil {
 				return err
+			}
+			if j == nil { // deleted in the meantime
+				continue
 			}
 			if err := g.q.release(ctx, j, ts); err != nil {
 				return err

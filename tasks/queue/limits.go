@@ -106,15 +106,14 @@ func (q *Queue) reserve(ctx context.Context, j *tasks.Job, s *Submission) (*rese
 	return r, r.take(ctx, n, bytes)
 }
 
-// grow makes sure that there is room for what the job has turned out to be.
+// grow makes sure that there is room for what the job has turned out to be so far.
 func (r *reservation) grow(ctx context.Context, j *tasks.Job) error {
-	return r.take(ctx, int64(j.N), max(r.bytes, valueBytes(j)))
+	return r.take(ctx, max(r.n, int64(j.N)), max(r.bytes, valueBytes(j)))
 }
 
-// valueBytes are those of code and arguments; elements are in blobs, whose sizes the
-// job does not say.
+// valueBytes are those of code, arguments and elements.
 func valueBytes(j *tasks.Job) int64 {
-	bytes := j.Call.Code.Size
+	bytes := j.Call.Code.Size + j.Over.Size
 	for _, a := range j.Call.Args {
 		bytes += a.Value.Size
 	}

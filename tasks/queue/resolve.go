@@ -54,6 +54,7 @@ func (l *leader) heard(ctx context.Context, g *graph, r broker.Record) error {
 	case strings.HasPrefix(r.Subject, "rp.s."):
 	case strings.HasPrefix(r.Subject, "rp.o."):
 		l.q.settings.drop(r.Subject)
+		signal(l.relimited)
 		l.nudge()
 		return nil
 	case strings.HasPrefix(r.Subject, "rp.j.") && bytes.Contains(r.Data, []byte(`"depends_on":[`)):

@@ -137,6 +137,7 @@ func successor(old *tasks.Job, ns []int, o RetryOptions) *tasks.Job {
 	j.ID, j.Created, j.Key, j.NotBefore = newID(), time.Now().UTC().Truncate(time.Millisecond), "", time.Time{}
 	j.Numbers, j.N = tasks.NumbersOf(ns...), len(ns)
 	j.RetriedFrom, j.Dropped, j.Deleted = old.ID, tasks.Numbers{}, false
+	j.Over.Size = int64(float64(old.Over.Size) * float64(len(ns)) / float64(old.N)) // about
 	j.Origin, j.OriginNumbers = "", tasks.Numbers{}
 	if old.RetriedFrom != "" {
 		j.Origin = old.Origin

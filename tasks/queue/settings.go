@@ -164,8 +164,8 @@ func (q *Queue) Owner(ctx context.Context, who Who, owner string) (OwnerInfo, er
 	return OwnerInfo{c, s.Counts, s.Bytes}, err
 }
 
-// SetOwner changes limits by f, on what they are now. Admins only. Tasks that the owner
-// has in queues already may begin all the same.
+// SetOwner changes limits by f, on what they are now. Admins only. The leader takes back
+// from the queues what is beyond them, the last first; what runs goes on.
 func (q *Queue) SetOwner(ctx context.Context, who Who, owner string, f func(*tasks.OwnerConfig)) (tasks.OwnerConfig, error) {
 	if err := who.admin("change limits"); err != nil {
 		return tasks.OwnerConfig{}, err

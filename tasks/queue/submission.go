@@ -53,7 +53,7 @@ func (q *Queue) check(ctx context.Context, who Who, s *Submission) (*tasks.Job, 
 	j.Owner, j.Created, j.Array = who.Owner, time.Now().UTC().Truncate(time.Millisecond), s.Array
 	j.RetriedFrom, j.Origin, j.Deleted, j.N = "", "", false, 0
 	j.Numbers, j.OriginNumbers, j.Dropped = tasks.Numbers{}, tasks.Numbers{}, tasks.Numbers{}
-	j.Over.Blocks, j.Over.PerBlock = nil, 0
+	j.Over.Blocks, j.Over.PerBlock, j.Over.Size = nil, 0, 0
 	j.Labels, j.DependsOn, j.Call.Args = maps.Clone(j.Labels), slices.Clone(j.DependsOn), slices.Clone(j.Call.Args)
 	if j.ID == "" {
 		j.ID = newID()

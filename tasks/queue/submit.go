@@ -50,7 +50,7 @@ func (q *Queue) Submit(ctx context.Context, who Who, s *Submission) (j *tasks.Jo
 	if err := q.keepCall(ctx, j); err != nil {
 		return nil, false, err
 	}
-	if err := q.keepElements(ctx, j, s); err != nil {
+	if err := q.keepElements(ctx, j, s, room); err != nil {
 		return nil, false, err
 	}
 	if err := room.grow(ctx, j); err != nil {
@@ -158,8 +158,9 @@ func (q *Queue) keepCall(ctx context.Context, j *tasks.Job) error {
 	return nil
 }
 
-// keepElements writes the blocks of an array job, and says how many tasks it has.
-func (q *Queue) keepElements(ctx context.Context, j *tasks.Job, s *Submission) error {
+// keepElements writes the blocks of an array job, as far as there is room, and says how
+// many tasks it has.
+func (q *Queue) keepElements(ctx context.Context, j *tasks.Job, s *Submission, room *reservation) error {
 	if !s.Array {
 		j.N = 1
 		return nil
@@ -169,11 +170,14 @@ func (q *Queue) keepElements(ctx context.Context, j *tasks.Job, s *Submission) e
 		each = all(s.Elements)
 	}
 	var block [][]byte
-	size, total := 0, 0
+	size := 0
 	flush := func() error {
+		j.Over.Size += int64(size)
+		if err := room.grow(ctx, j); err != nil {
+			return err
+		}
 		ref, err := q.blobs.PutBytes(ctx, blob.WriteBlock(block))
 		j.Over.Blocks = append(j.Over.Blocks, ref)
-		total += size
 		block, size = block[:0], 0
 		return err
 	}

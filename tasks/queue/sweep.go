@@ -2,14 +2,13 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/tasks"
-	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/index"
 )
 
@@ -26,15 +25,15 @@ func (l *leader) orphans(ctx context.Context, first bool) error {
 	}
 	short := map[string]bool{}
 	for queue, s := range stats {
-		waiting := s.Pending - s.Held
-		if waiting == 0 {
+		if s.Pending == s.Held {
 			continue
 		}
+		want := s.Pending - s.Held + s.Running // what runs keeps its message until it has ended
 		queued, err := l.q.broker.Queued(ctx, queue)
 		if err != nil {
 			return err
 		}
-		short[queue] = queued < waiting
+		short[queue] = queued < want
 		if short[queue] && l.short[queue] {
 			if err := l.pushAll(ctx, queue, time.Now().Add(-l.q.o.Sweep)); err != nil {
 				return err
@@ -102,6 +101,9 @@ func (l *leader) lost(ctx context.Context, _ bool) error {
 	if err != nil {
 		return err
 	}
+	// One that has the task by now may be absent only for this moment.
+	absent = maps.Clone(absent)
+	maps.DeleteFunc(absent, func(_ string, since time.Time) bool { return now.Sub(since) < l.q.o.LostAfter })
 	return l.q.lose(ctx, present(ts), absent)
 }
 
@@ -252,8 +254,8 @@ func (l *leader) expired(ctx context.Context, _ bool) error {
 const blobsEvery = 10 * time.Minute
 
 // blobs deletes values that nobody refers to and that were put longer ago than BlobGrace.
-func (l *leader) blobs(ctx context.Context, first bool) error {
-	if !first && time.Since(l.swept) < blobsEvery {
+func (l *leader) blobs(ctx context.Context, _ bool) error {
+	if time.Since(l.swept) < blobsEvery {
 		return nil
 	}
 	l.swept = time.Now()
@@ -275,7 +277,10 @@ func (l *leader) blobs(ctx context.Context, first bool) error {
 	if err != nil {
 		return fmt.Errorf("list values: %w", err)
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	return l.q.blobs.Sweep(ctx, time.Now().Add(-24*time.Hour)) // nothing takes a day to put
 }
 
 // sweepBlobs deletes those of refs that nobody refers to.
@@ -302,14 +307,7 @@ func (q *Queue) sweepBlobs(ctx context.Context, refs []string) error {
 			continue
 		}
 		// It may have been put again since it was listed.
-		_, modified, err := q.blobs.Stat(ctx, ref)
-		if errors.Is(err, blob.ErrNotFound) || err == nil && time.Since(modified) < q.o.BlobGrace {
-			continue
-		}
-		if err == nil {
-			err = q.blobs.Delete(ctx, ref)
-		}
-		if err != nil {
+		if err := q.blobs.Expire(ctx, ref, time.Now().Add(-q.o.BlobGrace)); err != nil {
 			return fmt.Errorf("delete value %.12s…: %w", ref, err)
 		}
 	}

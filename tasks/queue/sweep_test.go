@@ -17,8 +17,7 @@ func (r *rig) leads(chore func(*leader) error) {
 	if err == nil {
 		err = r.x.Sync(within(r.t), seq)
 	}
-	l := &leader{q: r.Queue, absent: map[string]time.Time{}, short: map[string]bool{}, wake: make(chan struct{}, 1)}
-	if err := errors.Join(err, chore(l)); err != nil {
+	if err := errors.Join(err, chore(newLeader(r.Queue))); err != nil {
 		r.t.Fatal(err)
 	}
 }
