@@ -109,7 +109,7 @@ rp_process_wait <- function(p, timeout = Inf, show = FALSE) {
     alive <- is_alive(p$pid)
     if (show) {
       lines <- last_lines(p$log, .Machine$integer.max)
-      if (length(lines) > seen) cat(lines[-seq_len(seen)][seq_len(length(lines) - seen)], sep = "\n")
+      if (length(lines) > seen) cat(utils::tail(lines, length(lines) - seen), sep = "\n")
       seen <- length(lines)
     }
     if (!alive) break

@@ -14,7 +14,9 @@
 #'   \item{`rpipe.warn_size`}{Bytes of globals that are warned of. Without it, 100 MB.}
 #' }
 #' @keywords internal
-"_PACKAGE"
+#' @name rpipe-package
+#' @docType package
+NULL
 
 # What this session knows: the connection that calls use, servers that it has started.
 the <- new.env(parent = emptyenv())

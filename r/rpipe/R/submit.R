@@ -100,7 +100,8 @@ function_of <- function(f, what = "fun") {
 
 lambda <- function(f) {
   if (length(f) != 2L) fail("A formula that stands for a function has one side: ~ .x + 1.")
-  g <- eval(call("function", as.pairlist(alist(... = , .x = ..1, .y = ..2, . = ..1)), f[[2L]]))
+  g <- eval(parse(text = "function(..., .x = ..1, .y = ..2, . = ..1) NULL", keep.source = FALSE))
+  body(g) <- f[[2L]]
   environment(g) <- environment(f)
   g
 }

@@ -53,12 +53,14 @@ test_that("logs, progress, times and records are there", {
 
 test_that("options reach the server", {
   local_rpipe()
-  first <- rp_submit(1)
-  h <- rp_submit(Sys.getpid(), queue = "quick", priority = "high", isolate = TRUE, depends_on = first, timeout = 30, memory = "1GiB")
+  h <- rp_submit(Sys.getpid(), queue = "quick", priority = "high", isolate = TRUE, timeout = 30, memory = "1GiB")
   pid <- rp_result(h)
   expect_false(rpipe:::is_alive(pid))
   expect_identical(rp_info(h)$queue, "quick")
   expect_identical(rp_info(h)$priority, "high")
+  first <- rp_submit(Sys.sleep(0.3))
+  expect_null(rp_result(rp_submit(NULL, depends_on = first)))
+  expect_identical(rp_status(first)[[1L]], "COMPLETE")
   slow <- rp_submit(repeat Sys.sleep(0.1), timeout = 0.3)
   expect_error(rp_result(slow), class = "rp_timeout")
   expect_error(rp_submit(1, quee = "a"), "quee")
