@@ -5,51 +5,10 @@ import (
 	"context"
 	"encoding/hex"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks"
 )
-
-// Children are the DEFERRED and IMPOSSIBLE tasks whose job depends on this task or job;
-// with a task's id also those that depend on its job.
-func (x *Index) Children(ctx context.Context, id string) (ids []string, err error) {
-	parents := []any{id, id}
-	if job, _, ok := strings.Cut(id, "."); ok {
-		parents[1] = job
-	}
-	err = x.read(ctx, func(r *reader) error {
-		var bases []int64
-		err := r.each("SELECT DISTINCT base FROM deps WHERE parent IN (?, ?) ORDER BY base", parents, func(scan scanner) error {
-			var base int64
-			err := scan(&base)
-			bases = append(bases, base)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, base := range bases {
-			j, ok, err := r.jobAt(base)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				continue
-			}
-			found, err := r.positions(&plan{direction: 1, lo: base, hi: base + j.room,
-				and: [][]dim{{{dimState, deferred}, {dimState, impossible}}}}, int(j.room))
-			if err != nil {
-				return err
-			}
-			for _, pos := range found {
-				ids = append(ids, j.idOf(pos))
-			}
-		}
-		return nil
-	})
-	return ids, err
-}
 
 // at are the ids of tasks whose positions a query gives.
 func (x *Index) at(ctx context.Context, query string, args ...any) (ids []string, err error) {
@@ -77,22 +36,6 @@ func (x *Index) Due(ctx context.Context, now time.Time, limit int) ([]string, er
 // Expired are tasks that ended longer ago than their job's ResultTTL, the longest first.
 func (x *Index) Expired(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	return x.at(ctx, "SELECT pos FROM tasks WHERE expires > 0 AND expires <= ? ORDER BY expires, pos LIMIT ?", nanos(now), limit)
-}
-
-// RunningOf are the tasks that run on a worker.
-func (x *Index) RunningOf(ctx context.Context, worker string) (ids []string, err error) {
-	err = x.read(ctx, func(r *reader) error {
-		p, err := r.plan(Filter{Worker: worker, States: []tasks.State{tasks.Running}, Oldest: true}, theTasks)
-		if err != nil {
-			return err
-		}
-		found, err := r.positions(p, MaxLimit)
-		if err == nil {
-			ids, err = r.ids(found)
-		}
-		return err
-	})
-	return ids, err
 }
 
 // Held are tasks of an owner, or of a job, or of all where both are "", that wait for a
@@ -170,14 +113,6 @@ func (r *reader) holders(owner string) (ids []int64, err error) {
 // NotBefore alone.
 func (x *Index) HeldOwners(ctx context.Context) ([]string, error) {
 	return x.strings(ctx, `SELECT name FROM names WHERE id IN (SELECT owner FROM counts WHERE held = 1 AND n > 0) ORDER BY name`)
-}
-
-// Orphans are PENDING tasks that are not held and whose records have not changed since
-// before, by submission: if they have no message in the stream of work, it got lost.
-// next is the cursor for more, "" at the end.
-func (x *Index) Orphans(ctx context.Context, before time.Time, after string, limit int) (rows []TaskRow, next string, err error) {
-	rows, next, err = x.Tasks(ctx, Filter{States: []tasks.State{tasks.Pending}, Oldest: true, Limit: limit, After: after})
-	return slices.DeleteFunc(rows, func(r TaskRow) bool { return r.Held || !r.Changed.Before(before) }), next, err
 }
 
 // Incomplete are jobs made before that time, by submission, that have fewer tasks than N

@@ -70,7 +70,6 @@ CREATE VIRTUAL TABLE job_vocabulary USING fts5vocab(job_words, row);
 CREATE TABLE counts(owner INTEGER, queue INTEGER, lane INTEGER, state INTEGER, held INTEGER,
 	n INTEGER, bytes INTEGER, PRIMARY KEY(owner, queue, lane, state, held)) WITHOUT ROWID;
 CREATE TABLE owners(owner INTEGER PRIMARY KEY, jobs INTEGER, running INTEGER, bytes INTEGER);
-CREATE TABLE deps(parent TEXT, base INTEGER, PRIMARY KEY(parent, base)) WITHOUT ROWID;
 CREATE TABLE blobs(ref BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID;
 CREATE TABLE envs(subject TEXT PRIMARY KEY, refs BLOB) WITHOUT ROWID;
 `

@@ -80,9 +80,6 @@ func compare(t *rapid.T, x *Index, h *history) {
 		got, err := x.Position(ctx, row)
 		must(err)
 		same(t, "position of "+id, got, h.position(id))
-		kids, err := x.Children(ctx, id)
-		must(err)
-		same(t, "children of "+id, kids, h.children(id))
 	}
 	compareChores(t, x, h)
 }
@@ -168,12 +165,6 @@ func compareChores(t *rapid.T, x *Index, h *history) {
 	same(t, "expired", got, h.pick(func(t *tasks.Task) bool {
 		return t.State.Final() && h.named[t.Job].ResultTTL > 0 && !ends(t).After(now)
 	}, func(t *tasks.Task) int64 { return ends(t).UnixNano() }))
-	for _, w := range workers {
-		if got, err = x.RunningOf(ctx, w); err != nil {
-			t.Fatal(err)
-		}
-		same(t, "running on "+w, got, h.list(Filter{Worker: w, States: []tasks.State{tasks.Running}, Oldest: true}))
-	}
 	for _, owner := range append(owners, "") {
 		for _, job := range []string{"", jobID(h.number(1, h.made))} {
 			limit := h.number(1, 20)

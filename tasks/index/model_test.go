@@ -297,22 +297,6 @@ func (m *model) blobs() map[string]int64 {
 	return used
 }
 
-func (m *model) children(id string) (ids []string) {
-	job, _, _ := strings.Cut(id, ".")
-	for _, child := range m.order {
-		j := m.jobs[child]
-		if j == nil || !slices.Contains(j.DependsOn, id) && !slices.Contains(j.DependsOn, job) {
-			continue
-		}
-		for _, t := range m.tasksOf(child) {
-			if t.State == tasks.Deferred || t.State == tasks.Impossible {
-				ids = append(ids, t.ID())
-			}
-		}
-	}
-	return ids
-}
-
 // pick are the ids of tasks for which f is true, sorted by what key says and then by submission.
 func (m *model) pick(f func(*tasks.Task) bool, key func(*tasks.Task) int64) (ids []string) {
 	var found []*tasks.Task

@@ -30,9 +30,7 @@ func (w *writer) putJob(id string, r *jobRow) error {
 		j.written = false
 		return nil
 	}
-	if err := w.register(j, -1); err != nil {
-		return err
-	}
+	w.register(j, -1)
 	was := textOfJob(j.name, j.labels)
 	if err := w.retally(j, func() error { return w.describe(j, r) }); err != nil {
 		return err
@@ -42,7 +40,8 @@ func (w *writer) putJob(id string, r *jobRow) error {
 			return err
 		}
 	}
-	return w.register(j, 1)
+	w.register(j, 1)
+	return nil
 }
 
 // same reports whether the record says of a job what is known already, but for what may
@@ -108,9 +107,9 @@ func (w *writer) retally(j *job, change func() error) error {
 }
 
 // register brings a job whose record is there into sets and sums, or with -1 takes it out.
-func (w *writer) register(j *job, sign int64) error {
+func (w *writer) register(j *job, sign int64) {
 	if j.seq == 0 {
-		return nil
+		return
 	}
 	w.setBit(dim{dimJob, 0}, j.base, sign)
 	w.setBit(dim{dimQueue, j.queueID}, j.base, sign)
@@ -119,16 +118,6 @@ func (w *writer) register(j *job, sign int64) error {
 	}
 	w.ownerAdds(j.ownerID, ownerSum{jobs: sign, bytes: sign * j.bytes})
 	w.refer(j.refs, sign)
-	for _, parent := range j.dependsOn {
-		text := "INSERT OR IGNORE INTO deps VALUES(?, ?)"
-		if sign < 0 {
-			text = "DELETE FROM deps WHERE parent = ? AND base = ?"
-		}
-		if err := w.c.exec(text, parent, j.base); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // putWords makes a text searchable, or with -1 no longer.
@@ -149,9 +138,7 @@ func (w *writer) dropJob(id string) error {
 	if j == nil || j.seq == 0 {
 		return nil
 	}
-	if err := w.register(j, -1); err != nil {
-		return err
-	}
+	w.register(j, -1)
 	j.seq, j.deleted = 0, 0
 	j.lack()
 	j.written = false
