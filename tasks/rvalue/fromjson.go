@@ -26,26 +26,6 @@ func FromJSON(document []byte) (stream []byte, err error) {
 	return n.stream()
 }
 
-// SplitJSON makes the elements of an array job of a document: a stream by the rules of
-// FromJSON for each element of an array, or for each value of an object, whose keys are
-// then the names. An element's type does not depend on the others.
-func SplitJSON(document []byte) (elements [][]byte, names []string, err error) {
-	n, err := parse(document)
-	if err != nil {
-		return nil, nil, err
-	}
-	if n.kind != nodeList {
-		return nil, nil, fmt.Errorf("JSON: an array or object was expected, not %s", n.kind)
-	}
-	elements = make([][]byte, len(n.elems))
-	for i := range n.elems {
-		if elements[i], err = n.elems[i].stream(); err != nil {
-			return nil, nil, fmt.Errorf("element %d: %w", i+1, err)
-		}
-	}
-	return elements, n.names, nil
-}
-
 // A node is a value of JSON as it stands.
 type node struct {
 	kind  nodeKind
@@ -66,10 +46,6 @@ const (
 	nodeString
 	nodeList // an array or object
 )
-
-func (k nodeKind) String() string {
-	return [...]string{"null", "true or false", "a number", "a number", "a string", "an array or object"}[k]
-}
 
 func (n *node) object() bool { return n.kind == nodeList && n.names != nil }
 

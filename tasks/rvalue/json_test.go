@@ -104,13 +104,8 @@ func TestJSONSettles(t *testing.T) {
 func TestDocumentsThatAreRefused(t *testing.T) {
 	f := func(doc, want string) {
 		t.Helper()
-		for name, f := range map[string]func() error{
-			"FromJSON":  func() error { _, err := FromJSON([]byte(doc)); return err },
-			"SplitJSON": func() error { _, _, err := SplitJSON([]byte(doc)); return err },
-		} {
-			if err := f(); err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s %.30q: %v, want …%s…", name, doc, err, want)
-			}
+		if _, err := FromJSON([]byte(doc)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.30q: %v, want …%s…", doc, err, want)
 		}
 	}
 	f("", "JSON: the document is empty")
@@ -123,26 +118,6 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 	f(`{"a\u0000b": 1}`, "embedded NUL")
 	f(strings.Repeat("[", MaxDepth+1)+strings.Repeat("]", MaxDepth+1), "nest deeper than 1000")
 	f(strings.Repeat("[", 1<<20), "JSON: ")
-}
-
-func TestSplitJSONTakesElementsByThemselves(t *testing.T) {
-	elements, names, err := SplitJSON([]byte(`[1, "a", [1,2], [3,4], {"a": 1}, null, {"a": 2}]`))
-	if err != nil || names != nil {
-		t.Fatal(names, err)
-	}
-	want := []string{"int 1", `chr "a"`, "int [1:2] 1 2", "int [1:2] 3 4", "List of 1: a", "NULL", "List of 1: a"}
-	for i, e := range elements {
-		if got := Summary(e); got != want[i] {
-			t.Errorf("element %d is %s, want %s", i+1, got, want[i])
-		}
-	}
-	elements, names, err = SplitJSON([]byte(`{"x": 1, "y": [true]}`))
-	if err != nil || len(elements) != 2 || fmt.Sprint(names) != "[x y]" {
-		t.Error(len(elements), names, err)
-	}
-	if _, _, err := SplitJSON([]byte(`7`)); err == nil || !strings.Contains(err.Error(), "an array or object was expected, not a number") {
-		t.Error(err)
-	}
 }
 
 // TestManyKeysStayAList: a data.frame would be as large as the square.

@@ -63,19 +63,6 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-func TestQuoteIsReadByR(t *testing.T) {
-	for s, want := range map[string]string{
-		"":            `""`,
-		`a"b\c`:       `"a\"b\\c"`,
-		"l\n\t\r\x01": `"l\n\t\r\x01"`,
-		"é日":          `"é日"`,
-	} {
-		if got := Quote(s); got != want {
-			t.Errorf("%q: got %s, want %s", s, got, want)
-		}
-	}
-}
-
 func TestCuttingWhatIsNone(t *testing.T) {
 	number, err := encode(rdata.NewCharacter([]string{"x"}))
 	if err != nil {
