@@ -232,6 +232,9 @@ func TestExportInParts(t *testing.T) {
 	}
 	n := 0
 	err := b.export(ctx, chunkStream, func(es []entry) error {
+		if n == 0 {
+			time.Sleep(200 * time.Millisecond) // a slow disk: what comes meanwhile is held
+		}
 		if n += len(es); len(es) > chunkGroup {
 			t.Errorf("%d chunks at a time", len(es))
 		}
