@@ -145,6 +145,11 @@ func (s *Server) route(route *api.Route, most int64, op operation) http.Handler 
 			writeFault(w, r, err)
 			return
 		}
+		if r.Method == http.MethodHead && (route.Tag == "events" || r.URL.Query().Has("follow")) {
+			// Its end would come, unseen, long after the client has the answer and sends the next request.
+			writeFault(w, r, &api.Fault{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "this lasts, so HEAD would tell nothing: use GET"})
+			return
+		}
 		if r.ContentLength > most {
 			w.Header().Set("Connection", "close")
 			writeFault(w, r, tooLarge(most))

@@ -175,3 +175,32 @@ func TestADrainEndsWhatLasts(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatLastsIsNotAskedByHead: the connection would wait for an end that nobody sees.
+func TestWhatLastsIsNotAskedByHead(t *testing.T) {
+	s := serve(t, nil)
+	j := submit(t, s.c, `{"expr": "1", "queue": "nobody"}`)
+	f := func(want int, path string) {
+		t.Helper()
+		if status, _, _ := s.ask(t, "HEAD", path, ""); status != want {
+			t.Errorf("HEAD %s: %d, want %d", path, status, want)
+		}
+	}
+	f(405, "/v1/events")
+	f(405, "/v1/jobs/"+j.ID+"/events")
+	f(405, "/v1/tasks/"+j.ID+".1/log?follow=true")
+	f(405, "/v1/jobs/"+j.ID+"/results?follow")
+	f(200, "/v1/tasks/"+j.ID+".1/log")
+	f(200, "/v1/jobs/"+j.ID)
+	eventually(t, func() bool { return len(s.streams) == 0 })
+}
+
+// TestAShortWaitIsNoError, however short: clients ask so when their own time is nearly over.
+func TestAShortWaitIsNoError(t *testing.T) {
+	s := serve(t, nil)
+	j := submit(t, s.c, `{"expr": "1", "queue": "nobody"}`)
+	status, _, body := s.ask(t, "POST", "/v1/wait", `{"ids": ["`+j.ID+`"], "timeout": 1e-9}`)
+	if status != 200 || !strings.Contains(body, `"done":false`) {
+		t.Errorf("%d %s", status, body)
+	}
+}

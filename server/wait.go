@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -61,6 +62,9 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, who *who) error {
 	ctx, expire := context.WithTimeout(ctx, min(long, time.Duration(s.file.Limits.Wait)))
 	defer expire()
 	result, err := s.queue.Wait(ctx, who.Who, ids, until)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil { // before it was known how far it is
+		result, err = queue.WaitResult{}, nil
+	}
 	if err != nil {
 		return err
 	}
