@@ -1,8 +1,10 @@
 package blob
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
+	"io"
 )
 
 // Block is a group of elements of an array job, each a whole R stream.
@@ -65,10 +67,41 @@ func (b Block) Len() int { return len(b.ends) / 8 }
 
 // At is item i, from 0.
 func (b Block) At(i int) []byte {
-	from := uint64(0)
+	from, to := b.span(i)
+	return b.data[from:to:to]
+}
+
+// span is where item i is among the items.
+func (b Block) span(i int) (from, to uint64) {
 	if i > 0 {
 		from = binary.LittleEndian.Uint64(b.ends[8*(i-1):])
 	}
-	to := binary.LittleEndian.Uint64(b.ends[8*i:])
-	return b.data[from:to:to]
+	return from, binary.LittleEndian.Uint64(b.ends[8*i:])
+}
+
+// CopyItem writes item i, from 0, of the block that r yields to w. Of a block of any size
+// no more is in memory than where its items end.
+func CopyItem(w io.Writer, r io.Reader, i int) error {
+	in := bufio.NewReaderSize(r, 256<<10)
+	head := make([]byte, 12)
+	if _, err := io.ReadFull(in, head); err != nil {
+		return fmt.Errorf("block: %w", err)
+	}
+	n := binary.LittleEndian.Uint64(head[4:])
+	if string(head[:4]) != blockMagic || uint64(i) >= n || n > 1<<20 {
+		return fmt.Errorf("block of %d elements has none of number %d", n, i+1)
+	}
+	b := Block{ends: make([]byte, 8*n)}
+	if _, err := io.ReadFull(in, b.ends); err != nil {
+		return fmt.Errorf("block: %w", err)
+	}
+	from, to := b.span(i)
+	if to < from {
+		return fmt.Errorf("block: element %d ends before it begins", i+1)
+	}
+	if _, err := io.CopyN(io.Discard, in, int64(from)); err != nil {
+		return fmt.Errorf("block: %w", err)
+	}
+	_, err := io.CopyN(w, in, int64(to-from))
+	return err
 }

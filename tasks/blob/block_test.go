@@ -2,6 +2,7 @@ package blob
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"testing"
 
@@ -20,11 +21,18 @@ func TestBlocksHoldItems(t *testing.T) {
 			if got := block.At(i); !bytes.Equal(got, item) || cap(got) != len(got) {
 				t.Fatalf("item %d is %x, want %x", i, got, item)
 			}
+			var alone bytes.Buffer
+			if err := CopyItem(&alone, bytes.NewReader(b), i); err != nil || !bytes.Equal(alone.Bytes(), item) {
+				t.Fatalf("item %d is copied as %x, %v, want %x", i, alone.Bytes(), err, item)
+			}
 		}
 		if n := rapid.IntRange(0, len(b)-1).Draw(t, "cut"); n < len(b) {
 			if _, err := ReadBlock(b[:n]); err == nil {
 				t.Fatalf("%d of %d bytes are a block too", n, len(b))
 			}
+		}
+		if CopyItem(io.Discard, bytes.NewReader(b), len(items)) == nil {
+			t.Fatal("an item after the last is copied")
 		}
 	})
 }

@@ -3,11 +3,15 @@
 package node
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
@@ -193,5 +197,40 @@ func TestStopNow(t *testing.T) {
 	<-n.done
 	if got := w.task(job, 1); got.State != tasks.Pending || causes(got) != "worker_stopped" {
 		t.Errorf("%s %s", got.State, causes(got))
+	}
+}
+
+// A store of values that is away for a moment costs no result.
+func TestValuesAreAwayForAMoment(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	dir := filepath.Join(t.TempDir(), "values")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := blob.Open(blob.Options{Dir: dir, Cache: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	w.s = s
+	n := w.worker(Options{ID: "one"})
+	code, open := gated(t)
+	job := w.submit(tasks.Job{Call: expr(code + "; numeric(1e5)")})
+	w.until("R has it", func() bool { return len(n.Info().Tasks) == 1 && n.pool.Stats().Total.Busy == 1 })
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	w.until("R is done", func() bool { return n.pool.Stats().Total.Busy == 0 })
+	since := time.Now()
+	w.until("it has tried", func() bool { return w.task(job, 1).State.Final() || time.Since(since) > time.Second })
+	if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.await(job, 1, tasks.Complete); got.Result.Size < 8e5 {
+		t.Errorf("%+v", got.Result)
 	}
 }

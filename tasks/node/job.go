@@ -173,7 +173,11 @@ func (n *Node) element(ctx context.Context, h *held) ([]byte, string, error) {
 	b, known := j.blocks[at]
 	if !known {
 		ref := j.Over.Blocks[at]
-		data, err := n.s.Bytes(ctx, ref, largeBlock)
+		var data []byte
+		err := n.patiently(ctx, func() (err error) {
+			data, err = n.s.Bytes(ctx, ref, largeBlock)
+			return err
+		})
 		if errors.Is(err, blob.ErrTooLarge) {
 			path, err := n.cutOut(ctx, ref, i, h.nonce)
 			return nil, path, err
@@ -250,7 +254,12 @@ func (n *Node) value(ctx context.Context, v tasks.Value, release *[]func()) (rpo
 	if v.Ref == "" {
 		return rpool.TaskValue{Data: v.Data}, nil
 	}
-	path, done, err := n.s.File(ctx, v.Ref)
+	var path string
+	var done func()
+	err := n.patiently(ctx, func() (err error) {
+		path, done, err = n.s.File(ctx, v.Ref)
+		return err
+	})
 	if err != nil {
 		return rpool.TaskValue{}, err
 	}

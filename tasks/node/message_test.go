@@ -279,3 +279,16 @@ func TestProgressAndLongLogs(t *testing.T) {
 		t.Errorf("%d bytes, %s", size, lines[len(lines)-1])
 	}
 }
+
+// What is much longer as JSON is in the log too.
+func TestLinesThatJSONMakesLong(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	w.worker(Options{})
+	job := w.submit(tasks.Job{Call: expr(`cat(strrep("<", 16000), "\n", rep(paste0(strrep("\033", 500), "\n"), 30), sep = "")`)})
+	w.await(job, 1, tasks.Complete)
+	lines, _ := w.told(job, 1)
+	all := strings.Join(lines, "")
+	if a, b := strings.Count(all, "<"), strings.Count(all, "\033"); a != 16000 || b != 15000 {
+		t.Errorf("%d of 16000, %d of 15000", a, b)
+	}
+}

@@ -3,7 +3,6 @@ package node
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
@@ -176,29 +176,6 @@ func (n *Node) cutOut(ctx context.Context, ref string, i int, name string) (stri
 		return "", err
 	}
 	defer r.Close()
-	in := bufio.NewReaderSize(r, 256<<10)
-	head := make([]byte, 12)
-	if _, err := io.ReadFull(in, head); err != nil {
-		return "", err
-	}
-	count := binary.LittleEndian.Uint64(head[4:])
-	if string(head[:4]) != "RPB1" || uint64(i) >= count || count > 1<<20 {
-		return "", fmt.Errorf("block %s has no element %d", ref, i+1)
-	}
-	ends := make([]byte, 8*count)
-	if _, err := io.ReadFull(in, ends); err != nil {
-		return "", err
-	}
-	from, to := uint64(0), binary.LittleEndian.Uint64(ends[8*i:])
-	if i > 0 {
-		from = binary.LittleEndian.Uint64(ends[8*(i-1):])
-	}
-	if to < from {
-		return "", fmt.Errorf("block %s: element %d ends before it begins", ref, i+1)
-	}
-	if _, err := io.CopyN(io.Discard, in, int64(from)); err != nil {
-		return "", err
-	}
 	path := n.scratch("element-" + name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
@@ -207,7 +184,7 @@ func (n *Node) cutOut(ctx context.Context, ref string, i int, name string) (stri
 	if err != nil {
 		return "", err
 	}
-	_, err = io.CopyN(f, in, int64(to-from))
+	err = blob.CopyItem(f, r, i)
 	if err = errors.Join(err, f.Close()); err != nil {
 		_ = os.Remove(path)
 	}

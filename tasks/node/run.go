@@ -10,6 +10,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/blob"
 )
 
 // runTasks runs what is ready, one task at a time, until the worker has drained.
@@ -151,23 +152,52 @@ func (n *Node) environment(ctx context.Context, h *held) (*rpool.Environment, er
 // keep is a result as it stands in a record: what is large is a blob.
 func (n *Node) keep(ctx context.Context, reply *rpool.Reply) (tasks.Value, error) {
 	v := tasks.Value{Size: reply.Size}
-	if reply.File == "" {
-		if len(reply.Data) <= tasks.MaxInline {
-			v.Data = reply.Data
-			return v, nil
+	if reply.File == "" && len(reply.Data) <= tasks.MaxInline {
+		v.Data = reply.Data
+		return v, nil
+	}
+	err := n.patiently(ctx, func() (err error) {
+		if reply.File == "" {
+			v.Ref, err = n.s.PutBytes(ctx, reply.Data)
+			return err
 		}
-		ref, err := n.s.PutBytes(ctx, reply.Data)
-		v.Ref = ref
-		return v, err
+		f, err := os.Open(reply.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		v.Ref, v.Size, err = n.s.Put(ctx, f)
+		return err
+	})
+	if reply.File != "" {
+		_ = os.Remove(reply.File)
 	}
-	defer os.Remove(reply.File)
-	f, err := os.Open(reply.File)
-	if err != nil {
-		return v, err
-	}
-	defer f.Close()
-	v.Ref, v.Size, err = n.s.Put(ctx, f)
 	return v, err
+}
+
+// storeFor is how long values are tried to be read and written: what an hour has taken is
+// not lost to a store that is away for a moment, nor are all tasks that wait.
+const storeFor = time.Minute
+
+// patiently calls f until it succeeds, fails for good, or storeFor is over.
+func (n *Node) patiently(ctx context.Context, f func() error) error {
+	began, wait := time.Now(), 250*time.Millisecond
+	for {
+		err := f()
+		if err == nil || ctx.Err() != nil || permanent(err) || time.Since(began) > storeFor {
+			return err
+		}
+		n.log.Warn("values cannot be reached for now", "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+func permanent(err error) bool {
+	return errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrTooLarge) || errors.Is(err, blob.ErrCorrupt)
 }
 
 // outcome is how an attempt ended that err says the end of.

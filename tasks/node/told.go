@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
 const (
@@ -161,8 +163,25 @@ func (n *Node) progress(ctx context.Context, stream []byte) (*tasks.Value, error
 	return v, err
 }
 
+// logTo sends a message, in parts where it is too long: JSON makes six bytes of some.
 func (n *Node) logTo(ctx context.Context, job string, number int, m *tasks.Told) {
 	data, err := json.Marshal(m)
+	if k := len(m.Lines); len(data) > broker.MaxLog && k > 0 {
+		first, rest := *m, tasks.Told{Attempt: m.Attempt}
+		if first.Lines, rest.Lines = m.Lines[:k/2], m.Lines[k/2:]; k == 1 {
+			l := m.Lines[0]
+			cut := len(l.Text) / 2
+			for cut > 0 && !utf8.RuneStart(l.Text[cut]) {
+				cut--
+			}
+			head, tail := l, l
+			head.Text, tail.Text = l.Text[:cut], l.Text[cut:]
+			first.Lines, rest.Lines = []tasks.ToldLine{head}, []tasks.ToldLine{tail}
+		}
+		n.logTo(ctx, job, number, &first)
+		n.logTo(ctx, job, number, &rest)
+		return
+	}
 	if err == nil {
 		err = n.b.Log(ctx, job, number, data)
 	}
