@@ -52,7 +52,7 @@ func faultOf(err error) *api.Fault {
 	case is(index.ErrCursor):
 		return &api.Fault{Status: 400, Code: "invalid", Field: "after", Message: index.ErrCursor.Error()}
 	case is(broker.ErrFull):
-		return &api.Fault{Status: http.StatusInsufficientStorage, Code: "store_full", Message: "the server's store is full: delete jobs, or raise max_store"}
+		return &api.Fault{Status: http.StatusInsufficientStorage, Code: "store_full", Message: "the server's store is full: delete jobs, make room on its disk, or raise max_store"}
 	case errors.As(err, &large):
 		return tooLarge(large.Limit)
 	case is(blob.ErrTooLarge, broker.ErrTooLarge):

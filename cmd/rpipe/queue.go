@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +62,7 @@ func newQueueList() *cobra.Command {
 }
 
 func printQueues(list []api.Queue) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := newTable()
 	fmt.Fprintln(w, "NAME\tPENDING\tDEFERRED\tRUNNING\tWORKERS\tLIMITS\tNOTE")
 	for _, q := range list {
 		limits, note := "-", ""

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -120,7 +121,30 @@ func (f *serveFlags) load(c *cobra.Command, vars variables) (*server.File, confi
 	if given("tokens") {
 		file.Tokens = f.tokens
 	}
-	return file, problems
+	return file, append(problems, checkFlags(file)...)
+}
+
+// checkFlags holds what flags have said to the rules of the file, which itself was sound.
+func checkFlags(file *server.File) configs.Problems {
+	var problems configs.Problems
+	check := func(prefix string, c configs.Checker) {
+		c.Check(func(field, message, hint string) {
+			path := prefix + field
+			for _, flag := range [][2]string{
+				{"listen.address", "--listen"}, {"durability", "--durability"}, {"workers.queues", "--queue"},
+				{"nats.urls", "--nats"}, {"nats.listen", "--nats-listen"},
+			} {
+				if strings.HasPrefix(path, flag[0]) {
+					path = flag[1]
+				}
+			}
+			problems = append(problems, configs.Problem{Path: path, Message: message, Hint: hint})
+		})
+	}
+	check("", file)
+	check("listen.", &file.Listen)
+	check("nats.", &file.NATS)
+	return problems
 }
 
 func (f *serveFlags) serve(ctx context.Context, file *server.File) error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,7 +112,7 @@ only how many there are in which state.` + remoteExits,
 const pageSize = 1000
 
 func listTasks(ctx context.Context, server *client.Client, f client.Filter, limit int, asJSON bool) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := newTable()
 	shown, more := 0, true
 	for more && (limit == 0 || shown < limit) {
 		f.Limit = pageSize
@@ -135,7 +134,7 @@ func listTasks(ctx context.Context, server *client.Client, f client.Filter, limi
 			if shown+i == 0 {
 				fmt.Fprintln(w, "ID\tSTATUS\tNAME\tQUEUE\tSUBMITTED\tRAN\tWORKER\tNOTE")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State, dash(cell(t.Name)), t.Queue, since(t.Submitted), ran(t.Started, t.Ended), dash(t.Worker), cell(note(t)))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State, dash(brief(cell(t.Name), 40)), t.Queue, since(t.Submitted), ran(t.Started, t.Ended), dash(t.Worker), cell(note(t)))
 		}
 		shown += len(page.Tasks)
 		f.After, more = page.Next, page.Next != ""
@@ -148,7 +147,7 @@ func listTasks(ctx context.Context, server *client.Client, f client.Filter, limi
 }
 
 func listJobs(ctx context.Context, server *client.Client, f client.Filter, limit int, asJSON bool) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := newTable()
 	shown, more := 0, true
 	for more && (limit == 0 || shown < limit) {
 		f.Limit = pageSize
@@ -170,7 +169,7 @@ func listJobs(ctx context.Context, server *client.Client, f client.Filter, limit
 			if shown+i == 0 {
 				fmt.Fprintln(w, "ID\tNAME\tSTATE\tTASKS\tQUEUE\tSUBMITTED\tRAN\tOWNER")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.ID, dash(cell(j.Name)), j.State, counted(j.States), j.Queue, since(&j.Created), ran(j.Started, j.Ended), cell(j.Owner))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.ID, dash(brief(cell(j.Name), 40)), j.State, counted(j.States), j.Queue, since(&j.Created), ran(j.Started, j.Ended), cell(j.Owner))
 		}
 		shown += len(page.Jobs)
 		f.After, more = page.Next, page.Next != ""
@@ -200,7 +199,7 @@ func listCounts(ctx context.Context, server *client.Client, f client.Filter, asJ
 	if asJSON {
 		return unprinted(printJSON(counts))
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := newTable()
 	for _, s := range stateOrder(counts.States) {
 		fmt.Fprintf(w, "%s\t%d\n", s, counts.States[s])
 	}

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"golang.org/x/term"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/tasks"
@@ -53,6 +58,40 @@ var colours = regexp.MustCompile(`\x1b\[[0-9;:]*m`)
 // cell is s as one cell of a table.
 func cell(s string) string {
 	return strings.NewReplacer("\n", " ", "\t", " ").Replace(plain(s))
+}
+
+// newTable aligns cells on stdout. On a terminal a row is a line: what does not fit is cut.
+func newTable() *tabwriter.Writer {
+	var width int
+	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
+		width, _, _ = term.GetSize(fd)
+	}
+	return tabwriter.NewWriter(&rowWriter{to: os.Stdout, width: width}, 0, 0, 2, ' ', 0)
+}
+
+// rowWriter writes lines without the blanks at their end, and cut to a width unless 0.
+type rowWriter struct {
+	to    io.Writer
+	width int
+	line  []byte
+}
+
+func (w *rowWriter) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		w.line = append(w.line, line...)
+		if line[len(line)-1] != '\n' {
+			break
+		}
+		text := strings.TrimRight(string(w.line), " \n")
+		if w.width > 1 {
+			text = brief(text, w.width)
+		}
+		w.line = w.line[:0]
+		if _, err := io.WriteString(w.to, text+"\n"); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
 }
 
 // numbered is a number of things: 1 task, 2 tasks.
