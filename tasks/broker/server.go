@@ -106,6 +106,12 @@ func listen(so *server.Options, o *Options) error {
 	if so.Port, err = strconv.Atoi(port); err != nil {
 		return fmt.Errorf("task port: address %q: the port must be a number", o.Listen)
 	}
+	// The server would try for ever, and only its log would say why.
+	free, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("task port: %w", err)
+	}
+	free.Close()
 	if so.Port == 0 {
 		so.Port = -1 // any that is free
 	}
