@@ -247,3 +247,13 @@ func (h *highest) see(n uint64) {
 		}
 	}
 }
+
+// catchUp waits, not for long, until the index has told of every change so far.
+func (q *Queue) catchUp(ctx context.Context) error {
+	seq, err := q.broker.LastSeq(ctx)
+	if err != nil {
+		return err
+	}
+	q.last.see(seq)
+	return q.sync(ctx)
+}

@@ -100,10 +100,10 @@ func TestWaitFollows(t *testing.T) {
 // TestWaitForMany: a large job is counted, and many ids are one call.
 func TestWaitForMany(t *testing.T) {
 	r := start(t)
-	r.tracked = 3000
-	large := r.submit(ann, text("a", over(3005)))
+	r.tracked = MaxEnded
+	large := r.submit(ann, text("a", over(MaxEnded+5)))
 	var ids []string
-	for n := 1; n <= 3000; n++ {
+	for n := 1; n <= MaxEnded; n++ {
 		ids = append(ids, tasks.TaskID(large.ID, n))
 	}
 	waited := make(chan WaitResult, 1)
@@ -115,10 +115,10 @@ func TestWaitForMany(t *testing.T) {
 		waited <- w
 	}()
 	r.work("w", done)
-	if w := r.wait(ids...); w.Total != 3000 || len(w.Ended) != MaxEnded {
+	if w := r.wait(ids...); w.Total != MaxEnded || len(w.Ended) != MaxEnded {
 		t.Errorf("%d, %d", w.Total, len(w.Ended))
 	}
-	if w := <-waited; !w.Done || w.States[tasks.Complete] != 3005 {
+	if w := <-waited; !w.Done || w.States[tasks.Complete] != MaxEnded+5 {
 		t.Errorf("%+v", w)
 	}
 }
@@ -342,5 +342,30 @@ func TestStaleNews(t *testing.T) {
 	}
 	if !slices.Equal(told, []tasks.State{tasks.Running, tasks.Pending}) {
 		t.Errorf("%v", told)
+	}
+}
+
+// TestWaitIsOfOneMoment: what was read before a retry, and what was after it, do not
+// together make an end that never was.
+func TestWaitIsOfOneMoment(t *testing.T) {
+	r := start(t, noChores)
+	j := r.submit(ann, text("fail", over(2)))
+	w := r.work("w", fails)
+	r.wait(j.ID)
+	w.stop()
+	told, over := 0, true
+	f := &watch{q: r.Queue, targets: []target{{job: j.ID, from: 1, to: 2}}}
+	f.see = func(_, _ int, now *tasks.Task) error {
+		if told++; told == 2 { // all has been read, and is retried before anybody asks
+			if _, err := r.Retry(within(t), ann, []string{j.ID + ".1"}, RetryOptions{}); err != nil {
+				return err
+			}
+		}
+		over = now.State != tasks.Pending
+		return nil
+	}
+	f.settled = func() (bool, error) { return over || told > 2, nil }
+	if err := f.run(within(t)); err != nil || told == 2 {
+		t.Errorf("it was over after %d, %v", told, err)
 	}
 }

@@ -86,9 +86,19 @@ func (w *watch) session(ctx context.Context) (again bool, err error) {
 	<-timer.C
 	defer timer.Stop()
 	dirty := map[int]uint64{}
+	// Several tasks are not read in one moment: what seems over may never have been so,
+	// until all changes from before have been taken in. One task, or count, is.
+	sure, caught := len(w.targets) == 1 && len(w.revs[0]) <= 1, false
 	for {
 		if len(dirty) == 0 { // counts are as of the last change
-			if over, err := w.settled(); over || err != nil {
+			over, err := w.settled()
+			if err == nil && over && !sure {
+				if !caught {
+					err = w.q.catchUp(ctx)
+				}
+				caught, sure = true, len(events) == 0
+			}
+			if over && sure || err != nil {
 				return false, err
 			}
 		}
