@@ -56,6 +56,15 @@ func (r *removal) add(ts ...*tasks.Task) {
 	}
 }
 
+// bare is a task without what it has brought, which may be too much for memory where
+// there are many.
+func bare(t *tasks.Task) *tasks.Task {
+	return &tasks.Task{
+		Job: t.Job, N: t.N, State: t.State, Rev: t.Rev, Owner: t.Owner, Queue: t.Queue, Lane: t.Lane, Held: t.Held,
+		Attempt: t.Attempt, MovedTo: t.MovedTo, MovedFrom: t.MovedFrom,
+	}
+}
+
 func (q *Queue) removeJob(ctx context.Context, a *asked, place int, r *removal) error {
 	j := a.jobs[place]
 	var found []*tasks.Task
@@ -120,7 +129,7 @@ func (q *Queue) chains(ctx context.Context, ts []*tasks.Task) ([]*tasks.Task, er
 				continue
 			}
 			seen[t.ID()] = true
-			all = append(all, t)
+			all = append(all, bare(t))
 			for _, id := range []string{t.MovedFrom, t.MovedTo} {
 				if k, err := keyOf(id); err == nil && !seen[id] {
 					keys = append(keys, k)

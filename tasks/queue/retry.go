@@ -99,7 +99,7 @@ func (q *Queue) pickJob(ctx context.Context, a *asked, place int, r *retrial) er
 		}
 		for _, t := range ts {
 			if t.State.Failed() && t.State.Retriable() {
-				r.pick(t, place)
+				r.pick(bare(t), place)
 			}
 		}
 		return nil
@@ -241,7 +241,7 @@ func (r *retrial) done(t *tasks.Task, err error) {
 	if r == nil {
 		return
 	}
-	r.olds[t.Job][t.N] = t
+	r.olds[t.Job][t.N] = bare(t)
 	if err != nil {
 		if r.failed == nil {
 			r.failed = map[string]error{}

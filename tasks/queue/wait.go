@@ -48,7 +48,9 @@ func (q *Queue) Wait(ctx context.Context, who Who, ids []string, until Until) (W
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	for most := q.tracked; ; most = math.MaxInt {
 		w := &wait{q: q, until: until, ids: ids, maxTracked: most}
-		if err := w.resolve(ctx, who); err != nil {
+		if err := w.resolve(ctx, who); err != nil && ctx.Err() != nil {
+			return WaitResult{}, nil
+		} else if err != nil {
 			return WaitResult{}, err
 		}
 		f := &watch{q: q, targets: w.targets, see: w.see, settled: w.settled, recount: w.recount}
