@@ -44,7 +44,8 @@ func TestMoments(t *testing.T) {
 // script is a session: n jobs of size tasks, then what is done with them.
 type script struct{ jobs, size int }
 
-var small = script{3, 1100}
+// small has jobs that are written in parts, and one whose tasks are written with it.
+var small = script{3, 450}
 
 // session plays a script against a process, and begins a new one whenever it dies.
 type session struct {
@@ -114,7 +115,7 @@ func (s *session) play(c script) {
 		}
 		ids = append(ids, s.do(r).Job)
 	}
-	extra := s.do(Request{Do: Submit, Key: "cancelled", N: 900, Code: "ok", MaxRunning: 1}).Job
+	extra := s.do(Request{Do: Submit, Key: "cancelled", N: min(c.size, 900), Code: "ok", MaxRunning: 1}).Job
 	s.do(Request{Do: Cancel, Job: extra})
 	s.do(Request{Do: Wait, Job: extra})
 	s.do(Request{Do: Delete, Job: extra})
