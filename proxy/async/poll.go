@@ -47,7 +47,11 @@ func (s *Service) Before(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		exchange.Of(r.Context()).Route = Prefix + "*"
+		x := exchange.Of(r.Context())
+		x.Route = Prefix + "*"
+		if id, _, secret := strings.Cut(name, "-"); secret {
+			x.Target = Prefix + id + "-***"
+		}
 		if err := s.find(w, r, name); err != nil {
 			s.o.Fault.Write(w, r, err)
 		}

@@ -17,6 +17,7 @@ type Exchange struct {
 	ID     string     // of the request: X-Request-Id, taken over or made
 	API    string     // name of the API that it is for; "" for none of them
 	Route  string     // the pattern that it matched, for metrics: one of few, never a path as it came
+	Target string     // in logs, in place of a path that is itself a secret; "" is the path
 	Client netip.Addr // who asks, behind trusted proxies
 	Peer   netip.Addr // of the connection: Client, or a proxy; zero for a Unix socket
 	// Relayed says that Peer speaks for somebody whom it does not name, or whom it is

@@ -122,7 +122,7 @@ func (a *accessLog) write(w *writer, r *http.Request, x *exchange.Exchange, took
 	}
 	e := entry{
 		Time: x.Start.UTC().Format("2006-01-02T15:04:05.000000Z"), ID: x.ID, Client: clientName(x),
-		Method: r.Method, Path: a.target(r.RequestURI), Protocol: r.Proto, Status: w.status, Bytes: w.written,
+		Method: r.Method, Path: or(x.Target, a.target(r.RequestURI)), Protocol: r.Proto, Status: w.status, Bytes: w.written,
 		Duration: seconds(took), Queue: seconds(x.Queue), R: seconds(x.R),
 		API: x.API, Route: x.Route, Worker: x.Worker, Attempts: x.Attempts, Owner: x.Owner, UserAgent: r.UserAgent(),
 	}
