@@ -23,6 +23,7 @@ var places = map[string]int{
 func TestPlaces(t *testing.T) {
 	for _, place := range slices.Sorted(maps.Keys(places)) {
 		t.Run(place, func(t *testing.T) {
+			t.Parallel() // mostly it waits for the disk and for leases
 			s := &session{t: t, dir: t.TempDir(), place: fmt.Sprint(place, ":", 1+rand.IntN(places[place]))}
 			s.play(small)
 			if s.died == 0 {
