@@ -158,7 +158,13 @@ func TestEnvironmentsHaveVersionsAndSecrets(t *testing.T) {
 	if _, err := bo.SetEnvironment(t.Context(), "shared", e); !errors.As(err, &fault) || fault.Status != 403 {
 		t.Errorf("%v", err)
 	}
-	if all, err := bo.Environments(t.Context()); err != nil || len(all.Environments) != 1 || all.Environments[0].Env["KEY"] != "***" {
+	if _, err := ana.SetEnvironment(t.Context(), "default", &api.Environment{Setup: "x <- 1"}); !errors.As(err, &fault) || fault.Status != 403 {
+		t.Errorf("default, in which everybody's tasks run, was set by who may only submit: %v", err)
+	}
+	if e, err := s.as(t, "max", tokens.Admin).SetEnvironment(t.Context(), "default", &api.Environment{}); err != nil || e.Owner != "max" {
+		t.Errorf("default by an admin: %+v, %v", e, err)
+	}
+	if all, err := bo.Environments(t.Context()); err != nil || len(all.Environments) != 2 || all.Environments[1].Env["KEY"] != "***" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	source, err := ana.Value(t.Context(), first.Sources[0].Ref)

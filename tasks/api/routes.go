@@ -132,7 +132,7 @@ var Routes = []Route{
 
 	{Method: "GET", Path: "/v1/environments", Op: "listEnvironments", Tag: "settings", Right: Use, Summary: "List environments", Out: Environments{}},
 	{Method: "GET", Path: "/v1/environments/{name}", Op: "getEnvironment", Tag: "settings", Right: Use, Summary: "An environment", Out: Environment{}, Faults: []int{404}},
-	{Method: "PUT", Path: "/v1/environments/{name}", Op: "setEnvironment", Tag: "settings", Right: Submit, Summary: "Set an environment",
+	{Method: "PUT", Path: "/v1/environments/{name}", Op: "setEnvironment", Tag: "settings", Right: Change, Summary: "Set an environment",
 		Doc: "Its next version: tasks that begin from now have it, without a restart of what runs. Another owner's environment is his to set, and an administrator's.", In: Environment{}, Out: Environment{}, Faults: []int{409, 413}},
 	{Method: "GET", Path: "/v1/worker-configs", Op: "listWorkerConfigs", Tag: "settings", Right: Use, Summary: "List worker configurations", Out: WorkerConfigs{}},
 	{Method: "GET", Path: "/v1/worker-configs/{name}", Op: "getWorkerConfig", Tag: "settings", Right: Use, Summary: "A worker configuration", Out: WorkerConfig{}, Faults: []int{404}},
