@@ -171,3 +171,6 @@ func sameOrigin(r *http.Request) error {
 func unauthorized(message string) error {
 	return &api.Fault{Status: http.StatusUnauthorized, Code: "unauthorized", Message: message}
 }
+
+// nobody is a user that no process has.
+const nobody = -1

@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nobody is a user that no process has.
-const nobody = -1
-
 // peerUser is the user whose process is at the other end of a connection within this
 // machine: on a machine with several users, being there is not being its owner. The
 // kernel is asked for the socket with the connection's addresses (sock_diag(7)). Not

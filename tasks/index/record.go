@@ -219,10 +219,9 @@ var codes = func() map[tasks.State]int {
 func stateCode(s tasks.State) int { return codes[s] }
 
 var (
-	pending    = int64(stateCode(tasks.Pending))
-	deferred   = int64(stateCode(tasks.Deferred))
-	running    = int64(stateCode(tasks.Running))
-	impossible = int64(stateCode(tasks.Impossible))
+	pending  = int64(stateCode(tasks.Pending))
+	deferred = int64(stateCode(tasks.Deferred))
+	running  = int64(stateCode(tasks.Running))
 )
 
 // nanos is a time as the file has it. Those that do not fit are the last that do.

@@ -18,9 +18,8 @@ func chunkOf(pos int64) int64 { return pos >> chunkBits }
 // set are the positions of a chunk that are in a set.
 type set [chunkSize / 64]uint64
 
-func (s *set) add(bit int)      { s[bit>>6] |= 1 << (bit & 63) }
-func (s *set) remove(bit int)   { s[bit>>6] &^= 1 << (bit & 63) }
-func (s *set) has(bit int) bool { return s[bit>>6]&(1<<(bit&63)) != 0 }
+func (s *set) add(bit int)    { s[bit>>6] |= 1 << (bit & 63) }
+func (s *set) remove(bit int) { s[bit>>6] &^= 1 << (bit & 63) }
 
 // addRange adds bits from to to-1, cut to the chunk.
 func (s *set) addRange(from, to int64) {
@@ -37,12 +36,6 @@ func (s *set) addRange(from, to int64) {
 func (s *set) and(o *set) {
 	for i := range s {
 		s[i] &= o[i]
-	}
-}
-
-func (s *set) or(o *set) {
-	for i := range s {
-		s[i] |= o[i]
 	}
 }
 

@@ -8,10 +8,7 @@ import (
 )
 
 // sorter sorts records in a table, as many as there are.
-type sorter struct {
-	c *conn
-	n int
-}
+type sorter struct{ c *conn }
 
 func (s *sorter) begin() error {
 	return s.wrap(s.c.run("PRAGMA temp_store = file; CREATE TEMP TABLE found(time INTEGER, seq INTEGER, subject TEXT, data BLOB); BEGIN"))

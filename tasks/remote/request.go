@@ -74,7 +74,7 @@ func item(stream []byte) ([]byte, error) {
 		return nil, err
 	}
 	if len(stream) < rdata.HeaderSize {
-		return nil, fmt.Errorf("R value: %d bytes", len(stream))
+		return nil, fmt.Errorf("value of R: %d bytes", len(stream))
 	}
 	return stream[rdata.HeaderSize:], nil
 }

@@ -52,11 +52,11 @@ func plain(stream []byte) ([]byte, error) {
 func decode(stream []byte) (rdata.Value, error) {
 	b, err := plain(stream)
 	if err != nil {
-		return nil, fmt.Errorf("R value: %w", err)
+		return nil, fmt.Errorf("value of R: %w", err)
 	}
 	v, err := rdata.Unmarshal(b, limits)
 	if err != nil {
-		return nil, fmt.Errorf("R value: %w", err)
+		return nil, fmt.Errorf("value of R: %w", err)
 	}
 	return v, nil
 }
@@ -68,14 +68,14 @@ func encode(v rdata.Value) ([]byte, error) { return rdata.Append(nil, v, rdata.F
 func Normalize(stream []byte) ([]byte, error) {
 	b, err := plain(stream)
 	if err != nil {
-		return nil, fmt.Errorf("R value: %w", err)
+		return nil, fmt.Errorf("value of R: %w", err)
 	}
 	if bytes.HasPrefix(b, rdata.AppendHeader(nil)[:6]) { // native, version 2
 		return b, nil
 	}
 	e := rdata.Encoder{Buf: rdata.AppendHeader(make([]byte, 0, len(b)))}
 	if err := e.Stream(b, limits); err != nil {
-		return nil, fmt.Errorf("R value: %w", err)
+		return nil, fmt.Errorf("value of R: %w", err)
 	}
 	return e.Buf, nil
 }

@@ -14,16 +14,16 @@ import (
 func Split(stream []byte, most int) (elements [][]byte, names []string, err error) {
 	b, err := plain(stream)
 	if err != nil {
-		return nil, nil, fmt.Errorf("R value: %w", err)
+		return nil, nil, fmt.Errorf("value of R: %w", err)
 	}
 	kind, err := rdata.StreamKind(b)
 	if err != nil {
-		return nil, nil, fmt.Errorf("R value: %w", err)
+		return nil, nil, fmt.Errorf("value of R: %w", err)
 	}
 	if kind == rdata.KindList || kind == rdata.KindExpression {
 		elements, attrs, err := rdata.SplitStream(b, limits)
 		if err != nil {
-			return nil, nil, fmt.Errorf("R value: %w", err)
+			return nil, nil, fmt.Errorf("value of R: %w", err)
 		}
 		return elements, namesIn(attrs, len(elements)), few(len(elements), most)
 	}
@@ -31,7 +31,7 @@ func Split(stream []byte, most int) (elements [][]byte, names []string, err erro
 	lim.MaxExpand = min(lim.MaxExpand, 64*int64(most)+1<<10)
 	v, err := rdata.Unmarshal(b, &lim)
 	if err != nil {
-		return nil, nil, fmt.Errorf("R value: %w", err)
+		return nil, nil, fmt.Errorf("value of R: %w", err)
 	}
 	if p, ok := v.(*rdata.Pairlist); ok {
 		l := &rdata.List{}
@@ -42,7 +42,7 @@ func Split(stream []byte, most int) (elements [][]byte, names []string, err erro
 		v = named(l, names)
 	}
 	if !atomic(v) && rdata.KindOf(v) != rdata.KindList {
-		return nil, nil, fmt.Errorf("R value: a list or vector was expected, not %s: use as.list() or list()", describe(v))
+		return nil, nil, fmt.Errorf("value of R: a list or vector was expected, not %s: use as.list() or list()", describe(v))
 	}
 	if err := few(v.Len(), most); err != nil {
 		return nil, nil, err
@@ -51,7 +51,7 @@ func Split(stream []byte, most int) (elements [][]byte, names []string, err erro
 	at := part(v)
 	for i := range elements {
 		if elements[i], err = encode(at(i)); err != nil {
-			return nil, nil, fmt.Errorf("R value: element %d: %w", i+1, err)
+			return nil, nil, fmt.Errorf("value of R: element %d: %w", i+1, err)
 		}
 	}
 	return elements, namesIn(v.Attributes(), len(elements)), nil
@@ -59,7 +59,7 @@ func Split(stream []byte, most int) (elements [][]byte, names []string, err erro
 
 func few(n, most int) error {
 	if n > most {
-		return fmt.Errorf("R value: it has %d elements, and at most %d are taken", n, most)
+		return fmt.Errorf("value of R: it has %d elements, and at most %d are taken", n, most)
 	}
 	return nil
 }
@@ -82,16 +82,16 @@ func Rows(stream []byte, most int) (rows [][]byte, names []string, err error) {
 	frame, ok := v.(*rdata.List)
 	n, isFrame := rdata.Rows(v)
 	if !ok || !isFrame {
-		return nil, nil, fmt.Errorf("R value: a data.frame was expected, not %s", describe(v))
+		return nil, nil, fmt.Errorf("value of R: a data.frame was expected, not %s", describe(v))
 	}
 	keys, _ := frame.Attrs.Get("names").(*rdata.Character)
 	if keys == nil || keys.Len() != len(frame.Values) {
-		return nil, nil, fmt.Errorf("R value: a data.frame of %d columns without a name for each", len(frame.Values))
+		return nil, nil, fmt.Errorf("value of R: a data.frame of %d columns without a name for each", len(frame.Values))
 	}
 	columns := make([]func(i int) rdata.Value, len(frame.Values))
 	for c, column := range frame.Values {
 		if columns[c], err = cells(column, n); err != nil {
-			return nil, nil, fmt.Errorf("R value: column %q: %w", keys.Strings()[c], err)
+			return nil, nil, fmt.Errorf("value of R: column %q: %w", keys.Strings()[c], err)
 		}
 	}
 	if err := few(n, most); err != nil {
@@ -104,7 +104,7 @@ func Rows(stream []byte, most int) (rows [][]byte, names []string, err error) {
 			row.Values[c] = at(i)
 		}
 		if rows[i], err = encode(row); err != nil {
-			return nil, nil, fmt.Errorf("R value: row %d: %w", i+1, err)
+			return nil, nil, fmt.Errorf("value of R: row %d: %w", i+1, err)
 		}
 	}
 	if c, ok := frame.Attrs.Get("row.names").(*rdata.Character); ok && c.Len() == n {
@@ -228,7 +228,7 @@ func at[T any](values []T, index []int) []T {
 // has one for each.
 func Join(streams [][]byte, names []string) ([]byte, error) {
 	if names != nil && len(names) != len(streams) {
-		return nil, fmt.Errorf("R list: %d names for %d elements", len(names), len(streams))
+		return nil, fmt.Errorf("list of R: %d names for %d elements", len(names), len(streams))
 	}
 	size := rdata.HeaderSize + 64
 	for _, s := range streams {
@@ -242,13 +242,13 @@ func Join(streams [][]byte, names []string) ([]byte, error) {
 			err = e.Stream(b, limits)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("R list: element %d: %w", i+1, err)
+			return nil, fmt.Errorf("list of R: element %d: %w", i+1, err)
 		}
 	}
 	if names != nil {
 		e.Attr("names")
 		if err := e.Strs(names...); err != nil {
-			return nil, fmt.Errorf("R list: names: %w", err)
+			return nil, fmt.Errorf("list of R: names: %w", err)
 		}
 		e.EndAttrs()
 	}

@@ -51,7 +51,7 @@ func TestSummary(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}
-	if got := Summary([]byte("nonsense")); !strings.HasPrefix(got, "not readable: R value: ") {
+	if got := Summary([]byte("nonsense")); !strings.HasPrefix(got, "not readable: value of R: ") {
 		t.Error(got)
 	}
 	b, err := encode(&rdata.Raw{Values: make([]byte, maxSummary)})
@@ -76,8 +76,8 @@ func TestCuttingWhatIsNone(t *testing.T) {
 		"names of a join":  {func() error { _, err := Join([][]byte{number}, []string{}); return err }, "0 names for 1 elements"},
 		"join of nonsense": {func() error { _, err := Join([][]byte{number, []byte("x")}, nil); return err }, "element 2"},
 		"cut off":          {func() error { _, err := ToJSON(number[:20], nil); return err }, "unexpected end"},
-		"gzip cut off":     {func() error { _, err := Normalize([]byte("\x1f\x8b\x08\x00")); return err }, "R value: "},
-		"empty":            {func() error { _, _, err := Split(nil, 1<<20); return err }, "R value: "},
+		"gzip cut off":     {func() error { _, err := Normalize([]byte("\x1f\x8b\x08\x00")); return err }, "value of R: "},
+		"empty":            {func() error { _, _, err := Split(nil, 1<<20); return err }, "value of R: "},
 	} {
 		if err := f.err(); err == nil || !strings.Contains(err.Error(), f.want) {
 			t.Errorf("%s: %v, want …%s…", name, err, f.want)

@@ -45,14 +45,13 @@ func (w *writer) column(v rdata.Value, n int) func(i int) {
 	if d := shape(v); d != nil && d[0] == n {
 		return w.slices(v, d)
 	}
-	switch v.(type) {
+	switch raw := v.(type) {
 	case *rdata.Opaque, *rdata.Symbol, *rdata.Pairlist, rdata.Null:
 		return null
 	case *rdata.Raw:
 		if v.Len() != n {
 			return null
 		}
-		raw := v.(*rdata.Raw)
 		return func(i int) { w.value(&rdata.Raw{Values: raw.Values[i : i+1]}) }
 	}
 	if v.Len() != n {
