@@ -40,7 +40,7 @@ globals_of <- function(code, env, globals = TRUE, packages = NULL) {
 }
 
 # Packages that every R has attached.
-BASE_PACKAGES <- c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats", "rpipe")
+BASE_PACKAGES <- c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")
 
 # add_of_function finds what a function refers to, if it is not a package's.
 add_of_function <- function(found, f) {
@@ -72,7 +72,13 @@ add_names <- function(found, names, env) {
     e <- where(name, env)
     if (is.null(e)) next
     package <- sub("^package:", "", environmentName(e))
-    if (is_package(e)) {
+    if (identical(name, "rp_progress_update") && is_package(e)) {
+      # Of base R alone: workers need not have this package for it.
+      f <- rp_progress_update
+      environment(f) <- globalenv()
+      found$values[[name]] <- f
+      found$origin[[name]] <- e
+    } else if (is_package(e)) {
       if (grepl("^package:", environmentName(e)) && !package %in% c(BASE_PACKAGES, found$packages)) {
         found$packages <- c(found$packages, package)
       }

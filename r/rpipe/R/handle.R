@@ -41,7 +41,7 @@ print.rpipe_handle <- function(x, ...) {
     paste(unlist(lapply(count_states(rp_status(x)), format)), collapse = ", "),
     error = function(e) NULL
   )
-  if (!is.null(state)) cat(state, "\n", sep = "")
+  if (!is.null(state)) cat(state, if (!is.null(x$sent)) paste0("; ", bytes_text(x$sent), " were sent"), "\n", sep = "")
   invisible(x)
 }
 

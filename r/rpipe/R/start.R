@@ -63,11 +63,13 @@ running <- function(dir) {
       con$info <- document(answer)
       con
     },
-    rpipe_error = function(e) NULL
+    rpipe_error = function(e) if (isTRUE(e$status %in% c(401L, 403L))) stop(e) else NULL
   )
 }
 
 await_server <- function(process, dir, timeout) {
+  ready <- FALSE
+  on.exit(if (!ready) stop_process(process, 5))
   until <- Sys.time() + timeout
   pause <- 0.05
   repeat {
@@ -78,7 +80,6 @@ await_server <- function(process, dir, timeout) {
     }
     alive <- is_alive(process$pid)
     if (!alive || Sys.time() > until) {
-      stop_process(process, 5)
       fail(
         "rpipe serve ", if (alive) paste0("was not ready within ", timeout, " s") else "has ended", ":\n",
         paste(last_lines(process$log), collapse = "\n"),
@@ -88,6 +89,7 @@ await_server <- function(process, dir, timeout) {
     Sys.sleep(pause)
     pause <- min(2 * pause, 0.25)
   }
+  ready <- TRUE
   con$process <- process
   the$servers[[con$url]] <- process
   con

@@ -18,7 +18,7 @@ MAX_SENT <- 256 * 1024
 #'   variables, or a list of values by name.
 #' @param packages Packages to attach, beside those that are found.
 #' @param con A connection. Without it, the session's.
-#' @return A handle.
+#' @return A handle. Printing it shows the state, and how much was sent.
 #' @examplesIf rpipe:::can_serve()
 #' rp_start(workers = 1, data = tempfile("rpipe"))
 #' x <- 20
@@ -139,6 +139,7 @@ put_value <- function(con, v) {
 }
 
 put_bytes <- function(con, bytes) {
+  con$sent <- (con$sent %||% 0) + length(bytes)
   document(http(con, "PUT", "/v1/values", body = bytes, type = TYPE_R, long = Inf))$ref
 }
 
@@ -161,7 +162,9 @@ put_bytes <- function(con, bytes) {
 rp_value <- function(x, con = NULL) {
   con <- connection(con)
   bytes <- serialize(x, NULL, xdr = FALSE, version = 2L)
-  structure(list(ref = put_bytes(con, bytes), bytes = length(bytes)), class = "rpipe_value")
+  ref <- put_bytes(con, bytes)
+  con$sent <- NULL
+  structure(list(ref = ref, bytes = length(bytes)), class = "rpipe_value")
 }
 
 #' @export
@@ -201,7 +204,10 @@ submit <- function(con, fun, args, options, packages = NULL, what = "The task", 
     body <- serialize(fields, NULL, xdr = FALSE, version = 2L)
   }
   job <- document(http(con, "POST", "/v1/jobs", body = body, type = TYPE_R))
-  new_handle(con, job)
+  handle <- new_handle(con, job)
+  handle$sent <- length(body) + (con$sent %||% 0)
+  con$sent <- NULL
+  handle
 }
 
 # Fields of a submission that options may set.

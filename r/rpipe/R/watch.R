@@ -115,8 +115,8 @@ rp_progress <- function(x, con = NULL) {
 #' Tell of progress within a task
 #'
 #' The last value is what [rp_progress()] answers. Elsewhere than in a task nothing
-#' happens. A worker needs this package for it; a condition of class `progress` whose
-#' message is the value does the same in base R:
+#' happens. Workers need not have this package for it. A condition of class `progress`
+#' whose message is the value does the same:
 #' `signalCondition(structure(class = c("progress", "condition"), list(message = "half", call = NULL)))`.
 #'
 #' @param value A value, up to 1 MiB.

@@ -55,3 +55,30 @@ test_that("ids are ULIDs, and leave the session's random numbers alone", {
   expect_true(all(rpipe:::is_id(ids)))
   expect_identical(anyDuplicated(ids), 0L)
 })
+
+test_that("a server with tokens wants one, and owners keep apart", {
+  local_rpipe()
+  store <- tempfile(fileext = ".json")
+  config <- tempfile(fileext = ".yaml")
+  writeLines(c("auth: always", paste0("tokens: ", store)), config)
+  old <- Sys.getenv("RPIPE_TOKENS", NA)
+  Sys.setenv(RPIPE_TOKENS = store)
+  on.exit(if (is.na(old)) Sys.unsetenv("RPIPE_TOKENS") else Sys.setenv(RPIPE_TOKENS = old))
+  token <- function(owner) {
+    out <- system2(rp_binary(), c("token", "create", "--owner", owner, "--scope", "submit"), stdout = TRUE, stderr = TRUE)
+    regmatches(out, regexpr("rpt_[A-Za-z0-9_-]+", out))[1L]
+  }
+  ann <- token("ann")
+  ben <- token("ben")
+  expect_error(rp_start(workers = 1, data = tempfile("own"), config = config, timeout = 10), "token", class = "rpipe_error")
+  Sys.setenv(RPIPE_TOKEN = ann)
+  on.exit(Sys.unsetenv("RPIPE_TOKEN"), add = TRUE)
+  con <- rp_start(workers = 1, data = tempfile("own"), config = config)
+  on.exit(rp_stop(con), add = TRUE)
+  expect_identical(con$info$owner, "ann")
+  h <- rp_submit(1)
+  expect_identical(rp_result(h), 1)
+  other <- rp_connect(con$url, token = ben, set = FALSE)
+  expect_identical(rp_status(h, con = other)[[1L]], "MISSING")
+  expect_error(rp_connect(con$url, token = "rpt_wrong"), class = "rpipe_unauthorized")
+})

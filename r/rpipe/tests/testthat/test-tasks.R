@@ -48,7 +48,10 @@ test_that("logs, progress, times and records are there", {
   expect_identical(rp_restore("noisy")$job, h$job)
   expect_identical(rp_result(rp_restore(h$id)), 1)
   expect_true(h$id %in% rp_list(label = "kind=test", since = "1h")$id)
-  expect_output(print(h), "COMPLETE")
+  expect_output(print(h), "COMPLETE; .* were sent")
+  h <- rp_submit(rp_progress_update(list(done = 5, of = 10)))
+  rp_wait(h)
+  expect_identical(rp_progress(h), list(done = 5L, of = 10L))
 })
 
 test_that("options reach the server", {
