@@ -6,6 +6,7 @@
 # of a pipe that this session holds.
 launch <- function(command, args, autoclose = TRUE, dir = NULL) {
   binary <- rp_binary()
+  sweep_ended()
   base <- tempfile(paste0("rpipe-", command, "-"))
   log <- paste0(base, ".log")
   script <- paste0(base, ".sh")
@@ -71,6 +72,13 @@ release <- function(process) {
   the$keepers[[key]] <- NULL
   if (!is.null(keeper)) tryCatch(close(keeper), error = function(e) NULL)
   invisible(NULL)
+}
+
+# sweep lets go of those that have ended by themselves.
+sweep_ended <- function() {
+  for (pid in names(the$keepers)) {
+    if (!is_alive(as.integer(pid))) release(list(pid = pid))
+  }
 }
 
 last_lines <- function(path, n = 15L) {

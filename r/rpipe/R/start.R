@@ -116,6 +116,7 @@ rp_stop <- function(con = NULL, timeout = 40) {
   the$servers[[con$url]] <- NULL
   the$handles <- NULL
   stop_process(process, timeout)
+  sweep_ended()
   invisible(TRUE)
 }
 

@@ -98,7 +98,11 @@ rp_worker_stop <- function(ids = NULL, now = FALSE, con = NULL) {
   con <- connection(con)
   ids <- ids %||% rp_worker_list(con)$id
   answers <- rp_worker_message("stop", ids, text = if (now) "now", con = con)
-  the$workers[ids] <- NULL
+  own <- the$workers[intersect(ids, names(the$workers))]
+  the$workers[names(own)] <- NULL
+  until <- Sys.time() + 2
+  while (any(vapply(own, function(p) is_alive(p$pid), NA)) && Sys.time() < until) Sys.sleep(0.02) # those without a task end at once
+  sweep_ended()
   invisible(answers)
 }
 
