@@ -5,7 +5,6 @@
 PROBE <- 0.05   # seconds after which a task of the first round stops
 TARGET <- 0.075 # seconds that a group should take
 KEPT <- 86400   # seconds that records of maps stay
-SHARED <- 256e6 # bytes of a frame that each worker may have whole
 
 #' Map a function over elements
 #'
@@ -79,14 +78,6 @@ rp_chunked <- function(.d, .f, ..., rows = NULL, on_error = c("stop", "null"), s
   n <- nrow(.d)
   rows <- rows %||% max(1, min(50000, ceiling(n / (4 * workers_of(con)))))
   from <- if (n) seq(1, n, by = rows) else integer()
-  if (utils::object.size(.d) <= SHARED) {
-    # The frame is stored once, and tasks are told which rows of it are theirs.
-    ranges <- lapply(from, function(i) c(i, min(i + rows - 1, n)))
-    return(bind_rows(map_run(
-      ranges, .f, list(...), match.arg(on_error), seed, progress, 1L, globals, packages, options, con,
-      frame = if (n) rp_value(.d, con)
-    )))
-  }
   chunks <- lapply(from, function(i) .d[i:min(i + rows - 1, n), , drop = FALSE])
   bind_rows(map_run(chunks, .f, list(...), match.arg(on_error), seed, progress, 1L, globals, packages, options, con))
 }
@@ -113,14 +104,14 @@ bind_rows <- function(values) {
 }
 
 # map_run is a map: it submits, follows, and puts the values in their places.
-map_run <- function(X, fun, args, on_error, seed, progress, group, globals, packages, options, con, frame = NULL) {
+map_run <- function(X, fun, args, on_error, seed, progress, group, globals, packages, options, con) {
   con <- connection(con)
-  m <- new_map(con, X, fun, args, on_error, seed, group, globals, packages, options, frame)
+  m <- new_map(con, X, fun, args, on_error, seed, group, globals, packages, options)
   if (m$n > 0L) run_map(m, shows(progress))
   map_values(m)
 }
 
-new_map <- function(con, X, fun, args, on_error, seed, group, globals, packages, options, frame) {
+new_map <- function(con, X, fun, args, on_error, seed, group, globals, packages, options) {
   m <- new.env(parent = emptyenv())
   m$con <- con
   m$X <- X
@@ -134,13 +125,10 @@ new_map <- function(con, X, fun, args, on_error, seed, group, globals, packages,
   first <- if (m$rows) {
     columns <- lapply(names(X), function(n) call("[[", call("[[", quote(.rp_x), n), quote(.rp_i)))
     stats::setNames(columns, names(X))
-  } else if (!is.null(frame)) {
-    quote(.rp_frame[.rp_x[[.rp_i]][1L]:.rp_x[[.rp_i]][2L], , drop = FALSE])
   } else {
     quote(.rp_x[[.rp_i]])
   }
   call <- call_plan(con, fun, args, globals, packages, first)
-  if (!is.null(frame)) call$large$.rp_frame <- elsewhere(con, frame)
   call$plan$catch <- on_error != "stop"
   call$plan$budget <- PROBE
   m$call <- call

@@ -189,11 +189,12 @@ submit <- function(con, fun, args, options, packages = NULL, what = "The task", 
   fields <- c(list(fun = fun, args = args, over = over), if (length(packages)) list(packages = as.list(packages)), options)
   fields$id <- id
   fields <- fields[!vapply(fields, is.null, NA)]
-  if (!is.null(over) && (length(over) > 50000L || utils::object.size(over) > MAX_SENT)) {
+  # Elements go with the submission as long as the server takes so large a body.
+  if (!is.null(over) && utils::object.size(over) > (con$info$max_body %||% 64e6) / 2) {
     fields$over <- list(`$ref` = put_value(con, over))
   }
   body <- serialize(fields, NULL, xdr = FALSE, version = 2L)
-  if (length(body) > 4e6) {
+  if (length(body) > 4e6 && length(serialize(fields$args, NULL, xdr = FALSE)) > 4e6) {
     # A closure whose environment is large does not show in object.size().
     fields$args <- lapply(fields$args, function(v) {
       if (is.list(v) && identical(names(v), "$task") || identical(names(v), "$ref")) v else list(`$ref` = put_value(con, v))
