@@ -107,6 +107,9 @@ send_value <- function(id, cpu, value) {
 
 send_condition <- function(id, cpu, cond) {
   call <- conditionCall(cond)
+  if (identical(call, quote(eval(call, scratch)))) { # the user's own code has no call there
+    call <- NULL
+  }
   body <- list(
     cpu, utf8(warned), utf8(class(cond)), utf8(shorten(conditionMessage(cond), 65536L)),
     if (is.null(call)) "" else one_line(call), utf8(trace)
