@@ -24,6 +24,10 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 	if _, err := s.c.Cancel(t.Context(), a.ID+".2"); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, func() bool { // its leader has heard
+		task, err := s.c.Task(t.Context(), c.ID+".1")
+		return err == nil && task.State == "IMPOSSIBLE"
+	})
 	f := func(change func(*filterT), want int) {
 		t.Helper()
 		page, err := s.c.Tasks(t.Context(), filter(change))
