@@ -30,7 +30,10 @@ launch <- function(command, args, autoclose = TRUE, dir = NULL) {
   pid <- as.integer(readLines(paste0(base, ".pid")))
   process <- list(pid = pid, log = log, base = base, command = command)
   if (autoclose) {
-    the$keepers[[as.character(pid)]] <- pipe(paste0("trap '' INT TSTP; cat >/dev/null; kill -TERM ", pid, " 2>/dev/null; :"), "w")
+    the$bases[[as.character(pid)]] <- base
+    the$keepers[[as.character(pid)]] <- pipe(paste0(
+      "trap '' INT TSTP; echo $$ >", shQuote(paste0(base, ".keeper")), "; read x; kill -TERM ", pid, " 2>/dev/null; :"
+    ), "w")
   }
   process
 }
@@ -70,7 +73,15 @@ release <- function(process) {
   key <- as.character(process$pid)
   keeper <- the$keepers[[key]]
   the$keepers[[key]] <- NULL
-  if (!is.null(keeper)) tryCatch(close(keeper), error = function(e) NULL)
+  if (!is.null(keeper)) {
+    # Other processes that were started here since may hold the pipe, too, and closing
+    # waits for the shell: it is ended first.
+    file <- paste0(the$bases[[key]], ".keeper")
+    until <- Sys.time() + 5
+    while (!length(shell <- if (file.exists(file)) as.integer(readLines(file))) && Sys.time() < until) Sys.sleep(0.01) # until it has said so
+    if (length(shell)) tools::pskill(shell, tools::SIGKILL)
+    tryCatch(suppressWarnings(close(keeper)), error = function(e) NULL)
+  }
   invisible(NULL)
 }
 

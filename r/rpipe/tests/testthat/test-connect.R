@@ -27,6 +27,16 @@ test_that("a server is found, used and stopped", {
   expect_error(rp_connect(con$url), class = "rpipe_no_connection")
 })
 
+test_that("a server stops while other processes of the session go on", {
+  local_rpipe()
+  con <- rp_start(workers = 1, data = tempfile("own"))
+  cluster <- parallel::makePSOCKcluster(1) # has what this session has open
+  on.exit(parallel::stopCluster(cluster))
+  begin <- Sys.time()
+  expect_true(rp_stop(con))
+  expect_lt(as.numeric(Sys.time() - begin, units = "secs"), 30)
+})
+
 test_that("a server that does not start says why", {
   local_rpipe()
   expect_error(rp_start(data = tempfile("own"), args = "--durability=never"), "durability", class = "rpipe_start")
