@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The SQL engine is C++ that is linked in: without cgo, filter and derive are missing.
 export CGO_ENABLED := 1
 
-.PHONY: help demo build setup setup-test servers test test-long race lint vet bench docs fuzz clean
+.PHONY: help demo build setup setup-test servers test test-r test-long race lint vet bench docs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ servers: ## build the S3 server of the tests into the user's cache, once (a minu
 
 test: setup-test build servers ## all tests, with the real R; under 15 minutes
 	$(GO) test -timeout 15m ./...
+	tools/testr.sh
+
+test-r: setup-test build ## the tests of the R package alone
+	tools/testr.sh
 
 test-long: setup-test build servers ## the long tests as well: many crashes, large inputs
 	@$(GO) run ./internal/s3test/server rclone

@@ -8,7 +8,7 @@ set -eu
 packages="plumber"
 test=""
 if [ "${1:-}" = test ]; then
-	packages="$packages bit64 data.table tibble shiny future promises later readr yaml svglite base64enc htmlwidgets rmarkdown digest curl"
+	packages="$packages bit64 data.table tibble shiny future promises later readr yaml svglite base64enc htmlwidgets rmarkdown digest curl jsonlite cli testthat furrr future.apply foreach iterators"
 	test=yes
 fi
 
