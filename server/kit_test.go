@@ -24,7 +24,6 @@ type site struct {
 	*Server
 	c     *client.Client
 	store *tokens.Store
-	log   *bytes.Buffer
 }
 
 // config is a file for tests: a directory, a port and tokens of its own.

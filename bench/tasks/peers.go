@@ -132,6 +132,10 @@ func serve(program, dir, durability string) (*served, error) {
 	}
 	for range 600 {
 		text, err := os.ReadFile(log.Name())
+		if err != nil {
+			v.stop()
+			return nil, err
+		}
 		if m := serving.FindSubmatch(text); m != nil {
 			v.c, err = client.New(client.Options{URL: string(m[1])})
 			return v, err
