@@ -4,22 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
-	"github.com/rpipe-dev/rpipe/pipeline/view"
 	"github.com/rpipe-dev/rpipe/proxy"
 )
 
@@ -153,82 +149,25 @@ func (f *proxyFlags) load(c *cobra.Command, vars variables) (*proxy.File, config
 
 // serveProxy serves until a signal, and reloads at SIGHUP.
 func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	systemd, terminal := findSupervisor(), findTerminal()
-	level := slog.LevelInfo
-	if f.verbose {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-
-	started := make(chan struct{})
-	var s *proxy.Server
-	var err error
-	go func() {
-		defer close(started)
-		s, err = proxy.Start(ctx, file, proxy.Options{Log: log, Version: version, Watch: f.watch})
-	}()
-	for running := true; running; {
-		select {
-		case <-started:
-			running = false
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				continue
+	log := newLog(f.verbose)
+	return serve(ctx, serviceOptions{
+		log:    log,
+		saying: "requests under way are finished",
+		cut:    "requests were cut off when grace was over; for more time set grace in proxy.yaml",
+		exit:   proxyExit,
+		start: func(ctx context.Context) (service, error) {
+			s, err := proxy.Start(ctx, file, proxy.Options{Log: log, Version: version, Watch: f.watch})
+			if err != nil {
+				return nil, err
 			}
-			cancel(fmt.Errorf("stopped by %v", sig))
-			<-started
-			if s != nil {
-				s.Close()
-			}
-			return exitCode(128 + int(sig.(syscall.Signal)))
-		}
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
-		return exitCode(proxyExit(err))
-	}
-	log.Info("serving", "url", s.URL(), "status", s.StatusURL())
-	if err := systemd.tell("READY=1"); err != nil {
-		log.Warn("systemd could not be told that the service is ready", "error", err)
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- s.Wait() }()
-	stopping := false
-	var last time.Time
-	var again error // the exit code of a second signal
-	for {
-		select {
-		case err := <-failed:
-			if err != nil && stopping && again == nil {
-				log.Warn("requests were cut off when grace was over; for more time set grace in proxy.yaml", "grace", s.Grace().String(), "error", err)
-			}
-			s.Close()
-			if err != nil && !stopping {
-				fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
-				return exitCode(pipeline.ExitFailed)
-			}
-			return again
-		case sig := <-signals:
-			switch {
-			case sig == syscall.SIGHUP && !stopping && !terminal.gone():
-				s.ReloadLater()
-			case sig == syscall.SIGHUP && stopping:
-			case !stopping:
-				stopping, last = true, time.Now()
-				log.Info("stopping: requests under way are finished; again to stop at once", "grace", s.Grace().String())
-				_ = systemd.tell("STOPPING=1") // it sees for itself when we have
-				s.DrainLater()
-			case time.Since(last) > sameSignal:
-				again = exitCode(128 + int(sig.(syscall.Signal)))
-				s.Stop(errors.New("stopped by a second signal"))
-			}
-		}
-	}
+			return s, nil
+		},
+		up: func(s service) {
+			p := s.(*proxy.Server)
+			log.Info("serving", "url", p.URL(), "status", p.StatusURL())
+		},
+		reload: func(s service) { s.(*proxy.Server).ReloadLater() },
+	})
 }
 
 func proxyExit(err error) int {

@@ -41,7 +41,7 @@ place of the engine in the process: --nats nats://a,nats://b,nats://c.
 SIGINT and SIGTERM finish the tasks under way, a second one stops at once. What was
 submitted stays: the next start goes on with it. Killing it loses nothing either.
 
-Exit status: 0 stopped; 1 the server failed; 2 the configuration is wrong; 3 the
+Exit status: 0 stopped, 130 or 143 by a second signal; 1 the server failed; 2 the configuration is wrong; 3 the
 environment is (no R, the port or the data directory is taken).`,
 		Example: examplesText(`
 			rpipe serve

@@ -31,6 +31,7 @@ type serviceOptions struct {
 	reload func(service) // at SIGHUP; nil ends it then, as a terminal that was closed does
 	exit   func(err error) int
 	saying string // of a drain, for the log
+	cut    string // for the log, where a drain was not done within its grace; "" says nothing
 }
 
 // newLog is the log of a service, on stderr.
@@ -50,7 +51,11 @@ func serve(ctx context.Context, o serviceOptions) error {
 	defer cancel(nil)
 	systemd, terminal := findSupervisor(), findTerminal()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, serviceSignals...)
+	for _, sig := range serviceSignals {
+		if sig != syscall.SIGHUP || o.reload != nil || !signal.Ignored(sig) { // nohup
+			signal.Notify(signals, sig)
+		}
+	}
 	defer signal.Stop(signals)
 
 	started := make(chan struct{})
@@ -88,31 +93,32 @@ func serve(ctx context.Context, o serviceOptions) error {
 	go func() { failed <- s.Wait() }()
 	stopping := false
 	var last time.Time
+	var again error // the exit code of a second signal
 	for {
 		select {
 		case err := <-failed:
+			if err != nil && stopping && again == nil && o.cut != "" {
+				o.log.Warn(o.cut, "grace", s.Grace().String(), "error", err)
+			}
 			s.Close()
-			var code exitCode
-			switch {
-			case errors.As(err, &code):
-				return code
-			case err != nil && !stopping:
+			if err != nil && !stopping {
 				fmt.Fprintf(os.Stderr, "rpipe: %s\n", view.Message(err))
 				return exitCode(pipeline.ExitFailed)
 			}
-			return nil
+			return again
 		case sig := <-signals:
-			reload := sig == syscall.SIGHUP && o.reload != nil && !terminal.gone()
+			hup := sig == syscall.SIGHUP
 			switch {
-			case reload && !stopping:
+			case hup && !stopping && o.reload != nil && !terminal.gone():
 				o.reload(s)
-			case reload:
+			case hup && stopping:
 			case !stopping:
 				stopping, last = true, time.Now()
 				o.log.Info("stopping: "+o.saying+"; again to stop at once", "grace", s.Grace().String())
 				_ = systemd.tell("STOPPING=1") // it sees for itself when we have
 				s.DrainLater()
 			case time.Since(last) > sameSignal:
+				again = exitCode(128 + int(sig.(syscall.Signal)))
 				s.Stop(errors.New("stopped by a second signal"))
 			}
 		}

@@ -112,72 +112,67 @@ only how many there are in which state.` + remoteExits,
 const pageSize = 1000
 
 func listTasks(ctx context.Context, server *client.Client, f client.Filter, limit int, asJSON bool) error {
-	w := newTable()
-	shown, more := 0, true
-	for more && (limit == 0 || shown < limit) {
-		f.Limit = pageSize
-		if limit > 0 {
-			f.Limit = min(pageSize, limit-shown)
-		}
-		page, err := server.Tasks(ctx, f)
-		if err != nil {
-			return err
-		}
-		for i := range page.Tasks {
-			t := &page.Tasks[i]
-			if asJSON {
-				if err := printLine(t); err != nil {
-					return unprinted(err)
-				}
-				continue
+	return list(f, limit, asJSON, "tasks", "ID\tSTATUS\tNAME\tQUEUE\tSUBMITTED\tRAN\tWORKER\tNOTE",
+		func(f client.Filter) ([]api.Task, string, error) {
+			page, err := server.Tasks(ctx, f)
+			if err != nil {
+				return nil, "", err
 			}
-			if shown+i == 0 {
-				fmt.Fprintln(w, "ID\tSTATUS\tNAME\tQUEUE\tSUBMITTED\tRAN\tWORKER\tNOTE")
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State, dash(brief(cell(t.Name), 40)), t.Queue, since(t.Submitted), ran(t.Started, t.Ended), dash(t.Worker), cell(note(t)))
-		}
-		shown += len(page.Tasks)
-		f.After, more = page.Next, page.Next != ""
-		if err := w.Flush(); err != nil {
-			return unprinted(err)
-		}
-	}
-	tellMore(shown, more, asJSON, "tasks")
-	return nil
+			return page.Tasks, page.Next, nil
+		},
+		func(t *api.Task) []any {
+			return []any{t.ID, t.State, dash(brief(cell(t.Name), 40)), t.Queue, since(t.Submitted), ran(t.Started, t.Ended), dash(t.Worker), cell(note(t))}
+		})
 }
 
 func listJobs(ctx context.Context, server *client.Client, f client.Filter, limit int, asJSON bool) error {
+	return list(f, limit, asJSON, "jobs", "ID\tNAME\tSTATE\tTASKS\tQUEUE\tSUBMITTED\tRAN\tOWNER",
+		func(f client.Filter) ([]api.Job, string, error) {
+			page, err := server.Jobs(ctx, f)
+			if err != nil {
+				return nil, "", err
+			}
+			return page.Jobs, page.Next, nil
+		},
+		func(j *api.Job) []any {
+			return []any{j.ID, dash(brief(cell(j.Name), 40)), j.State, counted(j.States), j.Queue, since(&j.Created), ran(j.Started, j.Ended), cell(j.Owner)}
+		})
+}
+
+// list prints page after page of what ask answers, at most limit, 0 for all: as lines of
+// JSON, or as a table.
+func list[T any](f client.Filter, limit int, asJSON bool, what, head string, ask func(client.Filter) ([]T, string, error), columns func(*T) []any) error {
 	w := newTable()
+	line := strings.Repeat("%v\t", strings.Count(head, "\t")) + "%v\n"
 	shown, more := 0, true
 	for more && (limit == 0 || shown < limit) {
 		f.Limit = pageSize
 		if limit > 0 {
 			f.Limit = min(pageSize, limit-shown)
 		}
-		page, err := server.Jobs(ctx, f)
+		page, next, err := ask(f)
 		if err != nil {
 			return err
 		}
-		for i := range page.Jobs {
-			j := &page.Jobs[i]
+		for i := range page {
 			if asJSON {
-				if err := printLine(j); err != nil {
+				if err := printLine(&page[i]); err != nil {
 					return unprinted(err)
 				}
 				continue
 			}
 			if shown+i == 0 {
-				fmt.Fprintln(w, "ID\tNAME\tSTATE\tTASKS\tQUEUE\tSUBMITTED\tRAN\tOWNER")
+				fmt.Fprintln(w, head)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.ID, dash(brief(cell(j.Name), 40)), j.State, counted(j.States), j.Queue, since(&j.Created), ran(j.Started, j.Ended), cell(j.Owner))
+			fmt.Fprintf(w, line, columns(&page[i])...)
 		}
-		shown += len(page.Jobs)
-		f.After, more = page.Next, page.Next != ""
+		shown += len(page)
+		f.After, more = next, next != ""
 		if err := w.Flush(); err != nil {
 			return unprinted(err)
 		}
 	}
-	tellMore(shown, more, asJSON, "jobs")
+	tellMore(shown, more, asJSON, what)
 	return nil
 }
 

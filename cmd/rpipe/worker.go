@@ -44,7 +44,7 @@ there is nothing to do. Killing it loses nothing: its tasks run elsewhere.
 With --launch slurm, sge or pbs it runs nothing itself: it submits jobs to the scheduler
 as the queue grows, each of which is such a worker, and lets them end when idle.
 
-Exit status: 0 ended; 1 it failed; 2 a flag is wrong; 3 the server cannot be reached, or
+Exit status: 0 ended, 130 or 143 by a second signal; 1 it failed; 2 a flag is wrong; 3 the server cannot be reached, or
 R is missing.`,
 		Example: examplesText(`
 			rpipe worker --join join.json --queue short,long --max 16
