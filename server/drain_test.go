@@ -97,3 +97,19 @@ func TestPagesOfOthersDoNotUseCertificates(t *testing.T) {
 	f("cross_origin", "Origin", "https://evil.example")
 	f("cross_origin", "Sec-Fetch-Site", "cross-site")
 }
+
+// TestStopWhileDraining: a second signal does not wait for the grace.
+func TestStopWhileDraining(t *testing.T) {
+	f := config(t.TempDir())
+	f.Workers.None, f.Workers.Max, f.Grace = false, 1, configs.Duration(time.Hour)
+	s := begin(t, f, Options{})
+	j := submit(t, s.c, `{"fun": "function() Sys.sleep(3600)"}`)
+	eventually(t, func() bool {
+		task, err := s.c.Task(t.Context(), j.ID+".1")
+		return err == nil && task.State == "RUNNING" && task.Worker != ""
+	})
+	s.DrainLater()
+	<-s.soft.Done()
+	s.Stop(ErrDraining)
+	s.close() // in an hour, were the node to wait
+}

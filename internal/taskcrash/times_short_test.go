@@ -7,7 +7,7 @@ import "time"
 // How often a process is killed at a random moment, within what time, and with what.
 const (
 	kills      = 3
-	killWithin = 2 * time.Second
+	killWithin = time.Second / 2
 )
 
 var many = script{6, 450}
