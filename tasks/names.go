@@ -18,6 +18,8 @@ const (
 	EnvSubjects    = "rp.e.>" // rp.e.<name>: Environment, the newest version; rp.e.<name>.<version>: each
 	WorkerSubjects = "rp.c.>" // rp.c.<name>: WorkerConfig
 	KeySubjects    = "rp.k.>" // rp.k.<hash of owner and key>: the job of an idempotency key
+	TimerSubjects  = "rp.r.>" // rp.r.<schedule>: what is kept of a schedule
+	RunSubjects    = "rp.h.>" // rp.h.<schedule>.<run>: its runs
 )
 
 // TaskID is the id of task n of a job.

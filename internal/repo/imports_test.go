@@ -57,7 +57,9 @@ var allowed = map[string][]string{
 	"tasks/worker":                {"configs", "store", "tasks", "tasks/blob", "tasks/broker", "tasks/launch", "tasks/node"},
 	"tasks/client":                {"configs", "tasks", "tasks/api"},
 	"tasks/remote":                {"rdata", "rpool", "tasks", "tasks/api", "tasks/client", "tasks/rvalue"},
-	"server":                      {"configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
+	"schedule":                    {"configs"},
+	"schedule/keeper":             {"schedule", "tasks", "tasks/broker", "tasks/queue"},
+	"server":                      {"schedule", "schedule/keeper", "pipeline", "proxy", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rdata", "rpool", "server", "sinks", "sinks/compact", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }
 

@@ -50,7 +50,7 @@ func streams(replicas int) []jetstream.StreamConfig {
 	window := 100 * time.Millisecond // of deduplication, which nothing here uses
 	return []jetstream.StreamConfig{
 		{
-			Name: recordStream, Subjects: []string{"rp.s.>", "rp.j.>", "rp.q.>", "rp.o.>", "rp.e.>", "rp.c.>", "rp.k.>"},
+			Name: recordStream, Subjects: []string{"rp.s.>", "rp.j.>", "rp.q.>", "rp.o.>", "rp.e.>", "rp.c.>", "rp.k.>", "rp.r.>", "rp.h.>"},
 			Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 1, Duplicates: window, MaxConsumers: -1,
 			AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true, AllowRollup: true, SubjectDeleteMarkerTTL: DeletionsKept,
 		},
