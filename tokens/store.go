@@ -170,9 +170,44 @@ func (s *Store) Verify(secret string) (Token, error) {
 		return Token{}, s.broken
 	}
 	t, err := s.find(hash)
+	if errors.Is(err, ErrUnknown) && now.Sub(s.looked) >= lookAgain {
+		// It may have been made a moment ago.
+		if s.refresh(); s.broken != nil {
+			return Token{}, s.broken
+		}
+		t, err = s.find(hash)
+	}
 	if err != nil {
 		return t, err
 	}
+	if err := t.usable(now); err != nil {
+		return t, err
+	}
+	s.used[t.ID] = now.UTC().Truncate(time.Second)
+	s.saveSoon(now)
+	return t, nil
+}
+
+// lookAgain is how often at most the file is looked at for tokens that are unknown.
+const lookAgain = 20 * time.Millisecond
+
+// Check returns the token with an id, as Verify does for its secret: for what was
+// begun with a token and must not outlive it.
+func (s *Store) Check(id string) (Token, error) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.looked) >= Fresh || now.Before(s.looked) {
+		s.refresh()
+	}
+	if s.broken != nil {
+		return Token{}, s.broken
+	}
+	i := slices.IndexFunc(s.entries, func(e entry) bool { return e.ID == id })
+	if i < 0 {
+		return Token{}, ErrUnknown
+	}
+	t := s.entries[i].Token
 	if err := t.usable(now); err != nil {
 		return t, err
 	}

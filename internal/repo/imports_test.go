@@ -59,7 +59,10 @@ var allowed = map[string][]string{
 	"tasks/remote":                {"rdata", "rpool", "tasks", "tasks/api", "tasks/client", "tasks/rvalue"},
 	"schedule":                    {"configs"},
 	"schedule/keeper":             {"schedule", "tasks", "tasks/broker", "tasks/queue"},
-	"server":                      {"schedule", "schedule/keeper", "pipeline", "proxy", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
+	"server/session":              {"proxy/exchange", "tokens"},
+	"server/audit":                {},
+	"notify":                      {"configs"},
+	"server":                      {"notify", "server/audit", "server/session", "schedule", "schedule/keeper", "pipeline", "proxy", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rdata", "rpool", "server", "sinks", "sinks/compact", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }
 
