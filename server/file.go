@@ -12,6 +12,7 @@ import (
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rblock"
+	"github.com/rpipe-dev/rpipe/server/dashboard"
 	"github.com/rpipe-dev/rpipe/store"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
@@ -32,6 +33,7 @@ type File struct {
 	R          RBlock           `yaml:"r" doc:"What R has loaded before a task of the environment default, and which R it is."`
 	Values     Values           `yaml:"values" doc:"Where values go that are too large for a record."`
 	Limits     Limits           `yaml:"limits" doc:"What is taken from a request."`
+	Dashboard  dashboard.Config `yaml:"dashboard" doc:"The pages under /ui/."`
 	Retention  Retention        `yaml:"retention" doc:"How long things are kept."`
 	Log        front.Log        `yaml:"log" doc:"The access log."`
 	Grace      configs.Duration `yaml:"grace" default:"30s" min:"1ms" doc:"How long tasks and requests may take to finish after SIGINT or SIGTERM. Tasks that are not done then go back to their queue."`

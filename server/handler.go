@@ -30,6 +30,7 @@ func (s *Server) operations() map[string]operation {
 		"getResultsByName": s.getResultsByName,
 		"downloadJob":      s.downloadJob,
 		"followJob":        s.followJob,
+		"getCells":         s.getCells,
 		"cancelJob":        s.one(s.cancelIDs),
 		"retryJob":         s.one(s.retryIDs),
 		"resumeJob":        s.one(s.retryIDs),
@@ -78,6 +79,7 @@ func (s *Server) operations() map[string]operation {
 		"getValue": s.getValue,
 
 		"getInfo":        s.getInfo,
+		"getSeries":      s.getSeries,
 		"backup":         s.backup,
 		"getDescription": s.getDescription,
 		"getMetrics":     s.getMetrics,

@@ -42,6 +42,7 @@ func (s *Server) open(o Options) error {
 		s.openIndex,
 		s.awaitIndex,
 		s.openQueue,
+		s.openSeries,
 		s.setDefaults,
 		s.openNode,
 		s.serve,

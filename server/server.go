@@ -76,6 +76,8 @@ type Server struct {
 	access  access
 	streams chan struct{} // a place for each request that lasts
 
+	series *series
+
 	draining atomic.Bool
 	drained  sync.Once
 	soft     context.Context // ends when a drain begins: of requests that last
