@@ -78,7 +78,7 @@ func loadPipeline(ctx context.Context, path string, b Beside) (*pipeline.File, c
 // runBeside runs one pipeline to its end.
 func (s *Server) runBeside(r *running, f *pipeline.File) {
 	log := s.log.With("pipeline", r.name)
-	run, err := pipeline.Start(r.ctx, f, pipeline.Options{Log: log, Pool: s.pools[r.config.Pool], Resume: r.config.Resume})
+	run, err := pipeline.Start(r.ctx, f, pipeline.Options{Log: log, Pool: s.mount.Pool(r.config.Pool), Resume: r.config.Resume})
 	var report *pipeline.Report
 	if err == nil {
 		r.mu.Lock()

@@ -27,7 +27,7 @@ func (s *Server) openAsync(ackWait time.Duration) (err error) {
 func (s *Server) later(part func(*api) http.Handler) func(http.ResponseWriter, *http.Request, string) {
 	return func(w http.ResponseWriter, r *http.Request, name string) {
 		for {
-			at := s.router.site.Load()
+			at := s.mount.router.site.Load()
 			c := at.slot(name)
 			switch {
 			case c == nil:
@@ -40,7 +40,7 @@ func (s *Server) later(part func(*api) http.Handler) func(http.ResponseWriter, *
 					part(c.api).ServeHTTP(w, r)
 				}()
 				return
-			case s.router.site.Load() == at:
+			case s.mount.router.site.Load() == at:
 				s.faults.Write(w, r, fault.ErrDraining)
 				return
 			}

@@ -66,7 +66,7 @@ func (s *Server) openTokens() (*tokens.Store, error) {
 
 // serve starts to answer.
 func (s *Server) serve() {
-	var handler http.Handler = &s.router
+	var handler http.Handler = s.mount
 	if s.adminOn == nil {
 		handler = s.admin.Before(handler)
 	} else {
@@ -90,19 +90,20 @@ func (s *Server) serve() {
 }
 
 // guarded is an API with what stands before it.
-func (s *Server) guarded(a *api) (http.Handler, error) {
-	guard, err := s.front.Guard(&a.config.Policy)
+func (m *Mount) guarded(a *api) (http.Handler, error) {
+	guard, err := m.front.Guard(&a.config.Policy)
 	if err != nil {
 		return nil, err
 	}
-	a.bare = a.dispatch(s.faults)
-	a.behind = guard(a.bare)
-	if s.async != nil {
-		a.behind = guard(s.async.Around(a.config.Name, a.config.prefix(), a.bare))
+	a.bare = a.dispatch(m.faults)
+	within := a.bare
+	if m.o.around != nil {
+		within = m.o.around(a.config.Name, a.config.prefix(), a.bare)
 	}
+	a.behind = guard(within)
 	inner := a.config.strip(a.behind)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer s.recorder.Begin(a.config.Name)()
+		defer m.o.Recorder.Begin(a.config.Name)()
 		inner.ServeHTTP(w, r)
 	}), nil
 }

@@ -2,10 +2,9 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/async"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/proxy/front"
-	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
 
@@ -43,9 +41,8 @@ type Server struct {
 	faults  fault.Writer
 	ctx     context.Context // ends when everything is to end at once
 	cancel  context.CancelCauseFunc
-	pools   map[string]*rpool.Pool
 	metrics *metrics.Registry
-	router  router
+	mount   *Mount
 	fileErr atomic.Pointer[error] // why the file could not be read again; nil where it could
 	front   *front.Front
 	admin   *admin.Admin
@@ -58,17 +55,16 @@ type Server struct {
 	adminOn   net.Listener // of the pages, where they have an address of their own; nil once it is served
 	adminAddr net.Addr
 
-	generations atomic.Int64
-	loads       context.Context // of reloads: ends with a drain
-	stopLoads   context.CancelCauseFunc
-	reloading   sync.Mutex  // over making another site
-	asked       atomic.Bool // a reload that has not begun yet is on its way
-	draining    atomic.Bool
-	drained     sync.Once
-	served      chan error // what serving ended with
-	tasks       conc.WaitGroup
-	beside      besides
-	watcher     *watcher // nil without Options.Watch
+	loads     context.Context // of reloads: ends with a drain
+	stopLoads context.CancelCauseFunc
+	reloading sync.Mutex  // over reading the file again and what follows
+	asked     atomic.Bool // a reload that has not begun yet is on its way
+	draining  atomic.Bool
+	drained   sync.Once
+	served    chan error // what serving ended with
+	tasks     conc.WaitGroup
+	beside    besides
+	watcher   *watcher // nil without Options.Watch
 }
 
 // Start brings up all APIs, then listens: what fails before is an error, a
@@ -77,7 +73,7 @@ type Server struct {
 func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 	s := &Server{
 		file: f, log: o.Log, watch: o.Watch, version: o.Version, started: time.Now(),
-		pools: map[string]*rpool.Pool{}, served: make(chan error, 1),
+		served: make(chan error, 1),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -85,7 +81,6 @@ func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.loads, s.stopLoads = context.WithCancelCause(s.ctx)
 	s.faults = fault.Writer{Details: o.Watch || f.ErrorDetails}
-	s.router.faults, s.router.browser = s.faults, o.Watch
 	if err := s.open(o); err != nil {
 		s.Close()
 		return nil, err
@@ -99,27 +94,14 @@ func (s *Server) open(o Options) error {
 	if err := s.listen(); err != nil {
 		return err
 	}
-	if err := s.openPools(); err != nil {
+	if err := s.openMount(); err != nil {
 		return err
 	}
 	if err := s.openAsync(o.ackWait); err != nil {
 		return err
 	}
-	first := &site{file: s.file}
-	s.router.site.Store(first) // Close lets go of what it has by then; nobody is served yet
-	var errs []error
-	for i := range s.file.APIs {
-		c := s.load(s.ctx, &s.file.APIs[i])
-		first.apis = append(first.apis, c)
-		if s.ctx.Err() != nil {
-			return context.Cause(s.ctx)
-		}
-		if c.broken != nil {
-			errs = append(errs, c.broken)
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		if !s.watch {
+	if err := s.mount.Load(s.ctx); err != nil {
+		if !s.watch || s.ctx.Err() != nil {
 			return err
 		}
 		s.log.Error("the code does not work; waiting for it to change", "error", err)
@@ -136,23 +118,18 @@ func (s *Server) open(o Options) error {
 	return nil
 }
 
-func (s *Server) openPools() error {
-	for name, p := range s.file.Pools {
-		o := p.options(s.file.users(name), s.log, s.printed)
-		o.Min = 0 // each API has its own; pipelines have none
-		pool, err := rpool.New(o)
-		if err != nil {
-			return fmt.Errorf("pools.%s: %w", name, err)
-		}
-		s.pools[name] = pool
-		s.metrics.Pool(name, pool)
-	}
-	return nil
-}
-
-// printed logs what R writes outside of requests.
-func (s *Server) printed(pid int, line string) {
-	s.log.Info("R: "+line, "pid", pid)
+// openMount makes the pools, and what the APIs will be found in.
+func (s *Server) openMount() (err error) {
+	s.mount, err = NewMount(s.ctx, s.file, MountOptions{
+		Log: s.log, Front: s.front, Recorder: s.recorder, Metrics: s.metrics, Fault: s.faults, Browser: s.watch,
+		around: func(name, prefix string, bare http.Handler) http.Handler {
+			if s.async == nil {
+				return bare
+			}
+			return s.async.Around(name, prefix, bare)
+		},
+	})
+	return err
 }
 
 // ReloadLater is Reload in the background; what comes of it is logged. It opens
@@ -186,11 +163,8 @@ func (s *Server) Drain(ctx context.Context) {
 			pipelines.Go(func() { s.async.Drain(ctx) })
 		}
 		err := s.front.Shutdown(ctx)
-		s.reloading.Lock() // until a reload has ended: it may have made a site of its own
-		current := s.router.site.Load()
-		s.reloading.Unlock()
 		pipelines.Wait()
-		current.drain(ctx, func(ctx context.Context, a *api) { a.drain(ctx, s.log) })
+		s.mount.Drain(ctx)
 		s.served <- err
 	})
 }
@@ -234,19 +208,10 @@ func (s *Server) Close() {
 	if s.async != nil {
 		s.async.Close()
 	}
-	if current := s.router.site.Load(); current != nil {
-		current.drain(s.ctx, func(ctx context.Context, a *api) { a.drain(ctx, s.log) })
-	}
 	s.tasks.Wait()
-	var closing conc.WaitGroup
-	for name, p := range s.pools {
-		closing.Go(func() {
-			if err := p.Close(); err != nil {
-				s.log.Error("close a pool", "pool", name, "error", err)
-			}
-		})
+	if s.mount != nil {
+		s.mount.Close()
 	}
-	closing.Wait()
 	if s.tokens != nil {
 		if err := s.tokens.Close(); err != nil {
 			s.log.Warn("when tokens were last used is not saved", "error", err)

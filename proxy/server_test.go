@@ -204,7 +204,7 @@ func TestAReloadLosesNoRequest(t *testing.T) {
 	if seen["200 1 <nil>"] == 0 {
 		t.Errorf("the first version was not seen: %v", seen)
 	}
-	until(t, "the environments of old code are gone", func() bool { return len(s.pools["default"].Stats().Environments) == 1 })
+	until(t, "the environments of old code are gone", func() bool { return len(s.mount.Pool("default").Stats().Environments) == 1 })
 }
 
 func TestAPIsComeAndGoWithTheFile(t *testing.T) {
@@ -303,7 +303,7 @@ func TestManySignalsAreOneReload(t *testing.T) {
 	t.Parallel()
 	dir := files(t, map[string]string{"plumber.R": version(1), "proxy.yaml": single})
 	s := started(t, load(t, dir), Options{})
-	before := s.generations.Load()
+	before := s.mount.generations.Load()
 	s.reloading.Lock()
 	for range 20 {
 		s.ReloadLater()
@@ -314,7 +314,7 @@ func TestManySignalsAreOneReload(t *testing.T) {
 	s.ReloadLater()
 	until(t, "newer code serves", func() bool { _, body := get(t, s, "/version"); return body == "2" })
 	s.Close()
-	if n := s.generations.Load() - before; n != 2 {
+	if n := s.mount.generations.Load() - before; n != 2 {
 		t.Errorf("loaded %d times", n)
 	}
 }

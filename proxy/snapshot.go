@@ -20,27 +20,34 @@ func (s *Server) Snapshot() admin.Snapshot {
 	if s.file.single == "" {
 		snap.File = s.file.Path
 	}
-	if current := s.router.site.Load(); current != nil {
-		for _, c := range current.apis {
-			snap.APIs = append(snap.APIs, s.describe(c))
-		}
+	if s.mount != nil {
+		snap.APIs, snap.Pools = s.mount.Snapshot()
 	}
-	for name, p := range s.pools {
-		options := s.file.Pools[name]
-		snap.Pools = append(snap.Pools, admin.Pool{Name: name, Options: options.options(s.file.users(name), nil, nil), Stats: p.Stats()})
-	}
-	slices.SortFunc(snap.Pools, func(a, b admin.Pool) int { return cmp.Compare(a.Name, b.Name) })
 	for _, r := range s.beside.all {
 		snap.Pipelines = append(snap.Pipelines, r.state())
 	}
 	return snap
 }
 
+// Snapshot is the APIs and their pools for a status page: what the pools' own Stats say
+// and no more, so that it is quick.
+func (m *Mount) Snapshot() (apis []admin.API, pools []admin.Pool) {
+	for _, c := range m.router.site.Load().apis {
+		apis = append(apis, m.describe(c))
+	}
+	for name, p := range m.pools {
+		options := m.file.Pools[name]
+		pools = append(pools, admin.Pool{Name: name, Options: options.options(m.file.users(name), nil, nil), Stats: p.Stats()})
+	}
+	slices.SortFunc(pools, func(a, b admin.Pool) int { return cmp.Compare(a.Name, b.Name) })
+	return apis, pools
+}
+
 // describe is one API for the status page.
-func (s *Server) describe(c *slot) admin.API {
+func (m *Mount) describe(c *slot) admin.API {
 	d := admin.API{
 		Name: c.config.Name, Path: c.config.Path, Host: c.config.Host, Transport: c.config.transport(),
-		File: c.config.code(s.file), Pool: c.config.Pool, OnDemand: s.file.Pools[c.config.Pool].Min == 0,
+		File: c.config.code(m.file), Pool: c.config.Pool, OnDemand: m.file.Pools[c.config.Pool].Min == 0,
 		Tried: c.tried, Err: c.broken,
 	}
 	if c.api != nil {
