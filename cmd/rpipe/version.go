@@ -10,8 +10,22 @@ import (
 	"github.com/rpipe-dev/rpipe/stages"
 )
 
-// version is set when a release is built: -ldflags "-X main.version=v1.2.3".
-var version = "devel"
+// release is set when one is built: -ldflags "-X main.release=v1.2.3".
+var release string
+
+// version is that of the release, or what go install knows of the module that it was
+// given; "devel" is neither.
+var version = versionOf(release, debug.ReadBuildInfo)
+
+func versionOf(release string, info func() (*debug.BuildInfo, bool)) string {
+	if release != "" {
+		return release
+	}
+	if i, ok := info(); ok && i.Main.Version != "" && i.Main.Version != "(devel)" {
+		return i.Main.Version
+	}
+	return "devel"
+}
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
