@@ -227,7 +227,7 @@ func TestOthersTasksAreNotThere(t *testing.T) {
 			}
 		}
 	}
-	if w, err := bo.Wait(t.Context(), api.WaitRequest{IDs: []string{j.ID, task}, Timeout: api.Duration(1e9)}); err != nil || len(w.Missing) != 2 {
+	if w, err := bo.Wait(t.Context(), api.WaitRequest{IDs: []string{j.ID, task}, Timeout: api.For(1e9)}); err != nil || len(w.Missing) != 2 {
 		t.Errorf("%+v, %v", w, err)
 	}
 	_, err = bo.Submit(t.Context(), &api.Submission{Expr: text("1"), DependsOn: api.Strings{j.ID}})

@@ -73,5 +73,5 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	if x := c.s.index.Status(); x.Last >= x.Seq {
 		gauge(behindDesc, float64(x.Last-x.Seq))
 	}
-	gauge(streamsDesc, float64(len(c.s.streams)))
+	gauge(streamsDesc, float64(c.s.streams.used()))
 }

@@ -53,7 +53,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, who *who, scope 
 	if err != nil {
 		return err
 	}
-	release, err := s.last()
+	release, err := s.last(who)
 	if err != nil {
 		return err
 	}

@@ -97,13 +97,14 @@ type Values struct {
 
 // Limits are what is taken from a request.
 type Limits struct {
-	Body    configs.Size     `yaml:"body" default:"64MiB" min:"1KiB" doc:"Largest body of a submission or of another request; more gets 413. Larger arguments are put as values before."`
-	Value   configs.Size     `yaml:"value" default:"16GiB" min:"1KiB" doc:"Largest value that can be put."`
-	Depth   int              `yaml:"json_depth" default:"100" min:"1" max:"1000" doc:"How deep JSON may be nested."`
-	Tasks   int              `yaml:"tasks" default:"1000000" min:"1" doc:"Tasks of one job."`
-	IDs     int              `yaml:"ids" default:"100000" min:"1" doc:"Ids in one request."`
-	Streams int              `yaml:"streams" default:"1000" min:"1" doc:"Streams of events, logs to follow, and waiting requests at once. More get 503."`
-	Wait    configs.Duration `yaml:"wait" default:"1m" min:"1s" doc:"Longest time that a request waits for tasks; clients ask again."`
+	Body            configs.Size     `yaml:"body" default:"64MiB" min:"1KiB" doc:"Largest body of a submission or of another request; more gets 413. Larger arguments are put as values before."`
+	Value           configs.Size     `yaml:"value" default:"16GiB" min:"1KiB" doc:"Largest value that can be put."`
+	Depth           int              `yaml:"json_depth" default:"100" min:"1" max:"1000" doc:"How deep JSON may be nested."`
+	Tasks           int              `yaml:"tasks" default:"1000000" min:"1" doc:"Tasks of one job."`
+	IDs             int              `yaml:"ids" default:"100000" min:"1" doc:"Ids in one request."`
+	Streams         int              `yaml:"streams" default:"1000" min:"1" doc:"Streams of events, logs to follow, and waiting requests at once. More get 503."`
+	StreamsPerOwner int              `yaml:"streams_per_owner" default:"250" min:"1" doc:"How many of those one owner may have at once. More get 429."`
+	Wait            configs.Duration `yaml:"wait" default:"1m" min:"1s" doc:"Longest time that a request waits for tasks; clients ask again."`
 }
 
 // Retention is how long things are kept.

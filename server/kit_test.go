@@ -208,7 +208,7 @@ func submit(t testing.TB, c *client.Client, document string) *api.Job {
 // ended waits for jobs or tasks.
 func ended(t testing.TB, c *client.Client, ids ...string) *api.WaitResult {
 	t.Helper()
-	r, err := c.Wait(t.Context(), api.WaitRequest{IDs: ids, Timeout: api.Duration(2 * time.Minute)})
+	r, err := c.Wait(t.Context(), api.WaitRequest{IDs: ids, Timeout: api.For(2 * time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,13 +23,13 @@ func (s *Server) getLog(w http.ResponseWriter, r *http.Request, who *who) error 
 	if _, _, err := s.task(r, who, id); err != nil {
 		return err
 	}
-	return s.writeLog(w, r, func(ctx context.Context, after uint64, follow bool, f func(uint64, time.Time, []byte) error) error {
+	return s.writeLog(w, r, who, func(ctx context.Context, after uint64, follow bool, f func(uint64, time.Time, []byte) error) error {
 		return s.queue.Log(ctx, who.Who, id, after, follow, f)
 	})
 }
 
 // writeLog answers with the lines of a log, in the form that the client takes.
-func (s *Server) writeLog(w http.ResponseWriter, r *http.Request, read reader) error {
+func (s *Server) writeLog(w http.ResponseWriter, r *http.Request, who *who, read reader) error {
 	q := r.URL.Query()
 	follow, err := boolOf(q, "follow")
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Server) writeLog(w http.ResponseWriter, r *http.Request, read reader) e
 	}
 	release := func() {}
 	if follow {
-		if release, err = s.last(); err != nil {
+		if release, err = s.last(who); err != nil {
 			return err
 		}
 	}

@@ -139,7 +139,7 @@ func (s *Server) getResults(w http.ResponseWriter, r *http.Request, who *who) er
 	}
 	release := func() {}
 	if o.Follow {
-		if release, err = s.last(); err != nil {
+		if release, err = s.last(who); err != nil {
 			return err
 		}
 	}

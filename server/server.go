@@ -62,19 +62,20 @@ type Server struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
-	lock    *os.File
-	tokens  *tokens.Store // nil for none
-	front   *front.Front
-	cluster *broker.Cluster // nil unless workers elsewhere reach the embedded engine
-	broker  *broker.Broker
-	blobs   *blob.Store
-	index   *index.Index
-	queue   *queue.Queue
-	pool    *rpool.Pool // nil without workers of its own
-	node    *node.Node
-	metrics *metrics.Registry
-	access  access
-	streams chan struct{} // a place for each request that lasts
+	lock     *os.File
+	tokens   *tokens.Store  // nil for none
+	sessions *session.Store // of browsers; nil where there are no tokens
+	front    *front.Front
+	cluster  *broker.Cluster // nil unless workers elsewhere reach the embedded engine
+	broker   *broker.Broker
+	blobs    *blob.Store
+	index    *index.Index
+	queue    *queue.Queue
+	pool     *rpool.Pool // nil without workers of its own
+	node     *node.Node
+	metrics  *metrics.Registry
+	access   access
+	streams  places // of requests that last
 
 	series *series
 
@@ -94,7 +95,7 @@ type Server struct {
 func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 	s := &Server{
 		file: f, log: o.Log, version: o.Version, started: time.Now().UTC(), served: make(chan error, 1),
-		streams: make(chan struct{}, f.Limits.Streams),
+		streams: places{most: f.Limits.Streams, each: f.Limits.StreamsPerOwner},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

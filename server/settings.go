@@ -86,6 +86,17 @@ func (s *Server) setEnvironment(w http.ResponseWriter, r *http.Request, who *who
 	return writeJSON(w, 200, &out)
 }
 
+func (s *Server) deleteEnvironment(w http.ResponseWriter, r *http.Request, who *who) error {
+	name, err := named(r, "an environment")
+	if err != nil {
+		return err
+	}
+	if err := s.queue.DeleteEnvironment(r.Context(), who.Who, name); err != nil {
+		return missing(err, "environment", name)
+	}
+	return writeJSON(w, 200, &api.Deleted{Deleted: name})
+}
+
 // source keeps the text of an R file as a value.
 func (s *Server) source(r *http.Request, in *api.Source) (tasks.Source, error) {
 	given := 0
@@ -186,6 +197,17 @@ func (s *Server) setWorkerConfig(w http.ResponseWriter, r *http.Request, who *wh
 	return writeJSON(w, 200, &out)
 }
 
+func (s *Server) deleteWorkerConfig(w http.ResponseWriter, r *http.Request, who *who) error {
+	name, err := named(r, "a worker configuration")
+	if err != nil {
+		return err
+	}
+	if err := s.queue.DeleteWorkerConfig(r.Context(), who.Who, name); err != nil {
+		return missing(err, "worker configuration", name)
+	}
+	return writeJSON(w, 200, &api.Deleted{Deleted: name})
+}
+
 func (s *Server) getOwner(w http.ResponseWriter, r *http.Request, who *who) error {
 	name := r.PathValue("name")
 	if name != who.Owner && !who.Read && !who.Admin {
@@ -199,10 +221,26 @@ func (s *Server) showOwner(w http.ResponseWriter, r *http.Request, who *who, nam
 	if err != nil {
 		return missing(err, "owner", strconv.Quote(name))
 	}
-	return writeJSON(w, 200, &api.Owner{
-		Owner: name, MaxRunning: o.MaxRunning, MaxJobs: o.MaxJobs, MaxBytes: api.Size(o.MaxBytes),
+	return writeJSON(w, 200, ownerOf(&o))
+}
+
+func ownerOf(o *queue.OwnerInfo) *api.Owner {
+	return &api.Owner{
+		Owner: o.Owner, MaxRunning: o.MaxRunning, MaxJobs: o.MaxJobs, MaxBytes: api.Size(o.MaxBytes),
 		States: statesOf(o.States), Bytes: o.Bytes,
-	})
+	}
+}
+
+func (s *Server) listOwners(w http.ResponseWriter, r *http.Request, who *who) error {
+	all, err := s.queue.Owners(r.Context(), who.Who)
+	if err != nil {
+		return err
+	}
+	out := api.Owners{Owners: make([]api.Owner, 0, len(all))}
+	for i := range all {
+		out.Owners = append(out.Owners, *ownerOf(&all[i]))
+	}
+	return writeJSON(w, 200, &out)
 }
 
 func (s *Server) setOwner(w http.ResponseWriter, r *http.Request, who *who) error {

@@ -115,7 +115,7 @@ func TestAStreamGoesOnWhereItBroke(t *testing.T) {
 	close(started)
 	<-started
 	// The stream may begin after the change; then it is changed again below.
-	eventually(t, func() bool { return len(s.streams) == 1 })
+	eventually(t, func() bool { return s.streams.used() == 1 })
 	if _, err := s.c.Cancel(t.Context(), j.ID+".2"); err != nil {
 		t.Fatal(err)
 	}
@@ -140,15 +140,15 @@ func TestStreamsHaveALimit(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() { left <- s.c.Events(ctx, "", func(*api.Event) error { return nil }) }()
-	eventually(t, func() bool { return len(s.streams) == 1 })
+	eventually(t, func() bool { return s.streams.used() == 1 })
 	j := submit(t, s.c, `{"expr": "1", "queue": "nobody"}`)
 	if f := s.fault(t, 503, "POST", "/v1/wait", `{"ids": ["`+j.ID+`"], "timeout": 1}`); f.Code != "too_many_streams" {
 		t.Errorf("%+v", f)
 	}
 	cancel()
 	<-left
-	eventually(t, func() bool { return len(s.streams) == 0 })
-	if r, err := s.c.Wait(t.Context(), api.WaitRequest{IDs: []string{j.ID}, Timeout: api.Duration(1e7)}); err != nil || r.Done || r.States["PENDING"] != 1 {
+	eventually(t, func() bool { return s.streams.used() == 0 })
+	if r, err := s.c.Wait(t.Context(), api.WaitRequest{IDs: []string{j.ID}, Timeout: api.For(1e7)}); err != nil || r.Done || r.States["PENDING"] != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -164,7 +164,7 @@ func TestADrainEndsWhatLasts(t *testing.T) {
 		_, err := s.c.Wait(t.Context(), api.WaitRequest{IDs: []string{j.ID}})
 		ends <- err
 	}()
-	eventually(t, func() bool { return len(s.streams) == 2 })
+	eventually(t, func() bool { return s.streams.used() == 2 })
 	s.DrainLater()
 	if err := s.Wait(); err != nil {
 		t.Error(err)
@@ -192,7 +192,7 @@ func TestWhatLastsIsNotAskedByHead(t *testing.T) {
 	f(405, "/v1/jobs/"+j.ID+"/results?follow")
 	f(200, "/v1/tasks/"+j.ID+".1/log")
 	f(200, "/v1/jobs/"+j.ID)
-	eventually(t, func() bool { return len(s.streams) == 0 })
+	eventually(t, func() bool { return s.streams.used() == 0 })
 }
 
 // TestAShortWaitIsNoError, however short: clients ask so when their own time is nearly over.

@@ -3,22 +3,62 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/queue"
 )
 
+// places are those of requests that last, of which each owner may have some.
+type places struct {
+	most, each int
+
+	mu    sync.Mutex
+	taken int
+	by    map[string]int // owner
+}
+
 // last takes a place for a request that lasts; release gives it back.
-func (s *Server) last() (release func(), err error) {
-	select {
-	case s.streams <- struct{}{}:
-		return func() { <-s.streams }, nil
-	default:
-		return nil, unavailable("too_many_streams", "too many requests wait or follow at once (limits.streams); POST /v1/wait waits for any number of tasks in one")
+func (s *Server) last(who *who) (release func(), err error) {
+	const hint = "; POST /v1/wait waits for any number of tasks in one"
+	p := &s.streams
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.taken >= p.most:
+		return nil, unavailable("too_many_streams", "too many requests wait or follow at once (limits.streams)"+hint)
+	case p.by[who.Owner] >= p.each:
+		return nil, &api.Fault{
+			Status: http.StatusTooManyRequests, Code: "too_many_streams", RetryAfter: api.Duration(queue.RetryAfter),
+			Message: fmt.Sprintf("%d requests of %s wait or follow, which is as many as an owner may have (limits.streams_per_owner)%s", p.by[who.Owner], who.Owner, hint),
+		}
 	}
+	if p.by == nil {
+		p.by = map[string]int{}
+	}
+	p.taken++
+	p.by[who.Owner]++
+	return func() { p.release(who.Owner) }, nil
+}
+
+func (p *places) release(owner string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.by[owner]--; p.by[owner] == 0 {
+		delete(p.by, owner)
+	}
+}
+
+// used is how many places are taken.
+func (p *places) used() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken
 }
 
 // lasting is the context of a request that lasts: it ends when a drain begins, too.
@@ -48,11 +88,18 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, who *who) error {
 	default:
 		return invalidField("until", strconv.Quote(in.Until)+" is none: there are all, any and first_error")
 	}
-	long := time.Duration(in.Timeout)
-	if long == 0 {
-		long = defaultWait
+	long := defaultWait
+	if in.Timeout != nil {
+		long = time.Duration(*in.Timeout)
 	}
-	release, err := s.last()
+	if long == 0 {
+		result, err := s.queue.HowFar(r.Context(), who.Who, ids, until)
+		if err != nil {
+			return err
+		}
+		return writeWait(w, &result)
+	}
+	release, err := s.last(who)
 	if err != nil {
 		return err
 	}
@@ -68,6 +115,10 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, who *who) error {
 	if err != nil {
 		return err
 	}
+	return writeWait(w, &result)
+}
+
+func writeWait(w http.ResponseWriter, result *queue.WaitResult) error {
 	return writeJSON(w, 200, &api.WaitResult{
 		Done: result.Done, Total: result.Total, States: statesOf(result.States),
 		Ended: result.Ended, Failed: result.Failed, Missing: result.Missing,

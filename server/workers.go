@@ -127,13 +127,13 @@ func (s *Server) messageWorker(w http.ResponseWriter, r *http.Request, who *who)
 	return writeJSON(w, 200, &out)
 }
 
-func (s *Server) getWorkerLog(w http.ResponseWriter, r *http.Request, _ *who) error {
+func (s *Server) getWorkerLog(w http.ResponseWriter, r *http.Request, who *who) error {
 	id := r.PathValue("id")
 	if err := tasks.CheckName("a worker", id); err != nil {
 		return invalidField("id", err.Error())
 	}
 	job, n := tasks.WorkerLog(id)
-	return s.writeLog(w, r, func(ctx context.Context, after uint64, follow bool, f func(uint64, time.Time, []byte) error) error {
+	return s.writeLog(w, r, who, func(ctx context.Context, after uint64, follow bool, f func(uint64, time.Time, []byte) error) error {
 		if follow {
 			return s.broker.FollowLog(ctx, job, n, after, f)
 		}

@@ -31,6 +31,9 @@ const (
 // Duration is a length of time: seconds in JSON.
 type Duration time.Duration
 
+// For is a duration where none would mean the default.
+func For(d time.Duration) *Duration { return (*Duration)(&d) }
+
 // MarshalJSON writes seconds.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(d).Seconds())

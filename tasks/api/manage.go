@@ -35,9 +35,9 @@ type Outcome struct {
 
 // WaitRequest says what is waited for.
 type WaitRequest struct {
-	IDs     []string `json:"ids" required:"true" doc:"Ids of tasks, or of jobs for all of their tasks."`
-	Until   string   `json:"until,omitempty" enum:"all|any|first_error" doc:"Until all have ended, any has, or one has failed or all have ended. Without it, all."`
-	Timeout Duration `json:"timeout,omitempty" doc:"How long at most; the server's limit is a minute, after which one asks again. Without it, 30 seconds."`
+	IDs     []string  `json:"ids" required:"true" doc:"Ids of tasks, or of jobs for all of their tasks."`
+	Until   string    `json:"until,omitempty" enum:"all|any|first_error" doc:"Until all have ended, any has, or one has failed or all have ended. Without it, all."`
+	Timeout *Duration `json:"timeout,omitempty" doc:"How long at most; the server's limit is a minute, after which one asks again. Without it, 30 seconds; 0 answers at once with how far it is."`
 }
 
 // WaitResult is how far it is.
@@ -123,6 +123,16 @@ type OwnerSettings struct {
 	MaxRunning *int  `json:"max_running,omitempty" doc:"Tasks that may run at a time. 0 is no limit."`
 	MaxJobs    *int  `json:"max_jobs,omitempty" doc:"Jobs with tasks that run. 0 is no limit."`
 	MaxBytes   *Size `json:"max_bytes,omitempty" doc:"Bytes of values that may be kept. 0 is no limit."`
+}
+
+// Owners are those that one may see.
+type Owners struct {
+	Owners []Owner `json:"owners" doc:"By name."`
+}
+
+// Deleted is what was deleted.
+type Deleted struct {
+	Deleted string `json:"deleted" doc:"Its name."`
 }
 
 // Environment is what workers have loaded before a task of it.

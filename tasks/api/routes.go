@@ -137,9 +137,12 @@ var Routes = []Route{
 	{Method: "GET", Path: "/v1/environments/{name}", Op: "getEnvironment", Tag: "settings", Right: Use, Summary: "An environment", Out: Environment{}, Faults: []int{404}},
 	{Method: "PUT", Path: "/v1/environments/{name}", Op: "setEnvironment", Tag: "settings", Right: Change, Summary: "Set an environment",
 		Doc: "Its next version: tasks that begin from now have it, without a restart of what runs. Another owner's environment is his to set, and an administrator's.", In: Environment{}, Out: Environment{}, Faults: []int{409, 413}},
+	{Method: "DELETE", Path: "/v1/environments/{name}", Op: "deleteEnvironment", Tag: "settings", Right: Change, Summary: "Delete an environment, all versions", Doc: "Tasks that need it end with an error that says so. Another owner's environment is his to delete, and an administrator's.", Out: Deleted{}, Faults: []int{404}},
 	{Method: "GET", Path: "/v1/worker-configs", Op: "listWorkerConfigs", Tag: "settings", Right: Use, Summary: "List worker configurations", Out: WorkerConfigs{}},
 	{Method: "GET", Path: "/v1/worker-configs/{name}", Op: "getWorkerConfig", Tag: "settings", Right: Use, Summary: "A worker configuration", Out: WorkerConfig{}, Faults: []int{404}},
 	{Method: "PUT", Path: "/v1/worker-configs/{name}", Op: "setWorkerConfig", Tag: "settings", Right: Admin, Summary: "Set a worker configuration", In: WorkerConfig{}, Out: WorkerConfig{}},
+	{Method: "DELETE", Path: "/v1/worker-configs/{name}", Op: "deleteWorkerConfig", Tag: "settings", Right: Admin, Summary: "Delete a worker configuration", Doc: "Workers that have begun with it go on.", Out: Deleted{}, Faults: []int{404}},
+	{Method: "GET", Path: "/v1/owners", Op: "listOwners", Tag: "settings", Right: Use, Summary: "List owners", Doc: "Oneself; with scope read everybody who has tasks or limits of his own.", Out: Owners{}},
 	{Method: "GET", Path: "/v1/owners/{name}", Op: "getOwner", Tag: "settings", Right: Use, Summary: "Limits of an owner, and what there is", Doc: "One's own; anybody's with scope read.", Out: Owner{}, Faults: []int{404}},
 	{Method: "PUT", Path: "/v1/owners/{name}", Op: "setOwner", Tag: "settings", Right: Admin, Summary: "Set the limits of an owner", In: OwnerSettings{}, Out: Owner{}},
 

@@ -161,7 +161,7 @@ func TestWaitingAsksAgain(t *testing.T) {
 		t.Errorf("%+v, %v, asked %d times", w, err, asked.Load())
 	}
 	asked.Store(10)
-	if w, err := c.Wait(t.Context(), api.WaitRequest{IDs: []string{"j"}, Timeout: api.Duration(20 * time.Millisecond)}); err != nil || w.Done {
+	if w, err := c.Wait(t.Context(), api.WaitRequest{IDs: []string{"j"}, Timeout: api.For(20 * time.Millisecond)}); err != nil || w.Done {
 		t.Errorf("%+v, %v", w, err)
 	}
 }

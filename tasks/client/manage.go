@@ -98,6 +98,11 @@ func (c *Client) SetEnvironment(ctx context.Context, name string, e *api.Environ
 	return put[api.Environment](ctx, c, at("environments", name), e)
 }
 
+// DeleteEnvironment removes all versions of an environment.
+func (c *Client) DeleteEnvironment(ctx context.Context, name string) error {
+	return remove(ctx, c, at("environments", name))
+}
+
 // WorkerConfigs are all worker configurations.
 func (c *Client) WorkerConfigs(ctx context.Context) (*api.WorkerConfigs, error) {
 	return get[api.WorkerConfigs](ctx, c, "/v1/worker-configs", nil)
@@ -107,6 +112,21 @@ func (c *Client) WorkerConfigs(ctx context.Context) (*api.WorkerConfigs, error) 
 func (c *Client) SetWorkerConfig(ctx context.Context, name string, w *api.WorkerConfig) error {
 	_, err := put[api.WorkerConfig](ctx, c, at("worker-configs", name), w)
 	return err
+}
+
+// WorkerConfig is a worker configuration.
+func (c *Client) WorkerConfig(ctx context.Context, name string) (*api.WorkerConfig, error) {
+	return get[api.WorkerConfig](ctx, c, at("worker-configs", name), nil)
+}
+
+// DeleteWorkerConfig removes a worker configuration.
+func (c *Client) DeleteWorkerConfig(ctx context.Context, name string) error {
+	return remove(ctx, c, at("worker-configs", name))
+}
+
+// Owners are those that the asker may see: himself, or all who have tasks or limits.
+func (c *Client) Owners(ctx context.Context) (*api.Owners, error) {
+	return get[api.Owners](ctx, c, "/v1/owners", nil)
 }
 
 // Owner is an owner's limits, and what there is.

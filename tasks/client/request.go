@@ -210,6 +210,12 @@ func post[T any](ctx context.Context, c *Client, path string, in any, once bool)
 	return answer[T](c.do(ctx, r))
 }
 
+// remove deletes what is at a path.
+func remove(ctx context.Context, c *Client, path string) error {
+	_, err := answer[api.Deleted](c.do(ctx, request{method: http.MethodDelete, path: path, accept: api.JSON, once: true}))
+	return err
+}
+
 // answer decodes a document.
 func answer[T any](resp *http.Response, err error) (*T, error) {
 	if err != nil {

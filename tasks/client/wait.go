@@ -11,20 +11,20 @@ import (
 // askFor is how long one request waits; the server may have less patience.
 const askFor = 50 * time.Second
 
-// Wait waits until what w says has come, for as long as ctx lasts or w.Timeout, 0 for no
+// Wait waits until what w says has come, for as long as ctx lasts or w.Timeout, nil for no
 // limit: it asks again while the server answers that it has not. Where the time is over,
 // the result's Done is false.
 func (c *Client) Wait(ctx context.Context, w api.WaitRequest) (*api.WaitResult, error) {
 	var until time.Time
-	if w.Timeout > 0 {
-		until = time.Now().Add(time.Duration(w.Timeout))
+	if w.Timeout != nil {
+		until = time.Now().Add(time.Duration(*w.Timeout))
 	}
 	for {
 		ask := askFor
 		if !until.IsZero() {
-			ask = min(ask, max(time.Until(until), time.Millisecond))
+			ask = min(ask, max(time.Until(until), 0))
 		}
-		w.Timeout = api.Duration(ask)
+		w.Timeout = api.For(ask)
 		body, err := document(&w)
 		if err != nil {
 			return nil, err

@@ -42,6 +42,15 @@ const maxTracked = 20000
 // Wait returns when what until says has come, or, with Done false and no error, when
 // ctx ends. Tasks that were retried are followed. Missing ids count as ended.
 func (q *Queue) Wait(ctx context.Context, who Who, ids []string, until Until) (WaitResult, error) {
+	return q.waitFor(ctx, who, ids, until, false)
+}
+
+// HowFar is what Wait would return now, without any wait.
+func (q *Queue) HowFar(ctx context.Context, who Who, ids []string, until Until) (WaitResult, error) {
+	return q.waitFor(ctx, who, ids, until, true)
+}
+
+func (q *Queue) waitFor(ctx context.Context, who Who, ids []string, until Until, once bool) (WaitResult, error) {
 	if until != All && until != Any && until != FirstError {
 		return WaitResult{}, invalid("until", "%q is none of %s, %s and %s", until, All, Any, FirstError)
 	}
@@ -53,7 +62,7 @@ func (q *Queue) Wait(ctx context.Context, who Who, ids []string, until Until) (W
 		} else if err != nil {
 			return WaitResult{}, err
 		}
-		f := &watch{q: q, targets: w.targets, see: w.see, settled: w.settled, recount: w.recount}
+		f := &watch{q: q, targets: w.targets, see: w.see, settled: w.settled, recount: w.recount, once: once}
 		err := f.run(ctx)
 		if errors.Is(err, errRetried) {
 			continue

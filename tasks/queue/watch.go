@@ -21,6 +21,7 @@ type watch struct {
 	whole   map[string]int  // targets that are all tasks of a job, by job
 	single  map[key][]place // the others, and successors of retried tasks
 	counted map[string]int  // targets that are only counted, by job
+	once    bool            // it is over when all have been told
 	known   map[string]bool // jobs that the subscription has
 	revs    [][]uint64      // of each target's tasks: the latest that has been told
 
@@ -79,7 +80,7 @@ func (w *watch) session(ctx context.Context) (again bool, err error) {
 	}
 	events, stop := w.q.index.Subscribe(func(*tasks.Task) bool { return true }, jobs...)
 	defer stop()
-	if again, err := w.load(ctx); again || err != nil {
+	if again, err := w.load(ctx); again || err != nil || w.once {
 		return again, err
 	}
 	timer := time.NewTimer(0)
