@@ -183,7 +183,7 @@ learn <- function(key, spec) {
   over <- spec[[4L]]
   head <- quote(fun)
   text <- if (spec[[1L]] != 0L) code_text(spec[[8L]])
-  if (!plan$expr && !is.null(text) && grepl(FUNCTION_NAME, text)) {
+  if (!plan$expr && !is.null(text) && !startsWith(text, "function(") && grepl(FUNCTION_NAME, text)) {
     head <- plan$head <- function_name(text)
   } else {
     keep(plan$code, spec[[8L]], limit, function(v) parsed(text, plan$expr), is.null(text), "the code of the task")
@@ -212,7 +212,7 @@ FUNCTION_NAME <- "^([A-Za-z][A-Za-z0-9.]*:::?)?([A-Za-z]|[.][A-Za-z._])[A-Za-z0-
 code_text <- function(v) {
   text <- if (nzchar(v[[2L]])) readChar(v[[2L]], v[[3L]], useBytes = TRUE) else rawToChar(v[[4L]])
   Encoding(text) <- "UTF-8"
-  trimws(text)
+  if (grepl("^[ \t\r\n]|[ \t\r\n]$", text)) trimws(text) else text
 }
 
 # parsed is an expression, or the value of one, which is a function.
@@ -333,7 +333,8 @@ shared <- function(key) {
 put <- function(key, size, content) {
   old <- store[[key]]
   if (!is.null(old)) stored <<- stored - old$size
-  entry <- list2env(content, parent = emptyenv())
+  entry <- new.env(FALSE, emptyenv(), 4L)
+  for (name in names(content)) assign(name, content[[name]], envir = entry) # a value may be NULL
   entry$size <- size
   entry$stamp <- stamp
   store[[key]] <- entry

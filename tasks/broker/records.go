@@ -156,6 +156,10 @@ func (b *Broker) leaderGet(ctx context.Context, stream, subject string) (Record,
 // getGroup is how many records one request asks for; the server allows 1024.
 const getGroup = 500
 
+// few is up to how many records the engine in this process is asked for one by one: to
+// set up a request for several takes as long as some ten of those.
+const few = 8
+
 // GetAll reads records, in the order of subjects; where there is none, Seq is 0.
 func (b *Broker) GetAll(ctx context.Context, subjects []string) ([]Record, error) {
 	out, err := b.lastAll(ctx, recordStream, subjects)
@@ -173,8 +177,11 @@ func (b *Broker) GetAll(ctx context.Context, subjects []string) ([]Record, error
 // lastAll reads the last messages of subjects; those of deleted ones have no data.
 func (b *Broker) lastAll(ctx context.Context, stream string, subjects []string) ([]Record, error) {
 	out := make([]Record, len(subjects))
-	if b.replicas > 1 {
-		return out, b.leaderGets(ctx, stream, subjects, out)
+	switch {
+	case b.replicas > 1:
+		return out, b.singleGets(ctx, stream, subjects, out, 32)
+	case b.server != nil && len(subjects) <= few:
+		return out, b.singleGets(ctx, stream, subjects, out, 1)
 	}
 	place := make(map[string][]int, len(subjects))
 	for i, s := range subjects {
@@ -205,11 +212,11 @@ func (b *Broker) lastAll(ctx context.Context, stream string, subjects []string) 
 	return out, nil
 }
 
-// leaderGets asks the leader for each record, many at a time.
-func (b *Broker) leaderGets(ctx context.Context, stream string, subjects []string, out []Record) error {
+// singleGets asks for each record by itself, so many at a time.
+func (b *Broker) singleGets(ctx context.Context, stream string, subjects []string, out []Record, at int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	return each(len(subjects), 32, func(i int) error {
+	return each(len(subjects), at, func(i int) error {
 		r, _, err := b.last(ctx, stream, subjects[i])
 		if errors.Is(err, ErrNotFound) {
 			return nil
