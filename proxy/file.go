@@ -20,6 +20,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/plumber"
 	"github.com/rpipe-dev/rpipe/proxy/predict"
 	"github.com/rpipe-dev/rpipe/rblock"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // File is proxy.yaml.
@@ -28,7 +29,8 @@ type File struct {
 	Name      string           `yaml:"name" doc:"A name for the status page."`
 	Listen    front.Listen     `yaml:"listen" doc:"Where to listen, and what is taken from a connection."`
 	Admin     admin.Config     `yaml:"admin" doc:"What is served below /__rpipe__/: status, metrics, health and ready."`
-	Log       front.Log        `yaml:"log" doc:"The access log."`
+	Log       front.Log        `yaml:"log" doc:"The program's log, and the access log."`
+	Tracing   trace.Config     `yaml:"tracing" doc:"Sends traces to an OpenTelemetry collector."`
 	Grace     configs.Duration `yaml:"grace" default:"30s" min:"1ms" doc:"How long requests may take to finish after SIGINT or SIGTERM. What is left then is answered with 503."`
 	Pools     map[string]Pool  `yaml:"pools" doc:"Sets of R workers by name. The one called default is there without being named, and is what APIs use that name none."`
 	APIs      []API            `yaml:"apis" required:"true" doc:"What is served."`

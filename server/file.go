@@ -17,6 +17,7 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // File is rpipe.yaml, the configuration of rpipe serve. All of it is optional.
@@ -35,7 +36,8 @@ type File struct {
 	Limits     Limits           `yaml:"limits" doc:"What is taken from a request."`
 	Dashboard  dashboard.Config `yaml:"dashboard" doc:"The pages under /ui/."`
 	Retention  Retention        `yaml:"retention" doc:"How long things are kept."`
-	Log        front.Log        `yaml:"log" doc:"The access log."`
+	Log        front.Log        `yaml:"log" doc:"The program's log, and the access log."`
+	Tracing    trace.Config     `yaml:"tracing" doc:"Sends traces to an OpenTelemetry collector."`
 	Grace      configs.Duration `yaml:"grace" default:"30s" min:"1ms" doc:"How long tasks and requests may take to finish after SIGINT or SIGTERM. Tasks that are not done then go back to their queue."`
 
 	Path string            `yaml:"-"` // as the user gave it; "" where there is none

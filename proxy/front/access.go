@@ -16,13 +16,16 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/logs"
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 )
 
-// Log says what is written of each request.
+// Log says what is written of each request, and how the program's own log is.
 type Log struct {
-	Access string           `yaml:"access" default:"combined" enum:"json|combined|off" doc:"The access log: a JSON object a line; Apache's combined format with the seconds in the queue, in R and altogether at its end; or none."`
+	logs.Config `yaml:",inline"`
+
+	Access string           `yaml:"access" default:"auto" enum:"auto|json|combined|off" doc:"The access log. json: an object a line; combined: Apache's format with the seconds in the queue, in R and altogether at its end; off: none; auto: json where format is, else combined."`
 	File   string           `yaml:"file" default:"stdout" doc:"Where it goes: stdout, stderr, or a file, to which it is appended. A file that was moved is opened anew on SIGHUP."`
 	Slow   configs.Duration `yaml:"slow" default:"0" doc:"Requests that take longer are written to the program's log too, as warnings. 0 is none."`
 	Query  bool             `yaml:"query" default:"true" doc:"Writes the query of a URL, too."`
@@ -43,6 +46,12 @@ type accessLog struct {
 }
 
 func openAccessLog(c Log, dir string, log *slog.Logger) (*accessLog, error) {
+	if c.Access == "auto" {
+		c.Access = "combined"
+		if c.Format == "json" {
+			c.Access = "json"
+		}
+	}
 	a := &accessLog{config: c, log: log, redact: map[string]bool{}}
 	for _, name := range c.Redact {
 		a.redact[strings.ToLower(name)] = true
