@@ -5,6 +5,7 @@
 package schedule
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
@@ -81,6 +82,9 @@ type Run struct {
 	Server    string    `json:"server,omitempty"` // that runs it
 	Reason    string    `json:"reason,omitempty"` // of SKIPPED, MISSED, CANCELLED, DIED
 	Late      bool      `json:"late,omitempty"`
+	// Input is what was asked of the work beside its time, in the work's own terms: the
+	// variables of a pipeline, or that rows of its dead letter run again.
+	Input json.RawMessage `json:"input,omitempty"`
 	Outcome
 }
 
