@@ -161,3 +161,14 @@ func (s *Server) reread(f *File) (*File, error) {
 	}
 	return again, nil
 }
+
+// Part is the apis and pools of another configuration file, which has them by these names
+// at its top: rpipe.yaml. doc, which may be nil, is for the places of what is wrong.
+func Part(path string, vars map[string]string, doc *configs.Document, apis []API, pools map[string]Pool) *File {
+	f := &File{Path: path, vars: vars, doc: doc, APIs: apis, Pools: pools}
+	f.complete()
+	return f
+}
+
+// Missing are the files that a Part names and that are not there.
+func (f *File) Missing() configs.Problems { return f.missing() }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/proxy"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rblock"
 	"github.com/rpipe-dev/rpipe/server/dashboard"
@@ -22,26 +23,32 @@ import (
 
 // File is rpipe.yaml, the configuration of rpipe serve. All of it is optional.
 type File struct {
-	Version    int              `yaml:"version" default:"1" min:"1" max:"1" doc:"The version of this grammar: 1."`
-	Listen     Listen           `yaml:"listen" doc:"Where the REST API is, and what is taken from a connection."`
-	Auth       string           `yaml:"auth" default:"loopback" enum:"loopback|always" doc:"loopback: who asks from this machine needs no token, and is the user that the server runs as. always: everybody shows a token or a client certificate."`
-	Tokens     string           `yaml:"tokens" doc:"The token store: a file, or a directory with tokens.json in it. Empty: RPIPE_TOKENS, or rpipe/tokens.json in the user's configuration directory, as for rpipe token."`
-	Data       string           `yaml:"data" doc:"Directory of the store. Empty: RPIPE_DATA, or rpipe in the user's state directory (XDG_STATE_HOME, ~/.local/state). One server at a time may have it."`
-	Durability string           `yaml:"durability" default:"always" doc:"When what was acknowledged is on the disk: always, before; or interval:200ms, at most so long after, which is faster and loses that much where the power fails. Killing the process loses nothing in either."`
-	MaxStore   configs.Size     `yaml:"max_store" default:"0" doc:"Disk that the store may take. Submissions are refused beyond it. 0 is no limit."`
-	NATS       NATS             `yaml:"nats" doc:"The engine, where workers on other machines reach it, or where it is elsewhere itself."`
-	Workers    Workers          `yaml:"workers" doc:"The R processes of the server's own machine."`
-	R          RBlock           `yaml:"r" doc:"What R has loaded before a task of the environment default, and which R it is."`
-	Values     Values           `yaml:"values" doc:"Where values go that are too large for a record."`
-	Limits     Limits           `yaml:"limits" doc:"What is taken from a request."`
-	Dashboard  dashboard.Config `yaml:"dashboard" doc:"The pages under /ui/."`
-	Retention  Retention        `yaml:"retention" doc:"How long things are kept."`
-	Log        front.Log        `yaml:"log" doc:"The program's log, and the access log."`
-	Tracing    trace.Config     `yaml:"tracing" doc:"Sends traces to an OpenTelemetry collector."`
-	Grace      configs.Duration `yaml:"grace" default:"30s" min:"1ms" doc:"How long tasks and requests may take to finish after SIGINT or SIGTERM. Tasks that are not done then go back to their queue."`
+	Version    int          `yaml:"version" default:"1" min:"1" max:"1" doc:"The version of this grammar: 1."`
+	Listen     Listen       `yaml:"listen" doc:"Where the REST API is, and what is taken from a connection."`
+	Auth       string       `yaml:"auth" default:"loopback" enum:"loopback|always" doc:"loopback: who asks from this machine needs no token, and is the user that the server runs as. always: everybody shows a token or a client certificate."`
+	Tokens     string       `yaml:"tokens" doc:"The token store: a file, or a directory with tokens.json in it. Empty: RPIPE_TOKENS, or rpipe/tokens.json in the user's configuration directory, as for rpipe token."`
+	Data       string       `yaml:"data" doc:"Directory of the store. Empty: RPIPE_DATA, or rpipe in the user's state directory (XDG_STATE_HOME, ~/.local/state). One server at a time may have it."`
+	Durability string       `yaml:"durability" default:"always" doc:"When what was acknowledged is on the disk: always, before; or interval:200ms, at most so long after, which is faster and loses that much where the power fails. Killing the process loses nothing in either."`
+	MaxStore   configs.Size `yaml:"max_store" default:"0" doc:"Disk that the store may take. Submissions are refused beyond it. 0 is no limit."`
+	NATS       NATS         `yaml:"nats" doc:"The engine, where workers on other machines reach it, or where it is elsewhere itself."`
+	Workers    Workers      `yaml:"workers" doc:"The R processes of the server's own machine."`
+	R          RBlock       `yaml:"r" doc:"What R has loaded before a task of the environment default, and which R it is."`
+	Startup    []Script     `yaml:"startup" doc:"R code that is run once when the server starts, in order, before a task begins or a request is answered: to make directories, to fetch what tasks need, to look whether a database is there. What every R process has loaded is said by r."`
+
+	Pools map[string]proxy.Pool `yaml:"pools" doc:"Sets of R workers for apis, by name. default is there without being named; tasks is that of the tasks, which workers describes."`
+	APIs  []proxy.API           `yaml:"apis" doc:"plumber APIs and others that are served below a path of the same address, beside the REST API."`
+
+	Values    Values           `yaml:"values" doc:"Where values go that are too large for a record."`
+	Limits    Limits           `yaml:"limits" doc:"What is taken from a request."`
+	Dashboard dashboard.Config `yaml:"dashboard" doc:"The pages under /ui/."`
+	Retention Retention        `yaml:"retention" doc:"How long things are kept."`
+	Log       front.Log        `yaml:"log" doc:"The program's log, and the access log."`
+	Tracing   trace.Config     `yaml:"tracing" doc:"Sends traces to an OpenTelemetry collector."`
+	Grace     configs.Duration `yaml:"grace" default:"30s" min:"1ms" doc:"How long tasks and requests may take to finish after SIGINT or SIGTERM. Tasks that are not done then go back to their queue."`
 
 	Path string            `yaml:"-"` // as the user gave it; "" where there is none
 	doc  *configs.Document // nil without a file
+	vars map[string]string // of -v
 }
 
 // Listen is where the REST API is.
@@ -76,6 +83,7 @@ type Workers struct {
 	Queues      []string         `yaml:"queues" default:"[default]" scalar:"true" min:"1" doc:"Queues that tasks are taken from, in order of priority."`
 	Min         int              `yaml:"min" default:"0" min:"0" doc:"R processes that are kept up."`
 	Max         int              `yaml:"max" default:"0" min:"0" doc:"R processes at most. 0 is one for each core."`
+	Reserve     *int             `yaml:"reserve" min:"0" doc:"R processes that tasks may not take, where apis are on the pool tasks. Without it 1, or 0 where max is 1."`
 	MaxMemory   configs.Size     `yaml:"max_memory" default:"0" doc:"Resident memory of one R process. A task that takes it beyond ends. 0 is no limit."`
 	MaxTasks    int              `yaml:"max_tasks" default:"0" min:"0" doc:"An R process is replaced after about so many tasks. 0 is never."`
 	IdleTimeout configs.Duration `yaml:"idle_timeout" default:"5m" doc:"An R process above min without a task ends after it."`
@@ -137,6 +145,18 @@ func (f *File) Check(report func(field, message, hint string)) {
 			report("values.s3", err.Error(), "such as s3://bucket/tasks")
 		}
 	}
+	f.checkAPIs(report)
+}
+
+// absent are files that the file names and that are not there.
+func (f *File) absent() configs.Problems {
+	problems := f.mounted().Missing()
+	for i, c := range f.Startup {
+		if info, err := os.Stat(f.below(c.File)); c.File != "" && (err != nil || info.IsDir()) {
+			problems = append(problems, f.doc.Problem(fmt.Sprintf("startup[%d].file", i), c.File+": no such file", "it is looked for from the directory of "+f.Path))
+		}
+	}
+	return problems
 }
 
 // Check implements configs.Checker.
@@ -186,13 +206,13 @@ func Load(path string, vars map[string]string) (*File, configs.Problems) {
 		}
 		return nil, configs.Problems{{File: path, Message: "cannot be read: " + err.Error(), Hint: hint}}
 	}
-	f := &File{Path: path}
+	f := &File{Path: path, vars: vars}
 	doc, problems := configs.Load(path, data, configs.Variables{Flags: vars, Env: os.LookupEnv}, f)
 	if doc == nil {
 		return nil, problems
 	}
 	f.doc = doc
-	return f, problems
+	return f, append(problems, f.absent()...)
 }
 
 // Defaults is the file that says nothing.

@@ -61,6 +61,9 @@ func (s *Server) operations() map[string]operation {
 		"purgeQueue":  s.purgeQueue,
 		"followQueue": s.followQueue,
 
+		"listAPIs": s.listAPIs,
+		"getAPI":   s.getAPI,
+
 		"listWorkers":   s.listWorkers,
 		"getWorker":     s.getWorker,
 		"messageWorker": s.messageWorker,

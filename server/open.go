@@ -15,6 +15,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/internal/filelock"
 	"github.com/rpipe-dev/rpipe/metrics"
+	"github.com/rpipe-dev/rpipe/proxy/admin"
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
@@ -44,7 +45,10 @@ func (s *Server) open(o Options) error {
 		s.openQueue,
 		s.openSeries,
 		s.setDefaults,
+		s.openPool,
+		s.runStartup,
 		s.openNode,
+		s.openAPIs,
 		s.serve,
 	} {
 		if err := step(); err != nil {
@@ -99,9 +103,13 @@ func (s *Server) openFront() error {
 	if err := s.metrics.Prometheus().Register(&collector{s}); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
+	s.recorder = admin.NewRecorder(0)
+	if err := s.metrics.Prometheus().Register(s.recorder); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
 	var err error
 	s.front, err = front.New(s.file.Listen.front(), front.Deps{
-		Log: s.log, Access: s.file.Log, Dir: s.file.Dir(), TempDir: s.data,
+		Log: s.log, Access: s.file.Log, Dir: s.file.Dir(), TempDir: s.data, Observer: s.recorder, Tokens: s.verifier(),
 	})
 	if err != nil {
 		return fmt.Errorf("%w", err)
@@ -349,19 +357,10 @@ func (s *Server) openNode() error {
 	}
 	host, _ := os.Hostname()
 	var err error
-	s.pool, err = rpool.New(rpool.Options{
-		Min: w.Min, Max: w.Max, MaxMemory: int64(w.MaxMemory), MaxRequests: w.MaxTasks,
-		IdleTimeout: time.Duration(w.IdleTimeout), Log: s.log.With("part", "r"),
-		Output: func(pid int, line string) { s.log.Info("R: "+line, "pid", pid) },
-	})
-	if err != nil {
-		return fmt.Errorf("workers: %w", err)
-	}
-	s.metrics.Pool("tasks", s.pool)
 	base := s.file.R.Environment(s.file.Dir(), s.file.R.Limits)
 	base.Packages, base.Sources, base.Setup, base.Options = nil, nil, "", nil // the environment default has them
 	s.node, err = node.New(s.broker, s.blobs, node.Options{
-		Host: host, Queues: w.Queues, Min: w.Min, Max: w.Max, Pool: s.pool, Base: *base,
+		Host: host, Queues: w.Queues, Min: w.Min, Max: w.most() - s.file.reserve(), Pool: s.pool, Base: *base,
 		Grace: s.Grace(), AckWait: time.Duration(s.file.NATS.Lease), Version: s.version, LogTasks: w.LogTasks,
 		CacheDir: filepath.Join(s.data, "worker"), Log: s.log.With("part", "worker"),
 	})
@@ -453,7 +452,7 @@ func (s *Server) serve() error {
 		return err
 	}
 	s.running.Go(func() {
-		if err := s.front.Serve(s.ctx, handler); err != nil {
+		if err := s.front.Serve(s.ctx, s.mount(handler)); err != nil {
 			s.cancel(err)
 		}
 	})

@@ -24,6 +24,8 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"github.com/rpipe-dev/rpipe/metrics"
+	"github.com/rpipe-dev/rpipe/proxy"
+	"github.com/rpipe-dev/rpipe/proxy/admin"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/server/session"
@@ -75,6 +77,8 @@ type Server struct {
 	pool     *rpool.Pool // nil without workers of its own
 	node     *node.Node
 	metrics  *metrics.Registry
+	recorder *admin.Recorder // of all requests
+	apis     *proxy.Mount
 	access   access
 	streams  places // of requests that last
 
@@ -144,6 +148,7 @@ func (s *Server) Drain(ctx context.Context) {
 			}
 		}
 		err := s.front.Shutdown(ctx)
+		s.drainAPIs(ctx)
 		if err != nil {
 			s.log.Warn("requests were cut off: their time was over", "error", err, "grace", s.Grace().String())
 		}
@@ -180,6 +185,9 @@ func (s *Server) Close() {
 			closed("the address", api.RemoveLocal(s.data))
 		}
 		s.running.Wait()
+		if s.apis != nil {
+			s.apis.Close()
+		}
 		if s.pool != nil {
 			closed("the R processes", s.pool.Close())
 		}

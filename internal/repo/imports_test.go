@@ -65,7 +65,7 @@ var allowed = map[string][]string{
 	"server/audit":                {},
 	"notify":                      {"configs"},
 	"server/dashboard":            {"configs", "tasks", "tasks/api"},
-	"server":                      {"server/dashboard", "notify", "server/audit", "server/session", "schedule", "schedule/keeper", "pipeline", "proxy", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
+	"server":                      {"server/dashboard", "notify", "server/audit", "server/session", "schedule", "schedule/keeper", "pipeline", "proxy", "proxy/admin", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"tools/sbom":                  {}, // a command of releases
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rdata", "rpool", "server", "sinks", "sinks/compact", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 )
 
-// failure is an answer of 5xx, and those like it that followed.
-type failure struct {
+// Failure is an answer of 5xx, and those like it that followed.
+type Failure struct {
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
 	Count   int       `json:"count"`
@@ -29,8 +29,8 @@ type failure struct {
 	Took    float64   `json:"took_seconds"`
 }
 
-func failureOf(x *exchange.Exchange, r *http.Request, status int, took time.Duration, now time.Time) failure {
-	f := failure{
+func failureOf(x *exchange.Exchange, r *http.Request, status int, took time.Duration, now time.Time) Failure {
+	f := Failure{
 		First: now, Last: now, Count: 1,
 		ID: x.ID, API: x.API, Method: cut(r.Method, 20), Path: cut(r.URL.Path, maxFailurePath), Route: x.Route,
 		Status: status, Worker: x.Worker, Took: took.Seconds(),
@@ -62,7 +62,7 @@ func cut(text string, n int) string {
 
 // same reports whether two failures are one to a reader: a thousand requests that
 // fail for one reason must not push out what else went wrong.
-func (f *failure) same(o *failure) bool {
+func (f *Failure) same(o *Failure) bool {
 	return f.API == o.API && f.Route == o.Route && f.Method == o.Method && f.Status == o.Status &&
 		f.Reason == o.Reason && (f.Message == o.Message || f.Reason == "worker_died" && f.Worker != o.Worker)
 }
@@ -70,11 +70,11 @@ func (f *failure) same(o *failure) bool {
 // failures are the most recent ones. The zero value remembers none.
 type failures struct {
 	most int
-	list []failure // the most recent last
+	list []Failure // the most recent last
 }
 
-func (fs *failures) add(f failure) {
-	if i := slices.IndexFunc(fs.list, func(o failure) bool { return o.same(&f) }); i >= 0 {
+func (fs *failures) add(f Failure) {
+	if i := slices.IndexFunc(fs.list, func(o Failure) bool { return o.same(&f) }); i >= 0 {
 		f.First, f.Count = fs.list[i].First, fs.list[i].Count+1
 		fs.list = slices.Delete(fs.list, i, i+1)
 	}
@@ -85,7 +85,7 @@ func (fs *failures) add(f failure) {
 }
 
 // newest are all of them, the most recent first.
-func (fs *failures) newest() []failure {
+func (fs *failures) newest() []Failure {
 	all := slices.Clone(fs.list)
 	slices.Reverse(all)
 	return all

@@ -156,13 +156,13 @@ func TestTheStatusIsOfTheLastMinutes(t *testing.T) {
 		}
 		s := stateOf(t, a).APIs[0]
 		if s.Rate < 9.9 || s.Rate > 10.1 || s.Window != 10 || s.Statuses.OK != 100 {
-			t.Errorf("%+v", s.trafficState)
+			t.Errorf("%+v", s.Traffic)
 		}
 		time.Sleep(4 * time.Minute)
 		done(rec, "sums", "/sum", "GET", 500, time.Second)
 		s = stateOf(t, a).APIs[0]
 		if s.Statuses.OK != 100 || s.Statuses.Error != 1 || s.Took.P99 < 0.095 || s.Took.P99 > 0.105 || s.Took.Max != 1 {
-			t.Errorf("%+v", s.trafficState)
+			t.Errorf("%+v", s.Traffic)
 		}
 		if r := s.Routes[0]; r.Statuses != s.Statuses || r.Requests != 101 {
 			t.Errorf("%+v", r)
@@ -170,12 +170,12 @@ func TestTheStatusIsOfTheLastMinutes(t *testing.T) {
 		time.Sleep(time.Minute)
 		s = stateOf(t, a).APIs[0]
 		if s.Statuses.OK != 0 || s.Statuses.Error != 1 || s.Requests != 101 || s.Took.P50 != 1 {
-			t.Errorf("%+v", s.trafficState)
+			t.Errorf("%+v", s.Traffic)
 		}
 		time.Sleep(time.Hour)
 		s = stateOf(t, a).APIs[0]
 		if s.Rate != 0 || s.Took.P50 != 0 || len(s.History.Counts) != apiSlots || s.Requests != 101 {
-			t.Errorf("%+v", s.trafficState)
+			t.Errorf("%+v", s.Traffic)
 		}
 	})
 }
@@ -267,7 +267,7 @@ func TestTheRecorderMayBeUsedByAllAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if s := stateOf(t, a).APIs[0]; s.Requests != 1600 || s.InFlight != 0 {
-		t.Errorf("%+v", s.trafficState)
+		t.Errorf("%+v", s.Traffic)
 	}
 }
 

@@ -21,14 +21,15 @@ type state struct {
 	Ready     bool            `json:"ready"`
 	Draining  bool            `json:"draining"`
 	Reasons   []reason        `json:"reasons"` // why it is not ready
-	Total     trafficState    `json:"total"`
-	APIs      []apiState      `json:"apis"`
+	Total     Traffic         `json:"total"`
+	APIs      []APIState      `json:"apis"`
 	Pools     []poolState     `json:"pools"`
 	Pipelines []pipelineState `json:"pipelines"`
-	Errors    []failure       `json:"errors"` // of 5xx, the most recent first
+	Errors    []Failure       `json:"errors"` // of 5xx, the most recent first
 }
 
-type apiState struct {
+// APIState is one API, with what its requests were of late.
+type APIState struct {
 	Name        string    `json:"name"`
 	Path        string    `json:"path"`
 	Host        string    `json:"host,omitempty"`
@@ -43,31 +44,32 @@ type apiState struct {
 	Since       time.Time `json:"since,omitzero"`         // this generation took over
 	Reloaded    time.Time `json:"reloaded,omitzero"`      // code was last loaded
 	ReloadError string    `json:"reload_error,omitempty"` // why the newest code does not serve
-	trafficState
-	History history      `json:"history"`
-	Routes  []routeState `json:"routes"` // the busiest first
+	Traffic
+	History History `json:"history"`
+	Routes  []Route `json:"routes"` // the busiest first
 }
 
-type routeState struct {
+// Route is what the requests of one route were of late.
+type Route struct {
 	Route string `json:"route"`
-	trafficState
+	Traffic
 }
 
-// trafficState is about the requests of the last Window seconds, but for Requests
+// Traffic is about the requests of the last Window seconds, but for Requests
 // and InFlight.
-type trafficState struct {
+type Traffic struct {
 	Requests int64    `json:"requests"` // since the start
 	InFlight int      `json:"in_flight"`
 	Window   float64  `json:"window_seconds"`
 	Rate     float64  `json:"rate"` // a second
-	Statuses statuses `json:"statuses"`
-	Took     latency  `json:"took"`  // from head to end of answer
-	Queue    latency  `json:"queue"` // waiting for a worker
-	R        latency  `json:"r"`     // in R
+	Statuses Statuses `json:"statuses"`
+	Took     Latency  `json:"took"`  // from head to end of answer
+	Queue    Latency  `json:"queue"` // waiting for a worker
+	R        Latency  `json:"r"`     // in R
 }
 
-// statuses counts answers: 2xx stands for 1xx too, gone for clients that left.
-type statuses struct {
+// Statuses counts answers: 2xx stands for 1xx too, gone for clients that left.
+type Statuses struct {
 	OK    int `json:"2xx"`
 	Moved int `json:"3xx"`
 	Bad   int `json:"4xx"`
@@ -75,16 +77,17 @@ type statuses struct {
 	Gone  int `json:"gone"`
 }
 
-type latency struct {
+// Latency is quantiles of durations, in seconds.
+type Latency struct {
 	P50 float64 `json:"p50"`
 	P90 float64 `json:"p90"`
 	P99 float64 `json:"p99"`
 	Max float64 `json:"max"`
 }
 
-// history is what a graph shows: a point for each step, the newest last and not
+// History is what a graph shows: a point for each step, the newest last and not
 // over yet.
-type history struct {
+type History struct {
 	Step   float64    `json:"step_seconds"`
 	Counts [][4]int   `json:"counts"`  // 2xx, 3xx, 4xx, 5xx
 	Took   [2][]int64 `json:"took_us"` // p50 and p99 in microseconds
@@ -115,7 +118,7 @@ func (a *Admin) look() state {
 		Name: snap.Name, Version: snap.Version, Started: snap.Started, Now: now,
 		File: snap.File, FileError: message(snap.FileError),
 		Draining: snap.Draining, Reasons: unready(snap),
-		APIs: []apiState{}, Pools: []poolState{}, Pipelines: []pipelineState{},
+		APIs: []APIState{}, Pools: []poolState{}, Pipelines: []pipelineState{},
 	}
 	s.Ready = len(s.Reasons) == 0
 	if s.Reasons == nil {
@@ -137,8 +140,8 @@ func (a *Admin) look() state {
 	return s
 }
 
-func (snap *Snapshot) api(a *API) apiState {
-	s := apiState{
+func (snap *Snapshot) api(a *API) APIState {
+	s := APIState{
 		Name: a.Name, Path: a.Path, Host: a.Host, Transport: a.Transport, File: a.File, Docs: a.Docs,
 		Pool: a.Pool, Environment: a.Environment, State: "ready",
 		Generation: a.Generation, Since: a.Since, Reloaded: a.Tried, ReloadError: message(a.Err),
@@ -174,13 +177,24 @@ func (snap *Snapshot) environment(a *API) *rpool.EnvironmentStats {
 	return nil
 }
 
+// APIs are the APIs of a Snapshot with what the recorder has seen of them, and the errors
+// of late.
+func (rec *Recorder) APIs(snap Snapshot) ([]APIState, []Failure) {
+	s := state{APIs: []APIState{}}
+	for i := range snap.APIs {
+		s.APIs = append(s.APIs, snap.api(&snap.APIs[i]))
+	}
+	rec.fill(&s, time.Now())
+	return s.APIs, s.Errors
+}
+
 // fill adds what the recorder has seen.
 func (rec *Recorder) fill(s *state, now time.Time) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	s.Errors = rec.failures.newest()
 	if s.Errors == nil {
-		s.Errors = []failure{}
+		s.Errors = []Failure{}
 	}
 	since := rec.started
 	total, span := new(slot), time.Second
@@ -201,14 +215,14 @@ func (rec *Recorder) fill(s *state, now time.Time) {
 		t := rec.apis[a.Name]
 		if t == nil {
 			none := newWindow(apiStep, apiSlots)
-			a.History, a.Routes, a.Window = historyOf(&none, now), []routeState{}, none.span(now, since).Seconds()
+			a.History, a.Routes, a.Window = historyOf(&none, now), []Route{}, none.span(now, since).Seconds()
 			continue
 		}
 		a.fill(t, now, since)
 	}
 }
 
-func (a *apiState) fill(t *traffic, now, since time.Time) {
+func (a *APIState) fill(t *traffic, now, since time.Time) {
 	sum := new(slot)
 	for _, l := range t.window.last(now) {
 		sum.merge(l)
@@ -216,18 +230,18 @@ func (a *apiState) fill(t *traffic, now, since time.Time) {
 	a.Requests, a.InFlight = t.requests, t.inFlight
 	a.of(sum, t.window.span(now, since))
 	a.History = historyOf(&t.window, now)
-	a.Routes = []routeState{}
+	a.Routes = []Route{}
 	for name, rt := range t.routes {
 		sum := new(slot)
 		for _, l := range rt.window.last(now) {
 			sum.merge(l)
 		}
-		r := routeState{Route: name}
+		r := Route{Route: name}
 		r.Requests = rt.requests
 		r.of(sum, rt.window.span(now, since))
 		a.Routes = append(a.Routes, r)
 	}
-	slices.SortFunc(a.Routes, func(x, y routeState) int {
+	slices.SortFunc(a.Routes, func(x, y Route) int {
 		return cmp.Or(cmp.Compare(y.Requests, x.Requests), cmp.Compare(x.Route, y.Route))
 	})
 }
@@ -244,23 +258,23 @@ func (s *slot) merge(o *slot) {
 	s.inR.merge(&o.inR)
 }
 
-func (t *trafficState) of(s *slot, span time.Duration) {
+func (t *Traffic) of(s *slot, span time.Duration) {
 	n := 0
 	for _, c := range s.classes {
 		n += c
 	}
 	t.Window = span.Seconds()
 	t.Rate = float64(n) / span.Seconds()
-	t.Statuses = statuses{s.classes[class2xx], s.classes[class3xx], s.classes[class4xx], s.classes[class5xx], s.classes[classGone]}
+	t.Statuses = Statuses{s.classes[class2xx], s.classes[class3xx], s.classes[class4xx], s.classes[class5xx], s.classes[classGone]}
 	t.Took, t.Queue, t.R = s.took.latency(), s.queue.latency(), s.inR.latency()
 }
 
-func (h *histogram) latency() latency {
-	return latency{h.quantile(0.5).Seconds(), h.quantile(0.9).Seconds(), h.quantile(0.99).Seconds(), h.max.Seconds()}
+func (h *histogram) latency() Latency {
+	return Latency{h.quantile(0.5).Seconds(), h.quantile(0.9).Seconds(), h.quantile(0.99).Seconds(), h.max.Seconds()}
 }
 
-func historyOf(w *window, now time.Time) history {
-	h := history{Step: w.step.Seconds()}
+func historyOf(w *window, now time.Time) History {
+	h := History{Step: w.step.Seconds()}
 	for _, s := range w.last(now) {
 		if s == nil {
 			s = new(slot)

@@ -61,7 +61,7 @@ func Description(version string) ([]byte, error) {
 var tagTexts = map[string]string{
 	"jobs": "What is submitted: a call of R, or one for each of many elements.", "tasks": "The single calls.",
 	"many": "Many tasks and jobs in one request.", "events": "Server-sent events.", "queues": "Queues and their limits.",
-	"workers": "Processes that run tasks.", "settings": "Environments, worker configurations, owners.",
+	"workers": "Processes that run tasks.", "apis": "plumber APIs and others that the server has mounted below their paths.", "settings": "Environments, worker configurations, owners.",
 	"values": "R values apart from submissions and results.", "server": "The server itself.",
 }
 

@@ -133,6 +133,9 @@ var Routes = []Route{
 	{Method: "POST", Path: "/v1/workers/{id}/messages", Op: "messageWorker", Tag: "workers", Right: Admin, Summary: "Tell a worker something, and have its answer", Doc: "The answer is the worker's own, whatever it is for this type.", In: Message{}, Out: Reply{}, Faults: []int{404, 504}},
 	{Method: "GET", Path: "/v1/workers/{id}/log", Op: "getWorkerLog", Tag: "workers", Right: Admin, Summary: "The log of a worker", Query: []Param{follow, since}, Out: LogLine{}, OutAs: []string{Lines, Text, Stream}, Faults: []int{404, 503}},
 
+	{Method: "GET", Path: "/v1/apis", Op: "listAPIs", Tag: "apis", Right: Read, Summary: "List the APIs that are mounted, with their requests of late", Out: APIs{}},
+	{Method: "GET", Path: "/v1/apis/{name}", Op: "getAPI", Tag: "apis", Right: Read, Summary: "An API with its routes and recent errors", Doc: "A slash in its name is written %2F.", Out: API{}, Faults: []int{404}},
+
 	{Method: "GET", Path: "/v1/environments", Op: "listEnvironments", Tag: "settings", Right: Use, Summary: "List environments", Out: Environments{}},
 	{Method: "GET", Path: "/v1/environments/{name}", Op: "getEnvironment", Tag: "settings", Right: Use, Summary: "An environment", Out: Environment{}, Faults: []int{404}},
 	{Method: "PUT", Path: "/v1/environments/{name}", Op: "setEnvironment", Tag: "settings", Right: Change, Summary: "Set an environment",
