@@ -14,6 +14,7 @@ type Delivery struct {
 	// Redelivered is how often it was delivered before. It says nothing about attempts:
 	// what is given back unseen counts too.
 	Redelivered int
+	Told        Told
 
 	reply   string
 	nc      *nats.Conn

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -152,9 +153,16 @@ func (l *Lanes) delivery(m *nats.Msg) (*Delivery, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return &Delivery{
+	d := &Delivery{
 		Work: w, Redelivered: int(meta.NumDelivered) - 1, reply: m.Reply, nc: l.b.nc, pending: meta.NumPending, came: time.Now(),
-	}, meta.Consumer, nil
+	}
+	if rev := m.Header.Get(headRev); rev != "" {
+		if d.Told.Rev, err = strconv.ParseUint(rev, 10, 64); err != nil {
+			return nil, "", fmt.Errorf("%q is no revision: %w", rev, err)
+		}
+		d.Told.Data = m.Data
+	}
+	return d, meta.Consumer, nil
 }
 
 func (d *Delivery) giveBack() {

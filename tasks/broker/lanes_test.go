@@ -415,3 +415,20 @@ func TestPushEndsWithItsContext(t *testing.T) {
 		t.Errorf("it took %s", d)
 	}
 }
+
+func TestWorkTellsOfItsRecord(t *testing.T) {
+	b := open(t)
+	l := lanesOf(t, b, "q")
+	if err := b.PushTold(t.Context(), []Work{{"q", tasks.Normal, "job", 1}, {"q", tasks.Normal, "job", 2}}, []Told{{7, []byte("record")}, {}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range claim(t, l, 2, 2) {
+		want := Told{}
+		if d.N == 1 {
+			want = Told{7, []byte("record")}
+		}
+		if d.Told.Rev != want.Rev || string(d.Told.Data) != string(want.Data) {
+			t.Errorf("task %d: %+v", d.N, d.Told)
+		}
+	}
+}

@@ -35,6 +35,7 @@ const (
 	headStatus   = "Status"
 	headSize     = "Nats-Msg-Size" // in place of the data, where only headers were asked for
 	headWrite    = "Rp-W"          // which write made it
+	headRev      = "Rp-Rev"        // of work: the revision of the record that is told with it
 )
 
 // gone reports whether a message stands in the place of a record that is no more.

@@ -22,6 +22,13 @@ type Work struct {
 	N     int // of the task, from 1
 }
 
+// Told is the record of a task as it was when its work was sent, so that who claims it
+// need not read it first: the claim is written on condition that it still is.
+type Told struct {
+	Rev  uint64 // 0: nothing was told
+	Data []byte
+}
+
 func (w Work) subject() string {
 	return "rp.w." + w.Queue + "." + strconv.Itoa(int(w.Lane)) + "." + w.Job + "." + strconv.Itoa(w.N)
 }
@@ -45,12 +52,19 @@ func parseWork(subject string) (Work, error) {
 
 // Push lets the tasks be claimed. It changes nothing for those whose message is there,
 // claimed or not.
-func (b *Broker) Push(ctx context.Context, ws []Work) error {
+func (b *Broker) Push(ctx context.Context, ws []Work) error { return b.PushTold(ctx, ws, nil) }
+
+// PushTold is Push, and tells the records beside; told may be nil.
+func (b *Broker) PushTold(ctx context.Context, ws []Work, told []Told) error {
 	ctx, cancel := b.patient(ctx)
 	defer cancel()
 	var failed error
 	message := func(i int) *nats.Msg {
-		return &nats.Msg{Subject: ws[i].subject(), Header: nats.Header{headExpect: {"0"}}}
+		m := &nats.Msg{Subject: ws[i].subject(), Header: nats.Header{headExpect: {"0"}}}
+		if told != nil && told[i].Rev > 0 {
+			m.Data, m.Header[headRev] = told[i].Data, []string{strconv.FormatUint(told[i].Rev, 10)}
+		}
+		return m
 	}
 	err := b.publishAll(ctx, len(ws), message, func(i int, _ uint64, err error) bool {
 		switch code, _ := apiCode(err); {

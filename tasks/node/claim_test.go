@@ -234,3 +234,23 @@ func TestValuesAreAwayForAMoment(t *testing.T) {
 		t.Errorf("%+v", got.Result)
 	}
 }
+
+// TestWorkTellsOfAnOldRecord: what came with the work is believed only as long as the
+// record is as it was.
+func TestWorkTellsOfAnOldRecord(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	j := w.submit(tasks.Job{Call: r("function(x) x"), Over: tasks.Over{}}, number64(1), number64(2))
+	subject := tasks.TaskSubject(j.ID, 1)
+	now := w.task(j, 1)
+	now.Attempt = 1 // of a worker that is gone
+	if _, err := w.b.Write(t.Context(), broker.Write{Subject: subject, Data: w.json(now), Expect: now.Rev}); err != nil {
+		t.Fatal(err)
+	}
+	w.worker(Options{})
+	if got := w.end(j); got[tasks.Complete] != 2 {
+		t.Error(got)
+	}
+	if got := w.task(j, 1).Attempt; got != 2 {
+		t.Errorf("it ran as attempt %d, of the record that came with the work", got)
+	}
+}

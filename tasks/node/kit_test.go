@@ -161,13 +161,19 @@ func (w *world) submit(j tasks.Job, elements ...[]byte) *tasks.Job {
 		writes = append(writes, broker.Write{Subject: tasks.TaskSubject(j.ID, n), Data: w.json(t)})
 		work = append(work, broker.Work{Queue: j.Queue, Lane: j.Lane, Job: j.ID, N: n})
 	}
+	var revs []uint64
 	for at := 0; at < len(writes); at += 500 {
-		_, errs := w.b.WriteAll(ctx, writes[at:min(at+500, len(writes))])
+		seqs, errs := w.b.WriteAll(ctx, writes[at:min(at+500, len(writes))])
 		if err := errors.Join(errs...); err != nil {
 			w.Fatal(err)
 		}
+		revs = append(revs, seqs...)
 	}
-	if err := w.b.Push(ctx, work); err != nil {
+	told := make([]broker.Told, len(work)) // every other, as new ones are and others are not
+	for i := 0; i < len(told); i += 2 {
+		told[i] = broker.Told{Rev: revs[i+1], Data: writes[i+1].Data}
+	}
+	if err := w.b.PushTold(ctx, work, told); err != nil {
 		w.Fatal(err)
 	}
 	return &j

@@ -20,7 +20,9 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 	q := &question{n: n, place: make(map[string]int)}
 	jobs := make([]*job, len(ds))
 	for i, d := range ds {
-		q.ask(tasks.TaskSubject(d.Job, d.N))
+		if !fresh(d) {
+			q.ask(tasks.TaskSubject(d.Job, d.N))
+		}
 		q.ask(tasks.QueueSubject(d.Queue))
 		env := tasks.DefaultEnv // which a job that is not known has, mostly
 		if jobs[i] = n.jobs.hold(d.Job); jobs[i] == nil {
@@ -55,7 +57,12 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 			n.nak(d, n.o.AckWait)
 			continue
 		}
-		f := &found{d: d, rec: q.at(tasks.TaskSubject(d.Job, d.N)), job: jobs[i]}
+		f := &found{d: d, job: jobs[i]}
+		if fresh(d) {
+			f.rec = broker.Record{Subject: tasks.TaskSubject(d.Job, d.N), Data: d.Told.Data, Seq: d.Told.Rev}
+		} else {
+			f.rec = q.at(tasks.TaskSubject(d.Job, d.N))
+		}
 		ok := n.readable(f)
 		if ok && pausedBy(q.at(tasks.QueueSubject(d.Queue))) {
 			n.nak(d, pausedFor)
@@ -74,6 +81,10 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 	}
 	return all, nil
 }
+
+// fresh reports whether the record that came with the work is to be believed: a claim of
+// another one fails, and the work is delivered again.
+func fresh(d *broker.Delivery) bool { return d.Told.Rev > 0 && d.Redelivered == 0 }
 
 // question is what is to be read, each once.
 type question struct {
@@ -255,6 +266,7 @@ func (n *Node) undo(back []*held) {
 
 // forget lets go of a task, whose message has been dealt with.
 func (n *Node) forget(h *held) {
+	h.endSpan()
 	n.mu.Lock()
 	if n.held[h.id] == h {
 		delete(n.held, h.id)

@@ -299,11 +299,26 @@ func work(t *tasks.Task) broker.Work {
 
 // push sends the messages of those of ts that may be claimed.
 func (q *Queue) push(ctx context.Context, ts []*tasks.Task) error {
-	ws := workOf(ts)
+	return q.pushAll(ctx, workOf(ts), nil)
+}
+
+// pushNew is push for tasks that have just been written, each by a write that has the
+// sequence number in seqs; 0 is one that was there before.
+func (q *Queue) pushNew(ctx context.Context, ts []*tasks.Task, writes []broker.Write, seqs []uint64) error {
+	ws, told := make([]broker.Work, 0, len(ts)), make([]broker.Told, 0, len(ts))
+	for i, t := range ts {
+		if t.State == tasks.Pending && !t.Held {
+			ws, told = append(ws, work(t)), append(told, broker.Told{Rev: seqs[i], Data: writes[i].Data})
+		}
+	}
+	return q.pushAll(ctx, ws, told)
+}
+
+func (q *Queue) pushAll(ctx context.Context, ws []broker.Work, told []broker.Told) error {
 	if len(ws) == 0 {
 		return nil
 	}
-	if err := q.broker.Push(ctx, ws); err != nil {
+	if err := q.broker.PushTold(ctx, ws, told); err != nil {
 		return fmt.Errorf("send %d tasks to their queues: %w", len(ws), err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -202,39 +203,44 @@ func (r *results) follow(ctx context.Context, asEnded bool) error {
 	return w.run(ctx)
 }
 
-// followInOrder reads on whenever the next one has ended.
+// followInOrder follows a part of the job at a time, and keeps of it what has ended before
+// its turn.
 func (r *results) followInOrder(ctx context.Context) error {
 	for r.from <= r.to {
-		part := results{r.q, r.job, r.from, min(r.from+chunk-1, r.to), nil}
-		stop := fmt.Errorf("not yet")
-		err := part.each(ctx, func(n int, t *tasks.Task) error {
-			if n != r.from {
-				return stop
+		part := target{job: r.job, from: r.from, to: min(r.from+followed-1, r.to)}
+		ended := make([]*tasks.Task, part.to-part.from+1)
+		w := &watch{q: r.q, targets: []target{part}}
+		w.see = func(_, n int, t *tasks.Task) error {
+			if n >= r.from && (t.State == tasks.Missing || hasEnded(t)) {
+				ended[n-part.from] = t
 			}
-			r.from++
-			return r.f(n, t)
-		})
-		if err != nil && err != stop {
-			return err
-		}
-		if r.from > part.to {
-			continue
-		}
-		gone := false
-		w := &watch{q: r.q, targets: []target{{job: r.job, n: r.from}}}
-		over := false
-		w.see = func(_, _ int, t *tasks.Task) error {
-			gone = t.State == tasks.Missing
-			over = gone || hasEnded(t)
 			return nil
 		}
-		w.settled = func() (bool, error) { return over, nil }
-		if err := w.run(ctx); err != nil {
-			return err
+		w.settled = func() (bool, error) {
+			for ; r.from <= part.to && ended[r.from-part.from] != nil; r.from++ {
+				t := ended[r.from-part.from]
+				ended[r.from-part.from] = nil
+				if t.State == tasks.Missing {
+					continue
+				}
+				if err := r.f(r.from, t); err != nil {
+					return false, err
+				}
+			}
+			if r.from > part.to { // whatever becomes of them now
+				return false, errPassed
+			}
+			return false, nil
 		}
-		if gone {
-			r.from++
+		if err := w.run(ctx); !errors.Is(err, errPassed) {
+			return err
 		}
 	}
 	return nil
 }
+
+var errPassed = errors.New("all tasks have been passed on")
+
+// followed is how many tasks are followed together: those that end before their turn are
+// in memory, with results of at most tasks.MaxInline bytes each.
+const followed = 200

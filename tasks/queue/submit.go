@@ -12,6 +12,7 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 const (
@@ -31,10 +32,21 @@ const (
 // one of those it may have been kept, and with the same key or id it is safe to submit
 // again.
 func (q *Queue) Submit(ctx context.Context, who Who, s *Submission) (j *tasks.Job, existing bool, err error) {
+	ctx, span := trace.Start(ctx, "submit")
+	j, existing, err = q.submit(ctx, who, s)
+	if span.On() && err == nil {
+		span.Set(trace.String("rpipe.job", j.ID), trace.String("rpipe.queue", j.Queue), trace.Int("rpipe.tasks", j.N), trace.Bool("rpipe.existing", existing))
+	}
+	span.End(err)
+	return j, existing, err
+}
+
+func (q *Queue) submit(ctx context.Context, who Who, s *Submission) (j *tasks.Job, existing bool, err error) {
 	j, err = q.check(ctx, who, s)
 	if err != nil {
 		return nil, false, err
 	}
+	j.Trace, j.TraceState = trace.Header(ctx)
 	if known, err := q.known(ctx, who, s, j); known != nil || err != nil {
 		return known, known != nil, err
 	}
@@ -301,7 +313,7 @@ func (q *Queue) keepTogether(ctx context.Context, j *tasks.Job, job broker.Write
 		}
 	}
 	failpoint.Hit("submit-records")
-	return slices.Max(seqs), false, q.push(ctx, ts)
+	return slices.Max(seqs), false, q.pushNew(ctx, ts, writes[1:], seqs[1:])
 }
 
 func newTask(t *tasks.Task) (broker.Write, error) {
@@ -314,12 +326,12 @@ func newTask(t *tasks.Task) (broker.Write, error) {
 func (q *Queue) keepTasks(ctx context.Context, numbers iter.Seq[int], fresh func(n int) *tasks.Task) (last uint64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	parts := make(chan []*tasks.Task, 1)
+	parts := make(chan func() error, 1) // sends one
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		for part := range parts {
-			if err := q.push(ctx, part); err != nil {
+		for send := range parts {
+			if err := send(); err != nil {
 				cancel(err)
 			}
 		}
@@ -348,7 +360,7 @@ func (q *Queue) keepTasks(ctx context.Context, numbers iter.Seq[int], fresh func
 		}
 		last = slices.Max(append(seqs, last))
 		failpoint.Hit("submit-part")
-		parts <- ts
+		parts <- func() error { return q.pushNew(ctx, ts, writes, seqs) }
 	}
 	close(parts)
 	<-sent
