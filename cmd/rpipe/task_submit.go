@@ -477,7 +477,7 @@ func await(ctx context.Context, server *client.Client, w api.WaitRequest, limit 
 		if limit > 0 {
 			step = min(step, max(time.Until(deadline), time.Millisecond))
 		}
-		w.Timeout = api.Duration(step)
+		w.Timeout = api.For(step)
 		end, err := server.Wait(ctx, w)
 		if err != nil {
 			if ctx.Err() != nil {
