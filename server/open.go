@@ -18,7 +18,6 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/admin"
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/front"
-	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/store"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
