@@ -2,7 +2,6 @@ package server
 
 import (
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -11,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
+	"github.com/rpipe-dev/rpipe/server/audit"
+	"github.com/rpipe-dev/rpipe/server/session"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/queue"
 	"github.com/rpipe-dev/rpipe/tokens"
@@ -26,6 +27,9 @@ type access struct {
 	always   bool // nobody is let in for where he is
 	insecure bool // everybody is, as self
 	tokens   *tokens.Store
+	sessions *session.Store // nil for none
+	audit    *audit.Log     // nil for none
+	guesses  *guesses
 	log      *slog.Logger
 	host     string   // of this machine
 	names    []string // by which it is asked, too
@@ -34,8 +38,11 @@ type access struct {
 // who is a client that was let in.
 type who struct {
 	queue.Who
-	submit bool
-	scopes []tokens.Scope
+	submit  bool
+	scopes  []tokens.Scope
+	token   string           // its id; "" for none
+	by      string           // token, session, certificate or place
+	session *session.Session // nil unless a cookie says who it is
 }
 
 // allowed reports whether the client may do what takes a right.
@@ -53,6 +60,8 @@ func (w *who) allowed(r api.Right) bool {
 	return w.Admin
 }
 
+func ownerOnly(owner string) queue.Who { return queue.Who{Owner: owner} }
+
 func newWho(owner string, scopes []tokens.Scope) *who {
 	has := func(s tokens.Scope) bool { return slices.Contains(scopes, s) }
 	w := &who{scopes: scopes, submit: has(tokens.Submit)}
@@ -65,13 +74,19 @@ var everything = []tokens.Scope{tokens.Submit, tokens.Read, tokens.Admin}
 
 // identify finds out who asks. The error is what he gets who may not.
 func (a *access) identify(r *http.Request) (*who, error) {
+	if w := insiderOf(r.Context()); w != nil {
+		return w, nil
+	}
 	if secret, shown := tokens.Bearer(r); shown {
 		if _, _, basic := r.BasicAuth(); basic {
 			if err := sameOrigin(r); err != nil { // browsers send passwords by themselves
 				return nil, err
 			}
 		}
-		return a.byToken(secret)
+		return a.byToken(r, secret)
+	}
+	if w, err := a.bySession(r); w != nil || err != nil {
+		return w, err
 	}
 	// Browsers show certificates, and are where they are, by themselves.
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
@@ -86,26 +101,49 @@ func (a *access) identify(r *http.Request) (*who, error) {
 	if err := sameOrigin(r); err != nil {
 		return nil, err
 	}
-	return newWho(a.self, everything), nil
+	w := newWho(a.self, everything)
+	w.by = "place"
+	return w, nil
 }
 
-func (a *access) byToken(secret string) (*who, error) {
-	if a.tokens == nil {
-		return nil, unauthorized("there is no token store, so no token is good: make one with rpipe token create")
-	}
-	t, err := a.tokens.Verify(secret)
-	switch {
-	case errors.Is(err, tokens.ErrUnknown), errors.Is(err, tokens.ErrExpired), errors.Is(err, tokens.ErrRevoked):
-		return nil, unauthorized(err.Error() + ": rpipe token create makes one")
-	case err != nil:
-		a.log.Error("no token can be verified", "error", err)
-		return nil, unauthorized("the token cannot be verified: the server's token store cannot be read")
+func (a *access) byToken(r *http.Request, secret string) (*who, error) {
+	t, err := a.verify(r, secret)
+	if err != nil {
+		return nil, err
 	}
 	w := newWho(t.Owner, t.Scopes)
+	w.token, w.by = t.ID, "token"
+	a.usedAdmin(r, w)
 	if !w.submit && !w.Read {
 		return nil, &api.Fault{Status: http.StatusForbidden, Code: "forbidden", Message: "the token is for something else: tasks take one of scope submit, read or admin"}
 	}
 	return w, nil
+}
+
+// bySession lets in who has logged in. What changes something must come from a page of
+// ours, and prove it.
+func (a *access) bySession(r *http.Request) (*who, error) {
+	if a.sessions == nil {
+		return nil, nil
+	}
+	found, ok := a.sessions.Identify(r)
+	if !ok {
+		return nil, nil
+	}
+	if err := sameOrigin(r); err != nil {
+		return nil, err
+	}
+	if !safe(r) && !found.CheckCSRF(r) {
+		return nil, &api.Fault{Status: http.StatusForbidden, Code: "csrf", Message: "the request does not prove that a page of this server sent it: load the page again; programs are to show a token, not a cookie"}
+	}
+	w := newWho(found.Owner, found.Scopes)
+	w.token, w.session, w.by = found.Token, found, "session"
+	return w, nil
+}
+
+// safe reports whether a request changes nothing.
+func safe(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
 // byCertificate takes the owner from a certificate's common name, and scopes from its
@@ -119,7 +157,9 @@ func byCertificate(c *x509.Certificate) (*who, error) {
 	if err != nil {
 		scopes = []tokens.Scope{tokens.Submit}
 	}
-	return newWho(owner, scopes), nil
+	w := newWho(owner, scopes)
+	w.by = "certificate"
+	return w, nil
 }
 
 // byPlace lets in who asks from this machine, as this user.
@@ -154,7 +194,7 @@ func hostname(host string) string {
 // sameOrigin refuses what a page of another site has a browser ask.
 func sameOrigin(r *http.Request) error {
 	refused := &api.Fault{Status: http.StatusForbidden, Code: "cross_origin", Message: "a page of another site may not ask; programs are to show a token"}
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" && !followsLink(r) {
 		return refused
 	}
 	origin := r.Header.Get("Origin")
@@ -166,6 +206,12 @@ func sameOrigin(r *http.Request) error {
 		return refused
 	}
 	return nil
+}
+
+// followsLink reports whether somebody has followed a link, in a chat for instance: the
+// site that had it sees nothing of the answer.
+func followsLink(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
 func unauthorized(message string) error {

@@ -26,6 +26,8 @@ type File struct {
 	Version    int          `yaml:"version" default:"1" min:"1" max:"1" doc:"The version of this grammar: 1."`
 	Listen     Listen       `yaml:"listen" doc:"Where the REST API is, and what is taken from a connection."`
 	Auth       string       `yaml:"auth" default:"loopback" enum:"loopback|always" doc:"loopback: who asks from this machine needs no token, and is the user that the server runs as. always: everybody shows a token or a client certificate."`
+	Login      Login        `yaml:"login" doc:"How people log in with a browser, and how guessing tokens is slowed down."`
+	Audit      Audit        `yaml:"audit" doc:"The record of who changed what."`
 	Tokens     string       `yaml:"tokens" doc:"The token store: a file, or a directory with tokens.json in it. Empty: RPIPE_TOKENS, or rpipe/tokens.json in the user's configuration directory, as for rpipe token."`
 	Data       string       `yaml:"data" doc:"Directory of the store. Empty: RPIPE_DATA, or rpipe in the user's state directory (XDG_STATE_HOME, ~/.local/state). One server at a time may have it."`
 	Durability string       `yaml:"durability" default:"always" doc:"When what was acknowledged is on the disk: always, before; or interval:200ms, at most so long after, which is faster and loses that much where the power fails. Killing the process loses nothing in either."`

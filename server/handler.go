@@ -121,7 +121,8 @@ func (s *Server) handler() (http.Handler, error) {
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, r, unrouted(mux, r))
 	}))
-	return mux, nil
+	s.handlePages(mux)
+	return s.guarded(mux), nil
 }
 
 func compress() *front.Compress {
@@ -137,6 +138,8 @@ func (s *Server) route(route *api.Route, most int64, op operation) http.Handler 
 		x := exchange.Of(r.Context())
 		x.API, x.Route = "tasks", route.Op
 		var asks *who
+		w, r, record := s.recorded(w, r, route, &asks)
+		defer record()
 		if route.Right != api.Open {
 			var err error
 			if asks, err = s.access.identify(r); err != nil {
@@ -165,7 +168,6 @@ func (s *Server) route(route *api.Route, most int64, op operation) http.Handler 
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if err := op(w, r, asks); err != nil {
 			writeFault(w, r, err)
 		}
@@ -219,7 +221,9 @@ func writeFault(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	h.Set("Content-Type", api.JSON)
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	if out, ok := w.(*statusWriter); ok {
+		out.code = f.Code
+	}
 	if f.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(float64(f.RetryAfter)/1e9))))
 	}

@@ -35,6 +35,8 @@ func (s *Server) open(o Options) error {
 	for _, step := range []func() error{
 		s.openData,
 		func() error { return s.openAccess(o.Insecure) },
+		s.openAudit,
+		s.openSessions,
 		s.openFront,
 		s.openEngine,
 		func() error { return s.writeJoin(o.JoinFile) },
@@ -411,7 +413,7 @@ func (s *Server) openAccess(insecure bool) error {
 	host, _ := os.Hostname()
 	s.access = access{
 		self: owner, uid: getuid(), always: s.file.Auth == "always", insecure: insecure,
-		tokens: s.tokens, log: s.log, host: host, names: s.file.Listen.Names,
+		tokens: s.tokens, guesses: newGuesses(&s.file.Login), log: s.log, host: host, names: s.file.Listen.Names,
 	}
 	l := &s.file.Listen
 	unix := l.unix()

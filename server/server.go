@@ -28,6 +28,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/admin"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/server/audit"
 	"github.com/rpipe-dev/rpipe/server/session"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
@@ -68,6 +69,7 @@ type Server struct {
 	lock     *os.File
 	tokens   *tokens.Store  // nil for none
 	sessions *session.Store // of browsers; nil where there are no tokens
+	audit    *audit.Log     // nil for none
 	front    *front.Front
 	cluster  *broker.Cluster // nil unless workers elsewhere reach the embedded engine
 	broker   *broker.Broker
@@ -205,6 +207,12 @@ func (s *Server) Close() {
 		}
 		if s.broker != nil {
 			closed("the engine", s.broker.Close())
+		}
+		if s.audit != nil {
+			closed("the audit log", s.audit.Close())
+		}
+		if s.sessions != nil {
+			closed("the log-ins", s.sessions.Close())
 		}
 		if s.tokens != nil {
 			closed("the tokens", s.tokens.Close())
