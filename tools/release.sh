@@ -13,7 +13,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-NFPM="github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.48.0"
 dist="${DIST:-$PWD/dist}"
 
 say() { echo "release: $*" >&2; }
@@ -130,12 +129,19 @@ package() {
 
 # deb DIR ARCH packs what is in DIR for Debian and Ubuntu.
 deb() {
+	command -v dpkg-deb >/dev/null || { say "there is no dpkg-deb: no .deb is made"; return; }
 	root="$work/deb-$2"
-	mkdir -p "$root"
+	put() { install -D -m "$1" "$2" "$root/$3"; }
+	put 755 "$1/rpipe" usr/bin/rpipe
+	put 644 tools/deb/rpipe.yaml etc/rpipe/rpipe.yaml
+	put 644 tools/deb/lintian-overrides usr/share/lintian/overrides/rpipe
 	for unit in deploy/systemd/*.service; do
-		sed 's|/usr/local/bin/rpipe|/usr/bin/rpipe|; s|rpipe serve$|rpipe serve /etc/rpipe/rpipe.yaml|' "$unit" >"$root/$(basename "$unit")"
+		sed 's|/usr/local/bin/rpipe|/usr/bin/rpipe|; s|rpipe serve$|rpipe serve /etc/rpipe/rpipe.yaml|' "$unit" >"$work/unit"
+		put 644 "$work/unit" "lib/systemd/system/$(basename "$unit")"
 	done
-	gzip -9nc tools/deb/rpipe.1 >"$root/rpipe.1.gz"
+	{ cat tools/deb/copyright; sed 1,4d LICENSE | sed 's/^$/./; s/^/ /'; } >"$work/copyright"
+	put 644 "$work/copyright" usr/share/doc/rpipe/copyright
+	put 644 "$1/NOTICES" usr/share/doc/rpipe/NOTICES
 	# Debian's form of the version: what comes before a release sorts before it.
 	debian=$(echo "$version" | sed 's/-/~/')
 	{
@@ -144,16 +150,24 @@ deb() {
 		echo "  * https://github.com/rpipe-dev/rpipe/blob/main/CHANGELOG.md says what is new."
 		echo
 		echo " -- The rpipe authors <rpipe-dev@users.noreply.github.com>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")"
-	} | gzip -9nc >"$root/changelog.gz"
-	{ cat tools/deb/copyright; sed 's/^$/./; s/^/ /' LICENSE; } >"$root/copyright"
-	gzip -9nc "$1/NOTICES" >"$root/NOTICES.gz"
-	if runs "$1/rpipe"; then
-		"$1/rpipe" completion bash >"$root/completion"
-	else
-		"$dist/bin/rpipe_linux_$(go env GOHOSTARCH)" completion bash >"$root/completion"
-	fi
-	ROOT="$root" ARCH="$2" VERSION="$debian" PROGRAM="$1/rpipe" \
-		go run "$NFPM" package --config tools/deb/nfpm.yaml --packager deb --target "$dist/rpipe_${version}_$2.deb" >/dev/null
+	} >"$work/changelog"
+	put 644 "$work/changelog" usr/share/doc/rpipe/changelog
+	put 644 tools/deb/rpipe.1 usr/share/man/man1/rpipe.1
+	gzip -9n "$root/usr/share/doc/rpipe/NOTICES" "$root/usr/share/doc/rpipe/changelog" "$root/usr/share/man/man1/rpipe.1"
+	# It is the same for all processors.
+	host="$1/rpipe"
+	runs "$host" || host="$dist/bin/rpipe_linux_$(go env GOHOSTARCH)"
+	"$host" completion bash >"$work/completion"
+	put 644 "$work/completion" usr/share/bash-completion/completions/rpipe
+
+	size=$(du -sk --apparent-size "$root" | cut -f1)
+	(cd "$root" && find . -type f -printf '%P\n' | sort | xargs md5sum) >"$work/md5sums"
+	put 644 "$work/md5sums" DEBIAN/md5sums
+	echo /etc/rpipe/rpipe.yaml >"$root/DEBIAN/conffiles"
+	sed "s/@VERSION@/$debian/; s/@ARCH@/$2/; s/@SIZE@/$size/" tools/deb/control >"$root/DEBIAN/control"
+	for script in postinst prerm postrm; do put 755 tools/deb/$script DEBIAN/$script; done
+	find "$root" -type d -exec chmod 755 {} +
+	dpkg-deb --root-owner-group -Zxz -b "$root" "$dist/rpipe_${version}_$2.deb" >/dev/null
 }
 
 verify() {

@@ -1,10 +1,11 @@
 #' Find the program rpipe
 #'
-#' Looks at the option `rpipe.binary`, the environment variable `RPIPE_BIN`, `PATH`, and
-#' for a `bin/rpipe` in the working directory and above it, as in a clone of the
-#' repository.
+#' Looks at the option `rpipe.binary`, the environment variable `RPIPE_BIN`, `PATH`, for a
+#' `bin/rpipe` in the working directory and above it, as in a clone of the repository, and
+#' for what [rp_install()] has put there.
 #'
 #' @return The path. An error where there is none says how to get it.
+#' @seealso [rp_install()]
 #' @examples
 #' try(rp_binary())
 #' @export
@@ -27,9 +28,13 @@ rp_binary <- function() {
       return(normalizePath(path))
     }
   }
+  path <- installed()
+  if (!is.null(path)) {
+    return(path)
+  }
   fail(
     "The program rpipe was not found: it is not in PATH, and neither option(rpipe.binary =) nor RPIPE_BIN names it.\n",
-    "Get it from https://github.com/rpipe-dev/rpipe/releases, or build it there with `make build`.\n",
+    "rp_install() downloads it; it is at https://github.com/rpipe-dev/rpipe/releases, too.\n",
     "To use a server elsewhere, nothing is needed: rp_connect(\"https://...\").",
     class = "rpipe_no_binary"
   )
@@ -42,10 +47,10 @@ above <- function(dir) {
   all
 }
 
-not_on_windows <- function(what) {
-  if (.Platform$OS.type == "windows") {
+not_on_windows <- function(what, type = .Platform$OS.type) {
+  if (type == "windows") {
     fail(
-      what, " runs R processes on this machine, which rpipe does not do on Windows. ",
+      what, " is for running R processes on this machine, which rpipe does not do on Windows. ",
       "Use a server elsewhere, or in WSL or a container: rp_connect(\"http://...\").",
       class = "rpipe_windows"
     )
