@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.release=$(VERSION)
 # The SQL engine is C++ that is linked in: without cgo, filter and derive are missing.
 export CGO_ENABLED := 1
 
-.PHONY: help demo build setup setup-test servers test test-r test-long race lint vet bench docs fuzz clean
+.PHONY: help demo build setup setup-test servers test test-r test-long race lint vet bench docs fuzz release-snapshot release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -50,9 +50,10 @@ vet: ## go vet, also for the other systems
 	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
 	CGO_ENABLED=0 GOOS=windows $(GO) build -o /dev/null ./cmd/rpipe
 
-lint: vet ## gofmt, go vet and staticcheck
+lint: vet ## gofmt, go vet, staticcheck, and the workflows of GitHub
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "make: gofmt -w these" >&2; exit 1; }
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 bench: build ## every figure of docs/benchmarks.md
 	bench/run.sh
@@ -65,5 +66,12 @@ docs: setup-test ## write the generated pages and golden files again
 fuzz: ## each fuzz target for a minute
 	@tools/fuzz.sh 60s
 
+release-snapshot: setup ## the files of a release for this machine, in dist
+	tools/release.sh snapshot
+
+release-check: setup-test release-snapshot ## also: rp_install() installs them, and two builds of the commit are the same
+	tools/release.sh try
+	tools/release.sh reproduce
+
 clean: ## remove what was built
-	rm -rf bin out
+	rm -rf bin dist out

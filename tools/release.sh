@@ -8,6 +8,7 @@
 #   tools/release.sh package           archives, .deb, SBOM, R package, SHA256SUMS, of all in dist/bin
 #   tools/release.sh notes             what the changelog says of this version
 #   tools/release.sh verify            whether what is in dist is whole, and runs
+#   tools/release.sh try               whether rp_install() of the R package installs it
 #   tools/release.sh snapshot          build for this machine, package, verify
 #   tools/release.sh reproduce         build twice, in two places, and compare
 set -eu
@@ -69,7 +70,7 @@ build() {
 	command -v "$cc" >/dev/null || fail "there is no $cc to build for $1/$2; on Debian: apt-get install g++-aarch64-linux-gnu"
 	flags="-s -w -X main.release=v$version"
 	if [ "$1" = linux ]; then
-		flags="$flags -extld $cxx -extldflags '-static-libstdc++ -static-libgcc'"
+		flags="$flags -extld $cxx -extldflags -static-libstdc++"
 	fi
 	say "building $version for $1/$2"
 	mkdir -p "$(dirname "$out")"
@@ -208,6 +209,16 @@ glibc() {
 	! objdump -p "$1" | grep -q 'NEEDED *libstdc++' || fail "$1 needs a libstdc++, which was to be linked in"
 }
 
+# try_r has the R package install the release from a web server, and run a task with it.
+try_r() {
+	[ -f "$dist/SHA256SUMS" ] || fail "there is no $dist/SHA256SUMS: tools/release.sh package"
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	R CMD INSTALL --no-docs --library="$work" "$dist/rpipe_$base.tar.gz" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+	(cd r/rpipe/tests/testthat && R_LIBS="$work${R_LIBS:+:$R_LIBS}" RPIPE_DIST="$dist" Rscript --vanilla -e \
+		'testthat::test_file("test-install.R", package = "rpipe", load_package = "installed", reporter = "summary", stop_on_failure = TRUE)')
+}
+
 # reproduce builds this commit in two directories, the second with an empty cache.
 reproduce() {
 	[ -z "$dirty" ] || fail "files differ from the commit: git status"
@@ -226,6 +237,7 @@ reproduce() {
 case "${1:-}" in
 version) echo "$version" ;;
 check | notes | package | verify | reproduce) "$1" ;;
+try) try_r ;;
 build) [ $# -ge 3 ] || fail "tools/release.sh build OS ARCH"; shift; build "$@" ;;
 snapshot)
 	rm -rf "$dist"
@@ -233,5 +245,5 @@ snapshot)
 	package
 	verify
 	;;
-*) fail "say one of: version, check, build OS ARCH, package, notes, verify, snapshot, reproduce" ;;
+*) fail "say one of: version, check, build OS ARCH, package, notes, verify, try, snapshot, reproduce" ;;
 esac
