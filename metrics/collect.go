@@ -77,7 +77,7 @@ func (e *emitter) pool(s rpool.Stats) {
 	}
 	e.value(poolEnvironments, float64(len(s.Environments)-failing), "ready")
 	e.value(poolEnvironments, float64(failing), "failing")
-	for priority, waiting := range [2]int{t.WaitingInteractive, t.WaitingBulk} {
+	for priority, waiting := range [...]int{t.WaitingInteractive, t.WaitingQueued, t.WaitingBulk} {
 		name := rpool.Priority(priority).String()
 		e.value(poolQueueLength, float64(waiting), name)
 		e.histogram(poolQueueWait, &s.QueueWait[priority], name)

@@ -70,7 +70,7 @@ func (p *Pool) victim(c *crew, pri Priority) *member {
 			continue
 		}
 		m, extra := o.idle[0], len(o.members) > o.min
-		if !extra && !needy || pri == Bulk && m.resting(now) && !c.impatient(now) {
+		if !extra && !needy || pri != Interactive && m.resting(now) && !c.impatient(now) {
 			continue
 		}
 		if best == nil || extra && !spare || extra == spare && m.since.Before(best.since) {
@@ -80,17 +80,25 @@ func (p *Pool) victim(c *crew, pri Priority) *member {
 	return best
 }
 
-// patience is how long bulk leaves workers that others have just used.
+// patience is how long bulk and queued requests leave workers that others have just used.
 const patience = 10 * turn
 
-// impatient reports whether bulk requests for c have waited long enough, and
-// whether c is no crew at all.
+// impatient reports whether requests for c of a lower priority than Interactive have
+// waited long enough, and whether c is no crew at all.
 func (c *crew) impatient(now time.Time) bool {
-	return c == nil || c.lines[Bulk].head != nil && now.Sub(c.lines[Bulk].head.since) >= patience
+	if c == nil {
+		return true
+	}
+	for _, l := range c.lines[Queued:] {
+		if l.head != nil && now.Sub(l.head.since) >= patience {
+			return true
+		}
+	}
+	return false
 }
 
 // resting reports whether m has served somebody who waited for the answer just
-// now. Bulk leaves such a worker for a moment: the next one who waits, of a row of
+// now. Lower priorities leave such a worker for a moment: the next one who waits, of a row of
 // them, would have to wait for a fork.
 func (m *member) resting(now time.Time) bool {
 	return m.served > 0 && m.pri == Interactive && now.Sub(m.since) < turn

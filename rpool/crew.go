@@ -19,8 +19,8 @@ type crew struct {
 	members []*member // up: idle or leased
 	idle    []*member // those that may be leased, the longest idle first
 	leased  int
-	leaving int     // not reaped yet
-	lines   [2]line // who waits, by Priority
+	leaving int              // not reaped yet
+	lines   [priorities]line // who waits, by Priority
 	warmers []*warmer
 
 	claims    int // slots of the budget promised to workers that are not up yet
@@ -115,9 +115,17 @@ func (p *Pool) disband(c *crew) {
 	p.past.add(&c.counts)
 }
 
+// queued is how many wait for c. p.mu is held.
+func (c *crew) queued() (n int) {
+	for i := range c.lines {
+		n += c.lines[i].length
+	}
+	return n
+}
+
 // empty reports whether c has no worker, none on its way, and nobody who waits.
 // p.mu is held.
 func (c *crew) empty() bool {
 	return len(c.members) == 0 && c.leaving == 0 && c.claims == 0 && c.starters == 0 && len(c.warmers) == 0 &&
-		c.lines[Interactive].length == 0 && c.lines[Bulk].length == 0
+		c.queued() == 0
 }

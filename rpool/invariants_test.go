@@ -68,7 +68,7 @@ func drawHistory(t *rapid.T) *history {
 	for range rapid.IntRange(1, 40).Draw(t, "clients") {
 		c := client{
 			Env:     rapid.IntRange(0, 2).Draw(t, "env"),
-			Pri:     rapid.SampledFrom([]Priority{Interactive, Bulk}).Draw(t, "pri"),
+			Pri:     rapid.SampledFrom([]Priority{Interactive, Queued, Bulk}).Draw(t, "pri"),
 			Arrives: ms(3000, "arrives"),
 			Holds:   ms(100, "holds"),
 		}
@@ -233,8 +233,8 @@ func (h *history) play(t *testing.T) error {
 			fail("a template outlives the pool")
 		}
 	}
-	if p.used != 0 || p.leased != 0 || p.bulk != 0 || p.stopping != 0 || p.rss != 0 || p.waiting != [2]int{} {
-		fail("after Close: used %d, leased %d, bulk %d, stopping %d, rss %d, waiting %v", p.used, p.leased, p.bulk, p.stopping, p.rss, p.waiting)
+	if p.used != 0 || p.leased != 0 || p.lower != 0 || p.stopping != 0 || p.rss != 0 || p.waiting != [priorities]int{} {
+		fail("after Close: used %d, leased %d, lower %d, stopping %d, rss %d, waiting %v", p.used, p.leased, p.lower, p.stopping, p.rss, p.waiting)
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -246,7 +246,7 @@ func (p *Pool) check(r *fakeR) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var used, held, leaving int
-	var waiting [2]int
+	var waiting [priorities]int
 	var rss int64
 	for _, c := range p.order {
 		used += len(c.members) + c.claims + c.leaving
@@ -288,8 +288,8 @@ func (p *Pool) check(r *fakeR) error {
 			used, p.used, held, p.leased, leaving, p.stopping, waiting, p.waiting, rss, p.rss)
 	case p.used > most || up > most:
 		return fmt.Errorf("%d slots used and %d processes up with Max %d", p.used, up, p.o.Max)
-	case p.leased > p.o.Max || p.bulk > p.o.Max-p.o.Reserve:
-		return fmt.Errorf("%d leases, %d of them bulk, with Max %d and Reserve %d", p.leased, p.bulk, p.o.Max, p.o.Reserve)
+	case p.leased > p.o.Max || p.lower > p.o.Max-p.o.Reserve:
+		return fmt.Errorf("%d leases, %d of them not interactive, with Max %d and Reserve %d", p.leased, p.lower, p.o.Max, p.o.Reserve)
 	}
 	return nil
 }

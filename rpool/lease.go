@@ -134,10 +134,10 @@ func (p *Pool) lease(m *member, pri Priority) {
 	m.state, m.pri, m.since = leased, pri, time.Now()
 	c.leased++
 	p.leased++
-	if pri == Bulk {
-		p.bulk++
-	} else {
+	if pri == Interactive {
 		p.interactive.Add(1)
+	} else {
+		p.lower++
 	}
 	if p.o.MinSpare > 0 {
 		p.fill(c)
@@ -153,11 +153,11 @@ func (p *Pool) lease(m *member, pri Priority) {
 func (p *Pool) unlease(m *member) {
 	m.crew.leased--
 	p.leased--
-	if m.pri == Bulk {
-		p.bulk--
-	} else {
+	if m.pri == Interactive {
 		p.answered.Store(time.Now().UnixNano())
 		p.interactive.Add(-1)
+	} else {
+		p.lower--
 	}
 }
 

@@ -12,7 +12,7 @@ type Options struct {
 	Min      int // workers kept up for each environment once it is in use, see also Environment.Min; default 0
 	Max      int // workers over all environments; 0 is the number of cores
 	MinSpare int // idle workers kept ready beyond those busy; default 0
-	Reserve  int // workers that Bulk may not take, below Max; default 0
+	Reserve  int // workers that only Interactive may take, below Max; default 0
 
 	IdleTimeout   time.Duration // an idle worker above Min ends after it; 0 is 5m
 	TemplateIdle  time.Duration // a template without workers or requests ends after it; 0 is 15m
@@ -79,7 +79,7 @@ func (o Options) complete() (Options, error) {
 	case o.Min > o.Max:
 		return o, fmt.Errorf("rpool: min %d is above max %d", o.Min, o.Max)
 	case o.Reserve >= o.Max:
-		return o, fmt.Errorf("rpool: reserve %d of max %d leaves no worker for bulk requests; raise max or lower reserve", o.Reserve, o.Max)
+		return o, fmt.Errorf("rpool: reserve %d of max %d leaves no worker for other requests than interactive ones; raise max or lower reserve", o.Reserve, o.Max)
 	}
 	return o, nil
 }

@@ -27,7 +27,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		}
 	}
 	f(Options{Max: 2, Min: 3}, "min 3 is above max 2")
-	f(Options{Max: 2, Reserve: 2}, "leaves no worker for bulk")
+	f(Options{Max: 2, Reserve: 2}, "leaves no worker for other requests")
 	f(Options{Max: -1}, "max is negative")
 	f(Options{QueueWait: -1}, "queue_wait is negative")
 }

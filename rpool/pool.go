@@ -4,7 +4,7 @@
 // [Environment] in use, the template, which loads packages and sources files
 // once, and forks workers from it on demand. Workers of all environments share
 // one budget of processes and memory. A request waits for a worker of its
-// environment, Interactive before Bulk and in order of arrival within each;
+// environment, Interactive before Queued before Bulk and in order of arrival within each;
 // idle workers of other environments end to make room for it.
 //
 // What is promised: a worker serves one request at a time. A request ends with
@@ -51,19 +51,19 @@ type Pool struct {
 	used     int     // slots of the budget: claims, idle, leased and leaving workers
 	stopping int     // of those, the leaving ones
 	leased   int
-	bulk     int // leases of Bulk
+	lower    int // leases of other priorities than Interactive
 	rss      int64
-	waiting  [2]int // by Priority
+	waiting  [priorities]int // by Priority
 	ticket   uint64
 	doomed   int // workers up that are to be replaced
 	// replacing is the worker whose replacement is on its way, or which is to
 	// end because it is up. At most one at a time, so that the pool is never
 	// more than one worker over Max.
 	replacing *member
-	past      Counts       // of crews that are no more
-	waits     [2]Histogram // by Priority
-	runs      [2]Histogram // by Priority
-	incidents []Incident   // the last ones, the oldest first
+	past      Counts                // of crews that are no more
+	waits     [priorities]Histogram // by Priority
+	runs      [priorities]Histogram // by Priority
+	incidents []Incident            // the last ones, the oldest first
 	deaths    map[string]int64
 	recycled  map[string]int64
 	draining  bool

@@ -144,7 +144,7 @@ func (p *Pool) await(ctx context.Context, w *waiter) (*member, error) {
 }
 
 // dispatch gives idle workers to those who wait for their environment:
-// Interactive first, then in order of arrival. p.mu is held.
+// by priority, then in order of arrival. p.mu is held.
 func (p *Pool) dispatch() {
 	for pri := range p.waiting {
 		for p.waiting[pri] > 0 && p.mayLease(Priority(pri)) {
@@ -168,7 +168,7 @@ func (p *Pool) dispatch() {
 // mayLease reports whether one more lease of that priority is within Max and
 // Reserve. p.mu is held.
 func (p *Pool) mayLease(pri Priority) bool {
-	return p.leased < p.o.Max && (pri != Bulk || p.bulk < p.o.Max-p.o.Reserve)
+	return p.leased < p.o.Max && (pri == Interactive || p.lower < p.o.Max-p.o.Reserve)
 }
 
 // ahead reports whether a goes before b.

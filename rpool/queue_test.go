@@ -94,6 +94,35 @@ func TestBulkLimitSpansEnvironments(t *testing.T) {
 	})
 }
 
+// Requests go before queued ones, those before bulk, whoever came first; and a reserve is
+// kept from both.
+func TestQueuedGoesBetweenInteractiveAndBulk(t *testing.T) {
+	inBubble(t, Options{Max: 2, Reserve: 1}, &fakeR{}, func(t *testing.T, w *world) {
+		api, job, etl := environment("a"), environment("b"), environment("c")
+		first := w.acquire(job, Queued)
+		bulk, queued := w.waiting(w.Context(), etl, Bulk), w.waiting(w.Context(), job, Queued)
+		if bulk.lease() != nil || queued.lease() != nil {
+			t.Fatal("a worker that is reserved was taken")
+		}
+		w.acquire(api, Interactive).Release()
+		first.Release()
+		l := queued.lease()
+		if l == nil || bulk.lease() != nil {
+			t.Fatal("bulk, which came first, went before a queued request")
+		}
+		waits := w.p.Stats().Total
+		if waits.WaitingBulk != 1 || waits.WaitingQueued != 0 {
+			t.Errorf("%+v", waits)
+		}
+		l.Release()
+		after(patience + turn)
+		if l = bulk.lease(); l == nil {
+			t.Fatal("bulk has waited in vain")
+		}
+		l.Release()
+	})
+}
+
 func TestQueueLength(t *testing.T) {
 	inBubble(t, Options{Max: 1, QueueLength: 2}, &fakeR{}, func(t *testing.T, w *world) {
 		env := environment("a")

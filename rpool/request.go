@@ -14,18 +14,20 @@ import (
 type Priority int
 
 const (
-	// Interactive requests go first: HTTP and tasks that somebody waits for.
+	// Interactive requests go first: HTTP, and tasks where there is nothing else.
 	Interactive Priority = iota
+	// Queued requests are those of the task queue beside Interactive ones: they wait for
+	// those, and leave Options.Reserve workers to them.
+	Queued
 	// Bulk requests fill what is idle; their workers run at nice 10.
 	Bulk
+
+	priorities = iota
 )
 
-// String is interactive or bulk.
+// String is interactive, queued or bulk.
 func (p Priority) String() string {
-	if p == Bulk {
-		return "bulk"
-	}
-	return "interactive"
+	return [priorities]string{"interactive", "queued", "bulk"}[p]
 }
 
 // Kind says what a request asks of a worker.

@@ -13,7 +13,7 @@ func (p *Pool) schedule() {
 		return
 	}
 	short := false
-	if p.waiting != [2]int{} {
+	if p.waiting != [priorities]int{} {
 		p.dispatch()
 		short = p.grow()
 	}
@@ -24,7 +24,7 @@ func (p *Pool) schedule() {
 		}
 	}
 	p.replace()
-	if p.draining && p.leased == 0 && p.waiting == [2]int{} {
+	if p.draining && p.leased == 0 && p.waiting == [priorities]int{} {
 		select {
 		case <-p.drained:
 		default:
@@ -47,18 +47,15 @@ func (p *Pool) grow() (short bool) {
 	for _, c := range p.order {
 		c.cover = c.claims + len(c.idle)
 	}
+	lower := p.o.Max - p.o.Reserve - p.lower
 	for pri := range p.waiting {
-		limit := p.waiting[pri]
-		if Priority(pri) == Bulk {
-			limit = min(limit, p.o.Max-p.o.Reserve-p.bulk)
-		}
 		for _, c := range p.order {
 			c.cursor = c.lines[pri].head
 			if now.Before(c.notBefore) && c.cover == 0 {
 				c.cursor = nil
 			}
 		}
-		for ; limit > 0; limit-- {
+		for n := p.waiting[pri]; n > 0 && (Priority(pri) == Interactive || lower > 0); n-- {
 			var c *crew
 			for _, o := range p.order {
 				if o.cursor != nil && (c == nil || o.cursor.ticket < c.cursor.ticket) {
@@ -74,6 +71,7 @@ func (p *Pool) grow() (short bool) {
 				c.cover--
 			case now.Before(c.notBefore):
 				c.cursor = nil
+				continue
 			case p.room(c):
 				p.claim(c)
 			default:
@@ -81,6 +79,9 @@ func (p *Pool) grow() (short bool) {
 				if !p.makeRoom(c, Priority(pri), &credit) {
 					return short
 				}
+			}
+			if Priority(pri) != Interactive {
+				lower--
 			}
 		}
 	}
@@ -105,7 +106,8 @@ func (p *Pool) target(c *crew, now time.Time) int {
 
 // waiting is how many of those who wait for c may have a worker at all.
 func (c *crew) waiting(p *Pool) int {
-	return c.lines[Interactive].length + max(0, min(c.lines[Bulk].length, p.o.Max-p.o.Reserve-p.bulk))
+	now := c.lines[Interactive].length
+	return now + max(0, min(c.queued()-now, p.o.Max-p.o.Reserve-p.lower))
 }
 
 // fill starts what c lacks to its target. For Min and MinSpare nobody else's

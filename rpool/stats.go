@@ -9,15 +9,15 @@ import (
 // Stats is what a pool does at one moment. The counters only grow.
 type Stats struct {
 	Max          int // workers that the budget allows
-	Reserve      int // of those, the ones Bulk may not take
+	Reserve      int // of those, the ones only Interactive may take
 	Environments []EnvironmentStats
 	Total        Counts // over Environments, and those that have ended
 
-	QueueWait [2]Histogram     // by Priority: how long every request waited for a worker, whether it got one or not
-	RunTime   [2]Histogram     // by Priority: how long requests ran, whatever came out
-	Incidents []Incident       // the last 32, the oldest first
-	Deaths    map[string]int64 // workers that died or were killed, by Incident.Cause
-	Recycled  map[string]int64 // workers replaced, by the option that wanted it: max_requests, max_lifetime or max_memory
+	QueueWait [priorities]Histogram // by Priority: how long every request waited for a worker, whether it got one or not
+	RunTime   [priorities]Histogram // by Priority: how long requests ran, whatever came out
+	Incidents []Incident            // the last 32, the oldest first
+	Deaths    map[string]int64      // workers that died or were killed, by Incident.Cause
+	Recycled  map[string]int64      // workers replaced, by the option that wanted it: max_requests, max_lifetime or max_memory
 }
 
 // EnvironmentStats are the figures of one environment.
@@ -58,6 +58,7 @@ type Counts struct {
 	Starting           int   // on their way up
 	Stopping           int   // on their way down
 	WaitingInteractive int   // requests in the queue
+	WaitingQueued      int   // requests in the queue
 	WaitingBulk        int   // requests in the queue
 	RSS                int64 // resident bytes of the workers up, as last polled; pages shared with the template count in each
 
@@ -90,6 +91,7 @@ func (t *Counts) add(c *Counts) {
 	t.Starting += c.Starting
 	t.Stopping += c.Stopping
 	t.WaitingInteractive += c.WaitingInteractive
+	t.WaitingQueued += c.WaitingQueued
 	t.WaitingBulk += c.WaitingBulk
 	t.RSS += c.RSS
 	t.Requests += c.Requests
@@ -143,7 +145,7 @@ func (p *Pool) Stats() Stats {
 		}
 		e.Up, e.Busy, e.Idle, e.Starting = len(c.members), c.leased, len(c.idle), c.claims
 		e.Stopping = c.leaving
-		e.WaitingInteractive, e.WaitingBulk = c.lines[Interactive].length, c.lines[Bulk].length
+		e.WaitingInteractive, e.WaitingQueued, e.WaitingBulk = c.lines[Interactive].length, c.lines[Queued].length, c.lines[Bulk].length
 		e.Failures = max(c.launches.failures, c.crashes.failures)
 		if c.notBefore.After(now) {
 			e.NotBefore = c.notBefore

@@ -14,17 +14,17 @@ const turn = time.Second
 // before them. Without it an environment that never runs idle would starve the
 // others. p.mu is held.
 func (p *Pool) giveWay(m *member, now time.Time) bool {
-	if p.waiting == [2]int{} || len(p.order) < 2 || p.credit() > 0 {
+	if p.waiting == [priorities]int{} || len(p.order) < 2 || p.credit() > 0 {
 		return false
 	}
-	c, bulk := m.crew, p.bulk
-	if m.pri == Bulk {
-		bulk--
+	c, lower := m.crew, p.lower
+	if m.pri != Interactive {
+		lower--
 	}
-	mayBulk := bulk < p.o.Max-p.o.Reserve
+	mayLower := lower < p.o.Max-p.o.Reserve
 	mine := c.lines[Interactive].head
-	if mine == nil && mayBulk {
-		mine = c.lines[Bulk].head
+	for pri := Queued; mine == nil && mayLower && pri < priorities; pri++ {
+		mine = c.lines[pri].head
 	}
 	if mine == nil {
 		return false // it becomes idle, and goes if somebody needs its place
@@ -34,7 +34,7 @@ func (p *Pool) giveWay(m *member, now time.Time) bool {
 			continue
 		}
 		w := o.uncovered()
-		if w == nil || !ahead(w, mine) || w.pri == Bulk && !mayBulk {
+		if w == nil || !ahead(w, mine) || w.pri != Interactive && !mayLower {
 			continue
 		}
 		// A minimum gives way to an environment that has no worker, or to a higher
