@@ -119,7 +119,7 @@ func (s *Server) retryAPIs() {
 func (s *Server) mount(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !ours(r.URL.Path) && s.apis.Serves(r) {
-			s.apis.ServeHTTP(w, r)
+			foreign(s.apis).ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)

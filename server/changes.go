@@ -90,6 +90,7 @@ func (s *Server) many(do change) operation {
 		if err != nil {
 			return err
 		}
+		changes(r, ids...)
 		outcomes, err := do(r, who, ids, &in)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/notify"
 	"github.com/rpipe-dev/rpipe/proxy"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rblock"
@@ -23,19 +24,21 @@ import (
 
 // File is rpipe.yaml, the configuration of rpipe serve. All of it is optional.
 type File struct {
-	Version    int          `yaml:"version" default:"1" min:"1" max:"1" doc:"The version of this grammar: 1."`
-	Listen     Listen       `yaml:"listen" doc:"Where the REST API is, and what is taken from a connection."`
-	Auth       string       `yaml:"auth" default:"loopback" enum:"loopback|always" doc:"loopback: who asks from this machine needs no token, and is the user that the server runs as. always: everybody shows a token or a client certificate."`
-	Login      Login        `yaml:"login" doc:"How people log in with a browser, and how guessing tokens is slowed down."`
-	Audit      Audit        `yaml:"audit" doc:"The record of who changed what."`
-	Tokens     string       `yaml:"tokens" doc:"The token store: a file, or a directory with tokens.json in it. Empty: RPIPE_TOKENS, or rpipe/tokens.json in the user's configuration directory, as for rpipe token."`
-	Data       string       `yaml:"data" doc:"Directory of the store. Empty: RPIPE_DATA, or rpipe in the user's state directory (XDG_STATE_HOME, ~/.local/state). One server at a time may have it."`
-	Durability string       `yaml:"durability" default:"always" doc:"When what was acknowledged is on the disk: always, before; or interval:200ms, at most so long after, which is faster and loses that much where the power fails. Killing the process loses nothing in either."`
-	MaxStore   configs.Size `yaml:"max_store" default:"0" doc:"Disk that the store may take. Submissions are refused beyond it. 0 is no limit."`
-	NATS       NATS         `yaml:"nats" doc:"The engine, where workers on other machines reach it, or where it is elsewhere itself."`
-	Workers    Workers      `yaml:"workers" doc:"The R processes of the server's own machine."`
-	R          RBlock       `yaml:"r" doc:"What R has loaded before a task of the environment default, and which R it is."`
-	Startup    []Script     `yaml:"startup" doc:"R code that is run once when the server starts, in order, before a task begins or a request is answered: to make directories, to fetch what tasks need, to look whether a database is there. What every R process has loaded is said by r."`
+	Version    int                      `yaml:"version" default:"1" min:"1" max:"1" doc:"The version of this grammar: 1."`
+	Listen     Listen                   `yaml:"listen" doc:"Where the REST API is, and what is taken from a connection."`
+	Auth       string                   `yaml:"auth" default:"loopback" enum:"loopback|always" doc:"loopback: who asks from this machine needs no token, and is the user that the server runs as. always: everybody shows a token or a client certificate."`
+	Login      Login                    `yaml:"login" doc:"How people log in with a browser, and how guessing tokens is slowed down."`
+	URL        string                   `yaml:"url" example:"https://tasks.example.com" doc:"Where people reach the dashboard, for links in notifications. Empty: the address that is listened on."`
+	Notify     map[string]notify.Target `yaml:"notify" doc:"Where to tell of schedules that fail, work again or are late, by name: see notify of a schedule."`
+	Audit      Audit                    `yaml:"audit" doc:"The record of who changed what."`
+	Tokens     string                   `yaml:"tokens" doc:"The token store: a file, or a directory with tokens.json in it. Empty: RPIPE_TOKENS, or rpipe/tokens.json in the user's configuration directory, as for rpipe token."`
+	Data       string                   `yaml:"data" doc:"Directory of the store. Empty: RPIPE_DATA, or rpipe in the user's state directory (XDG_STATE_HOME, ~/.local/state). One server at a time may have it."`
+	Durability string                   `yaml:"durability" default:"always" doc:"When what was acknowledged is on the disk: always, before; or interval:200ms, at most so long after, which is faster and loses that much where the power fails. Killing the process loses nothing in either."`
+	MaxStore   configs.Size             `yaml:"max_store" default:"0" doc:"Disk that the store may take. Submissions are refused beyond it. 0 is no limit."`
+	NATS       NATS                     `yaml:"nats" doc:"The engine, where workers on other machines reach it, or where it is elsewhere itself."`
+	Workers    Workers                  `yaml:"workers" doc:"The R processes of the server's own machine."`
+	R          RBlock                   `yaml:"r" doc:"What R has loaded before a task of the environment default, and which R it is."`
+	Startup    []Script                 `yaml:"startup" doc:"R code that is run once when the server starts, in order, before a task begins or a request is answered: to make directories, to fetch what tasks need, to look whether a database is there. What every R process has loaded is said by r."`
 
 	Pools map[string]proxy.Pool `yaml:"pools" doc:"Sets of R workers for apis, by name. default is there without being named; tasks is that of the tasks, which workers describes."`
 	APIs  []proxy.API           `yaml:"apis" doc:"plumber APIs and others that are served below a path of the same address, beside the REST API."`

@@ -84,6 +84,12 @@ func (s *Server) operations() map[string]operation {
 		"putValue": s.putValue,
 		"getValue": s.getValue,
 
+		"getAudit":     s.getAudit,
+		"listSessions": s.listSessions,
+		"endSessions":  s.endSessions,
+		"listNotify":   s.listNotify,
+		"testNotify":   s.testNotify,
+
 		"getInfo":        s.getInfo,
 		"getSeries":      s.getSeries,
 		"backup":         s.backup,

@@ -44,9 +44,10 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request, who *who) error 
 	if err := s.readJSON(r, &in); err != nil {
 		return err
 	}
-	if !filepath.IsAbs(in.Dir) {
-		return invalidField("dir", "must be an absolute path on the server's machine")
+	if !filepath.IsAbs(in.Dir) || filepath.Clean(in.Dir) != in.Dir {
+		return invalidField("dir", "must be an absolute path on the server's machine, without . and .. in it")
 	}
+	changes(r, in.Dir)
 	if entries, err := os.ReadDir(in.Dir); err == nil && len(entries) > 0 {
 		return &api.Fault{Status: http.StatusConflict, Code: "conflict", Field: "dir", Message: in.Dir + " is not empty: give a new directory"}
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -38,6 +38,7 @@ func (s *Server) open(o Options) error {
 		s.openAudit,
 		s.openSessions,
 		s.openFront,
+		s.openNotify,
 		s.openEngine,
 		func() error { return s.writeJoin(o.JoinFile) },
 		s.openBlobs,
@@ -88,6 +89,9 @@ func (s *Server) openData() error {
 		return fmt.Errorf("the data directory: lock: %w", err)
 	}
 	s.data, s.lock = dir, lock
+	if err := s.closeData(); err != nil {
+		return err
+	}
 	left, _ := filepath.Glob(filepath.Join(dir, "rpipe-front-*")) // by a server that was killed
 	for _, path := range left {
 		if err := os.RemoveAll(path); err != nil {

@@ -85,6 +85,9 @@ func (s *Server) valueJSON(ctx context.Context, v tasks.Value) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if stream, err = rvalue.Within(stream, maxJSON); err != nil {
+		return nil, fmt.Errorf("a value as JSON: %w", err)
+	}
 	text, err := rvalue.ToJSON(stream, nil)
 	if err != nil {
 		return nil, fmt.Errorf("a value as JSON: %w", err)

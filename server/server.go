@@ -24,6 +24,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"github.com/rpipe-dev/rpipe/metrics"
+	"github.com/rpipe-dev/rpipe/notify"
 	"github.com/rpipe-dev/rpipe/proxy"
 	"github.com/rpipe-dev/rpipe/proxy/admin"
 	"github.com/rpipe-dev/rpipe/proxy/front"
@@ -67,9 +68,10 @@ type Server struct {
 	cancel  context.CancelCauseFunc
 
 	lock     *os.File
-	tokens   *tokens.Store  // nil for none
-	sessions *session.Store // of browsers; nil where there are no tokens
-	audit    *audit.Log     // nil for none
+	tokens   *tokens.Store    // nil for none
+	sessions *session.Store   // of browsers; nil where there are no tokens
+	audit    *audit.Log       // nil for none
+	notify   *notify.Notifier // nil where there are no targets
 	front    *front.Front
 	cluster  *broker.Cluster // nil unless workers elsewhere reach the embedded engine
 	broker   *broker.Broker
@@ -207,6 +209,9 @@ func (s *Server) Close() {
 		}
 		if s.broker != nil {
 			closed("the engine", s.broker.Close())
+		}
+		if s.notify != nil {
+			s.notify.Close()
 		}
 		if s.audit != nil {
 			closed("the audit log", s.audit.Close())

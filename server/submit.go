@@ -38,6 +38,7 @@ func (s *Server) submitJob(w http.ResponseWriter, r *http.Request, who *who) err
 	if err != nil {
 		return err
 	}
+	changes(r, job.ID)
 	out, status := submitted(job), http.StatusCreated
 	if existing {
 		row, err := s.row(r.Context(), who, job.ID)
@@ -188,6 +189,9 @@ func (s *Server) elements(r *http.Request, in *api.Submission) (elements [][]byt
 		}
 	case stream == nil:
 		return s.elementsOfJSON(in)
+	}
+	if stream, err = rvalue.Within(stream, min(maxOver, int64(s.file.Limits.Value))); err != nil {
+		return nil, nil, tooLong(err, "over")
 	}
 	if in.Rows {
 		// The names of a frame's rows say nothing.

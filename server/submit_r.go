@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,9 @@ func (s *Server) readR(r *http.Request, into *api.Submission) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return err
+	}
+	if body, err = rvalue.Within(body, int64(s.file.Limits.Body)); err != nil {
+		return tooLong(err, "")
 	}
 	fields, names, err := rvalue.Split(body, maxFields)
 	if err != nil {
@@ -71,6 +75,15 @@ func (s *Server) readR(r *http.Request, into *api.Submission) error {
 		return err
 	}
 	return decodeJSON(document, s.file.Limits.Depth, into)
+}
+
+// tooLong is what is said of a value that is too long without its compression, or broken.
+func tooLong(err error, field string) error {
+	var large *rvalue.LargeError
+	if errors.As(err, &large) {
+		return &api.Fault{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Field: field, Message: err.Error() + ": limits.body of rpipe.yaml holds for what is in a compressed submission; larger arguments are put as values before"}
+	}
+	return invalidField(field, err.Error())
 }
 
 // code is a function or expression: text where it is a string, else as R wrote it.

@@ -153,6 +153,22 @@ var Routes = []Route{
 		Doc: "R's serialization, of any size, which a submission then refers to. Putting the same bytes again is no harm. A value that no task refers to within a day is removed.", InAs: []string{R, Bytes}, Out: Stored{}, Faults: []int{413, 429, 507}},
 	{Method: "GET", Path: "/v1/values/{ref}", Op: "getValue", Tag: "values", Right: Use, Summary: "A stored value", Doc: "Whoever knows a reference knows what the value is: it is a hash of it.", OutAs: []string{R}, Faults: []int{404}},
 
+	{Method: "GET", Path: "/v1/audit", Op: "getAudit", Tag: "security", Right: Admin, Summary: "Who changed what",
+		Query: []Param{
+			{Name: "owner", Doc: "By this owner."}, {Name: "op", Doc: "By this operation, such as cancelJob, or login."},
+			{Name: "outcome", Doc: "With this outcome.", Enum: []string{"ok", "refused", "failed"}},
+			{Name: "target", Doc: "Of this id or name."},
+			{Name: "since", Doc: "Then or later: a time, or a duration before now such as 1h."}, {Name: "until", Doc: "Before: a time, or a duration before now."},
+			after, {Name: "limit", Doc: "Entries of a page, at most 1000. Without it, 100.", Type: "integer"},
+		}, Out: Audit{}, Faults: []int{404}},
+	{Method: "GET", Path: "/v1/sessions", Op: "listSessions", Tag: "security", Right: Use, Summary: "List log-ins of browsers",
+		Query: []Param{{Name: "owner", Doc: "Of this owner, or * for all; for an administrator. Without it, one's own."}}, Out: Sessions{}},
+	{Method: "DELETE", Path: "/v1/sessions", Op: "endSessions", Tag: "security", Right: Use, Summary: "Log out everywhere",
+		Query: []Param{{Name: "owner", Doc: "Somebody else; for an administrator. Without it, oneself."}}, Out: Ended{}},
+	{Method: "GET", Path: "/v1/notify", Op: "listNotify", Tag: "security", Right: Read, Summary: "List where notifications go, and what came of them", Out: NotifyTargets{}},
+	{Method: "POST", Path: "/v1/notify/{name}/test", Op: "testNotify", Tag: "security", Right: Admin, Summary: "Send a notification to try a target",
+		Doc: "Once, and the answer says what came of it.", Out: NotifyTest{}, Faults: []int{404}},
+
 	{Method: "GET", Path: "/v1/info", Op: "getInfo", Tag: "server", Right: Use, Summary: "What the server says of itself, and whom it takes you for", Out: Info{}},
 	{Method: "GET", Path: "/v1/series", Op: "getSeries", Tag: "server", Right: Use, Summary: "Figures of the last time, in 180 steps: what ended, how long it took, what was in the queues",
 		Doc:   "Of all owners together. They are this server's, and begin anew when it starts.",

@@ -27,24 +27,50 @@ const (
 
 var limits = &rdata.Limits{MaxBytes: MaxBytes, MaxDepth: MaxDepth, MaxExpand: 1 << 30}
 
+// LargeError says that a stream is longer than was allowed.
+type LargeError struct{ Most int64 }
+
+func (e *LargeError) Error() string {
+	return fmt.Sprintf("more than %d bytes without its compression", e.Most)
+}
+
+// Within is a stream without its compression, which may be most bytes long: a thousand
+// times as much as is sent can be in it. The error is a *LargeError where it is longer.
+func Within(stream []byte, most int64) ([]byte, error) {
+	b, err := unpack(stream, most)
+	if err != nil {
+		return nil, fmt.Errorf("value of R: %w", err)
+	}
+	return b, nil
+}
+
 // plain is a stream without its compression.
-func plain(stream []byte) ([]byte, error) {
+func plain(stream []byte) ([]byte, error) { return unpack(stream, MaxBytes) }
+
+func unpack(stream []byte, most int64) ([]byte, error) {
 	if len(stream) >= 2 && stream[1] == '\n' {
-		return stream, nil
+		return whole(stream, most)
 	}
 	r, c, err := rdata.Decompress(bytes.NewReader(stream))
 	if err != nil {
 		return nil, err
 	}
 	if c == rdata.None {
-		return stream, nil // its reader says what is wrong with it
+		return whole(stream, most) // its reader says what is wrong with it
 	}
-	b, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("%v data: %w", c, err)
 	}
-	if len(b) > MaxBytes {
-		return nil, fmt.Errorf("%v data: more than %d bytes", c, int64(MaxBytes))
+	if b, err = whole(b, most); err != nil {
+		return nil, fmt.Errorf("%v data: %w", c, err)
+	}
+	return b, nil
+}
+
+func whole(b []byte, most int64) ([]byte, error) {
+	if int64(len(b)) > most {
+		return nil, &LargeError{most}
 	}
 	return b, nil
 }
