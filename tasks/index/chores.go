@@ -116,8 +116,8 @@ func (x *Index) HeldOwners(ctx context.Context) ([]string, error) {
 }
 
 // Incomplete are jobs made before that time, by submission, that have fewer tasks than N
-// without Dropped, or are Deleted: a submission or a deletion that was cut off, or tasks
-// whose records have expired. next is the cursor for more, "" at the end.
+// without Dropped, or are Deleted, and tasks without a job: a submission or a deletion
+// that was cut off, or both at the same time. next is the cursor for more, "" at the end.
 func (x *Index) Incomplete(ctx context.Context, before time.Time, after string, limit int) (rows []JobRow, next string, err error) {
 	err = x.read(ctx, func(r *reader) error {
 		var from int64

@@ -46,9 +46,9 @@ func (j *job) dims() []dim {
 // share is what a task counts of the bytes of its job's arguments.
 func (j *job) share() int64 { return j.bytes / max(j.n, 1) }
 
-// lack sets how many tasks are missing.
+// lack sets how many tasks are missing, or, where the job itself is, are too many.
 func (j *job) lack() {
-	j.missing = 0
+	j.missing = j.tasks
 	if j.seq > 0 {
 		j.missing = max(j.n-j.dropped-j.tasks, j.deleted, 0)
 	}

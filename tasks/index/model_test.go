@@ -322,7 +322,8 @@ func (m *model) pick(f func(*tasks.Task) bool, key func(*tasks.Task) int64) (ids
 
 func (m *model) incomplete() (ids []string) {
 	for _, id := range m.order {
-		if j := m.jobs[id]; j != nil && (j.Deleted || len(m.tasksOf(id)) < j.N-j.Dropped.Len()) {
+		j := m.jobs[id]
+		if j == nil && len(m.tasksOf(id)) > 0 || j != nil && (j.Deleted || len(m.tasksOf(id)) < j.N-j.Dropped.Len()) {
 			ids = append(ids, id)
 		}
 	}

@@ -44,7 +44,8 @@ func (q *Queue) Delete(ctx context.Context, who Who, ids []string) ([]Outcome, e
 
 // removal is what one call deletes, by job and number.
 type removal struct {
-	all map[string]map[int]*tasks.Task
+	all   map[string]map[int]*tasks.Task
+	whole map[string]bool // jobs that go altogether, also with tasks that are still being written
 }
 
 func (r *removal) add(ts ...*tasks.Task) {
@@ -88,6 +89,10 @@ func (q *Queue) removeJob(ctx context.Context, a *asked, place int, r *removal) 
 	if r.all[j.ID] == nil { // also a job that has no task any more
 		r.all[j.ID] = map[int]*tasks.Task{}
 	}
+	if r.whole == nil {
+		r.whole = map[string]bool{}
+	}
+	r.whole[j.ID] = true
 	r.add(found...)
 	return nil
 }
@@ -215,11 +220,12 @@ func (q *Queue) announceRemoval(ctx context.Context, ids []string, r *removal) (
 			}
 			was := j.Dropped.Len()
 			j.Dropped = j.Dropped.With(slices.Collect(maps.Keys(r.all[j.ID]))...)
-			j.Deleted = j.Deleted || j.Dropped.Len() == j.N
+			deleted := j.Deleted
+			j.Deleted = deleted || r.whole[j.ID] || j.Dropped.Len() == j.N
 			if j.Deleted {
 				gone = append(gone, j)
 			}
-			if j.Dropped.Len() == was {
+			if j.Dropped.Len() == was && j.Deleted == deleted {
 				continue
 			}
 			data, err := json.Marshal(j)
@@ -336,10 +342,30 @@ func (q *Queue) dropLogs(ctx context.Context, whole map[string]bool, ts []*tasks
 	return p.Wait()
 }
 
-// removeJobs deletes the records of jobs whose tasks are gone, and their keys.
+// removeJobs deletes the records of jobs whose tasks are gone, and their keys. A job of
+// the same id that somebody has submitted since stays.
 func (q *Queue) removeJobs(ctx context.Context, jobs []*tasks.Job) error {
+	subjects := make([]string, len(jobs))
+	for i, j := range jobs {
+		subjects[i] = tasks.JobSubject(j.ID)
+	}
+	records, err := q.broker.GetAll(ctx, subjects)
+	if err != nil {
+		return fmt.Errorf("read jobs: %w", err)
+	}
 	var writes []broker.Write
-	for _, j := range jobs {
+	for i, j := range jobs {
+		q.jobs.drop(j.ID)
+		if data := records[i].Data; data != nil {
+			var now tasks.Job
+			if err := json.Unmarshal(data, &now); err != nil {
+				return fmt.Errorf("record %s is damaged: %w", records[i].Subject, err)
+			}
+			if !now.Deleted {
+				continue
+			}
+			writes = append(writes, broker.Write{Subject: subjects[i], Expect: records[i].Seq, Delete: true})
+		}
 		if j.Key != "" {
 			var r keyRecord
 			subject := tasks.KeySubject(j.Owner, j.Key)
@@ -351,14 +377,29 @@ func (q *Queue) removeJobs(ctx context.Context, jobs []*tasks.Job) error {
 				writes = append(writes, broker.Write{Subject: subject, Expect: rev, Delete: true})
 			}
 		}
-		writes = append(writes, broker.Write{Subject: tasks.JobSubject(j.ID), Any: true, Delete: true})
-		q.jobs.drop(j.ID)
 	}
 	_, errs := q.writeAll(ctx, writes)
 	for i, err := range errs {
 		if err != nil && !isConflict(err) && !errors.Is(err, broker.ErrNotFound) {
 			return fmt.Errorf("delete %s: %w", writes[i].Subject, err)
 		}
+	}
+	return nil
+}
+
+// removeDeleted deletes those tasks of a job that were written while others deleted them,
+// or the job: who deletes looks for what is there, and knows nothing of what is to come.
+func (q *Queue) removeDeleted(ctx context.Context, written *tasks.Job) error {
+	j, _, err := q.job(ctx, written.ID)
+	switch {
+	case err != nil:
+		return err
+	case j == nil:
+		gone := *written
+		gone.Deleted = true
+		return q.finishRemoval(ctx, &gone)
+	case !j.Dropped.IsZero():
+		return q.finishRemoval(ctx, j)
 	}
 	return nil
 }

@@ -81,6 +81,8 @@ func (q *Queue) pickTasks(ctx context.Context, a *asked, r *retrial) error {
 			r.pick(t, places[k])
 		case t.ID() != out.ID:
 			out.State, out.NewID = tasks.Moved, t.ID()
+		case t.State == tasks.Moved: // and its successor is about to be written
+			out.State, out.NewID = tasks.Moved, t.MovedTo
 		case t.State == tasks.Impossible:
 			out.Err = &ConflictError{t.ID(), t.State, "it comes back by itself when what it depends on is retried"}
 		default:
@@ -182,7 +184,10 @@ func (q *Queue) finishRetry(ctx context.Context, j *tasks.Job, r *retrial) error
 		}
 		dropped = append(dropped, lost...)
 	}
-	return q.drop(ctx, j.ID, dropped)
+	if err := q.drop(ctx, j.ID, dropped); err != nil {
+		return err
+	}
+	return q.removeDeleted(ctx, j)
 }
 
 func (q *Queue) retryPart(ctx context.Context, j *tasks.Job, from, to int, limited bool, r *retrial) (dropped []int, err error) {

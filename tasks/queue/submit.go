@@ -47,9 +47,19 @@ func (q *Queue) submit(ctx context.Context, who Who, s *Submission) (j *tasks.Jo
 		return nil, false, err
 	}
 	j.Trace, j.TraceState = trace.Header(ctx)
+	made := j.ID
 	if known, err := q.known(ctx, who, s, j); known != nil || err != nil {
 		return known, known != nil, err
 	}
+	j, existing, err = q.keepNew(ctx, who, s, j)
+	if err == nil && !existing && j.Key != "" && (j.ID != made || s.Job.ID != "") {
+		return q.keepKey(ctx, j)
+	}
+	return j, existing, err
+}
+
+// keepNew keeps a job that was not known when it was looked for.
+func (q *Queue) keepNew(ctx context.Context, who Who, s *Submission, j *tasks.Job) (_ *tasks.Job, existing bool, err error) {
 	ready, err := q.checkParents(ctx, who, j)
 	if err != nil {
 		return nil, false, err
@@ -95,6 +105,24 @@ func (q *Queue) submit(ctx context.Context, who Who, s *Submission) (j *tasks.Jo
 	}
 	q.jobs.put(j)
 	return j, false, nil
+}
+
+// keepKey makes sure that the key of a job that was just kept still stands for it: where
+// its id was that of an earlier job, the deletion of that one may have taken it along.
+func (q *Queue) keepKey(ctx context.Context, j *tasks.Job) (_ *tasks.Job, existing bool, err error) {
+	mine := *j
+	if err := q.claimKey(ctx, &mine); err != nil || mine.ID == j.ID {
+		return j, false, err
+	}
+	// Another submission has the key by now, so it is that one that was submitted.
+	other, _, err := q.job(ctx, mine.ID)
+	if err != nil || other == nil {
+		return j, false, err
+	}
+	if _, err := q.Delete(ctx, Who{Owner: j.Owner}, []string{j.ID}); err != nil {
+		return nil, false, err
+	}
+	return other, true, nil
 }
 
 // known is the job that was submitted with the same key or id before. Where a
@@ -278,6 +306,9 @@ func (q *Queue) keep(ctx context.Context, j *tasks.Job, fresh func(n int) *tasks
 		}
 	}
 	seq, err := q.keepTasks(ctx, all, fresh)
+	if err == nil {
+		err = q.removeDeleted(ctx, j)
+	}
 	if err != nil {
 		return 0, false, fmt.Errorf("submit job %s: %w", j.ID, err)
 	}

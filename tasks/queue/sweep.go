@@ -203,7 +203,7 @@ func (q *Queue) complete(ctx context.Context, job string) error {
 			return err
 		}
 	}
-	return nil
+	return q.removeDeleted(ctx, j)
 }
 
 // removeStrays deletes tasks of which there is no job: a submission that was cut off
