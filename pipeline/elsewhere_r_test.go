@@ -1,6 +1,6 @@
 //go:build cgo && unix
 
-package pipeline
+package pipeline_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/server"
 	"github.com/rpipe-dev/rpipe/sinks"
@@ -87,24 +88,24 @@ dead_letter: {path: %[2]s-dead}
 }
 
 // finished runs a file, and returns its output (sorted where it has no order), dead letters and error.
-func finished(t *testing.T, path string, o Options) (out, dead []string, err error) {
+func finished(t *testing.T, path string, o pipeline.Options) (out, dead []string, err error) {
 	t.Helper()
 	f := loaded(t, path)
-	run, err := Start(t.Context(), f, o)
+	run, err := pipeline.Start(t.Context(), f, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	_, err = run.Wait()
-	out = lines(t, strings.TrimSuffix(path, ".yaml")+"-out")
+	out = pipeline.ReadLines(t, strings.TrimSuffix(path, ".yaml")+"-out")
 	if !f.Stages[2].Use.(*stages.Map).Ordered {
 		slices.Sort(out)
 	}
 	return out, deadOf(t, f), err
 }
 
-func loaded(t *testing.T, path string) *File {
+func loaded(t *testing.T, path string) *pipeline.File {
 	t.Helper()
-	f, problems := Load(path, nil)
+	f, problems := pipeline.Load(path, nil)
 	if len(problems.Errors()) > 0 {
 		t.Fatal(problems)
 	}
@@ -112,7 +113,7 @@ func loaded(t *testing.T, path string) *File {
 }
 
 // deadOf are the rows of a dead letter, and why they are there.
-func deadOf(t *testing.T, f *File) (rows []string) {
+func deadOf(t *testing.T, f *pipeline.File) (rows []string) {
 	t.Helper()
 	d, err := f.DeadLetters(t.Context())
 	if errors.Is(err, sinks.ErrNoDeadLetter) {
@@ -121,7 +122,7 @@ func deadOf(t *testing.T, f *File) (rows []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = d.Each(t.Context(), DeadFilter{}, true, func(r *DeadRow) error {
+	err = d.Each(t.Context(), pipeline.DeadFilter{}, true, func(r *pipeline.DeadRow) error {
 		rows = append(rows, fmt.Sprintf("%d %d %s %v", r.Row, r.Attempt, r.Error, r.Traceback))
 		return nil
 	})
@@ -142,12 +143,12 @@ func TestMapOnAQueueIsTheSame(t *testing.T) {
 			t.Errorf("%d jobs are left, %v", len(jobs.Jobs), err)
 		}
 	}
-	dir, pool := t.TempDir(), workers(t, rpool.Options{Max: 2})
+	dir, pool := t.TempDir(), pipeline.NewWorkers(t, rpool.Options{Max: 2})
 	f := func(name, mapped, want string) {
 		t.Run(name, func(t *testing.T) {
 			defer none(t)
-			here, deadHere, errHere := finished(t, farFile(t, dir, name+"-here", mapped, ""), Options{Pool: pool})
-			there, deadThere, errThere := finished(t, farFile(t, dir, name+"-there", mapped+", on: far", ""), Options{})
+			here, deadHere, errHere := finished(t, farFile(t, dir, name+"-here", mapped, ""), pipeline.Options{Pool: pool})
+			there, deadThere, errThere := finished(t, farFile(t, dir, name+"-there", mapped+", on: far", ""), pipeline.Options{})
 			if diff := cmp.Diff(here, there); diff != "" {
 				t.Errorf("output (-here +there):\n%s", diff)
 			}
@@ -157,7 +158,7 @@ func TestMapOnAQueueIsTheSame(t *testing.T) {
 			if fmt.Sprint(errHere) != fmt.Sprint(errThere) || !strings.Contains(fmt.Sprint(errHere), want) {
 				t.Errorf("error here:\n%v\nthere:\n%v\nwant …%s…", errHere, errThere, want)
 			}
-			if diff := cmp.Diff(Traceback(errHere), Traceback(errThere)); diff != "" {
+			if diff := cmp.Diff(pipeline.Traceback(errHere), pipeline.Traceback(errThere)); diff != "" {
 				t.Errorf("traceback (-here +there):\n%s", diff)
 			}
 			if want == "<nil>" && len(here)+len(deadHere) != 60 {
@@ -188,7 +189,7 @@ func TestWhatFarWorkersSay(t *testing.T) {
 		return said.Write(p)
 	}), nil))
 	path := farFile(t, t.TempDir(), "p", "fun: both, on: far", "tasks: {url: '"+c.URL()+"'}")
-	if _, _, err := finished(t, path, Options{Log: log}); err != nil {
+	if _, _, err := finished(t, path, pipeline.Options{Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"got 10", "odd"} {
@@ -208,7 +209,7 @@ func TestAStoppedRunLeavesNoTasks(t *testing.T) {
 	f := loaded(t, farFile(t, t.TempDir(), "p", "fun: slow, on: far", "tasks: {url: '"+c.URL()+"'}"))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	run, err := Start(ctx, f, Options{})
+	run, err := pipeline.Start(ctx, f, pipeline.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func TestAStoppedRunLeavesNoTasks(t *testing.T) {
 func TestQueuesAreChecked(t *testing.T) {
 	f := func(mapped, more, want string) {
 		t.Helper()
-		_, problems := Check(t.Context(), farFile(t, t.TempDir(), "p", mapped, more), nil)
+		_, problems := pipeline.Check(t.Context(), farFile(t, t.TempDir(), "p", mapped, more), nil)
 		if all := fmt.Sprint(problems); want == "" && all != "" || !strings.Contains(all, want) {
 			t.Errorf("map: {%s} %s: %s\nwant …%s…", mapped, more, all, want)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/rpipe-dev/rpipe/pipeline/journal"
 	"github.com/rpipe-dev/rpipe/stages"
 	"github.com/rpipe-dev/rpipe/store"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // tick is how often it is looked whether an epoch has lasted long enough.
@@ -42,7 +43,12 @@ func (r *Run) commits(ctx context.Context, stop <-chan struct{}) error {
 
 // commitEpoch puts one epoch on record: parts first, then the journal, which is
 // the commit point, then what may be visible already.
-func (r *Run) commitEpoch(ctx context.Context, e stages.Epoch) error {
+func (r *Run) commitEpoch(ctx context.Context, e stages.Epoch) (err error) {
+	ctx, span := trace.Start(ctx, "commit epoch")
+	if span.On() {
+		span.Set(trace.Int64("rpipe.epoch", int64(e.Number)))
+	}
+	defer func() { span.End(err) }()
 	if err := r.state.Lock(); err != nil {
 		return err
 	}
@@ -99,6 +105,7 @@ func (r *Run) record(ctx context.Context, epoch uint64, at string, phase journal
 		}
 		j = &journal.Journal{
 			Pipeline: r.file.Name, Run: r.id, Started: r.started.UTC(), Scheduled: r.file.Scheduled, Inputs: r.inputs,
+			Times: r.env.Scheduled, Again: r.env.Again,
 		}
 	}
 	next := *j
@@ -190,7 +197,9 @@ func (r *Run) rotations(ctx context.Context, stop <-chan struct{}) error {
 }
 
 // rotate ends the parts that are open and makes them visible.
-func (r *Run) rotate(ctx context.Context) error {
+func (r *Run) rotate(ctx context.Context) (err error) {
+	ctx, span := trace.Start(ctx, "commit")
+	defer func() { span.End(err) }()
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	at, _ := r.ledger.Frontier() // before the parts end: all of it is in them

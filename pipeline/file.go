@@ -12,6 +12,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline/journal"
+	"github.com/rpipe-dev/rpipe/schedule"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/store"
 )
@@ -32,6 +33,7 @@ type File struct {
 	Commit     Commit            `yaml:"commit" doc:"When what was done is put on record, and when it becomes visible."`
 	StateDir   string            `yaml:"state" default:".rpipe" doc:"Where the record of unfinished runs and the cursors of incremental sources are kept: a directory, or s3://bucket/prefix. It holds rows where an aggregate, sql or reduce stage has a spool."`
 	DeadLetter *sinks.DeadLetter `yaml:"dead_letter" doc:"Where rows go that fail in a stage or source with on_error: dead_letter."`
+	Schedule   *schedule.Timing  `yaml:"schedule" doc:"When rpipe serve --pipelines runs it. rpipe run does not look at it."`
 	Tests      []Test            `yaml:"tests" doc:"Unit tests of the stages, which rpipe test runs. A run does not look at them."`
 
 	Path      string   `yaml:"-"` // as the user gave it
@@ -44,6 +46,7 @@ type File struct {
 	variables map[string]string // fingerprints, by name
 	resumes   *journal.Journal  // the run that it was loaded to go on with
 	replay    *replaying        // nil unless ForReplay made it
+	forTime   bool              // it was loaded for a run for a time, as a server has them
 }
 
 // Dir is the directory that relative paths start from: the file's own.
@@ -69,6 +72,7 @@ func (f *File) Check(report func(field, message, hint string)) {
 	f.checkCommit(report)
 	f.checkTests(report)
 	f.checkQueues(report)
+	f.checkSchedule(report)
 	if f.NeedsR() && len(f.R.Source)+len(f.R.Packages) == 0 && f.R.Setup == "" && !strings.Contains(f.mapped(), "::") {
 		report("r", "no file or package; a map stage calls "+f.mapped()+", which nothing here could define",
 			"add r: {source: [model.R]}")

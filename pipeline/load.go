@@ -19,8 +19,32 @@ import (
 // run's. The problems are all that the file itself shows; the File is usable
 // unless one of them is an error.
 func Load(path string, vars map[string]string) (*File, configs.Problems) {
+	return Given{Vars: vars}.Load(path)
+}
+
+// Given is what a run is given from outside of its file.
+type Given struct {
+	Text      []byte            // of the file, which is not read then
+	Vars      map[string]string // each must be used; they win over More, which wins over the environment
+	More      map[string]string // of several pipelines
+	Run       string            // id; "" makes one
+	Scheduled time.Time         // zero is now
+	// Again says that the run is for its scheduled time: its rows take the place of
+	// those that an earlier run for that time has written.
+	Again bool
+}
+
+// Load reads a pipeline file, as the function Load does.
+func (g Given) Load(path string) (*File, configs.Problems) {
 	now := time.Now().UTC()
-	return load(path, vars, newRunID(now), now.Format(time.RFC3339))
+	if g.Run == "" {
+		g.Run = newRunID(now)
+	}
+	scheduled := now.Format(time.RFC3339)
+	if !g.Scheduled.IsZero() {
+		scheduled = g.Scheduled.UTC().Format(time.RFC3339Nano)
+	}
+	return g.load(path, scheduled)
 }
 
 // LoadToResume is Load for the run of the pipeline that did not finish, where
@@ -49,18 +73,29 @@ func LoadToResume(ctx context.Context, path string, vars map[string]string) (*Fi
 }
 
 func load(path string, vars map[string]string, run, scheduled string) (*File, configs.Problems) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, configs.Problems{unreadable(path, err)}
+	g := Given{Vars: vars, Run: run}
+	return g.load(path, scheduled)
+}
+
+func (g *Given) load(path, scheduled string) (*File, configs.Problems) {
+	data, run, vars := g.Text, g.Run, g.Vars
+	if data == nil {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return nil, configs.Problems{unreadable(path, err)}
+		}
 	}
-	f := &File{Path: path, RunID: run, Scheduled: scheduled, print: hash(string(data)), variables: map[string]string{}}
+	f := &File{Path: path, RunID: run, Scheduled: scheduled, forTime: g.Again, print: hash(string(data)), variables: map[string]string{}}
 	for name, value := range vars {
 		f.variables[name] = hash(run + name + value)
 	}
 	doc, problems := configs.Load(path, data, configs.Variables{
 		Flags: vars,
 		Env: func(name string) (string, bool) {
-			value, ok := os.LookupEnv(name)
+			value, ok := g.More[name]
+			if !ok {
+				value, ok = os.LookupEnv(name)
+			}
 			if _, flag := vars[name]; ok && !flag {
 				f.variables[name] = hash(run + name + value)
 			}

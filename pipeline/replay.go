@@ -215,7 +215,12 @@ func (r *replaying) index(path string, i int) int {
 // LoadUnfinishedReplay loads a file for the replay that died while it published;
 // nil where there is none. Run it with Options.Resume.
 func LoadUnfinishedReplay(ctx context.Context, path string, vars map[string]string) (*File, configs.Problems, error) {
-	f, problems := Load(path, vars)
+	return Given{Vars: vars}.LoadUnfinishedReplay(ctx, path)
+}
+
+// LoadUnfinishedReplay loads a file as the function LoadUnfinishedReplay does.
+func (g Given) LoadUnfinishedReplay(ctx context.Context, path string) (*File, configs.Problems, error) {
+	f, problems := g.Load(path)
 	if f == nil || len(problems.Errors()) > 0 || f.DeadLetter == nil {
 		return nil, problems, nil
 	}
@@ -230,20 +235,21 @@ func LoadUnfinishedReplay(ctx context.Context, path string, vars map[string]stri
 	if j == nil || j.Replay == nil {
 		return nil, problems, nil
 	}
-	f, problems = load(path, vars, j.Run, j.Scheduled)
+	g.Run = j.Run
+	f, problems = g.load(path, j.Scheduled)
 	if len(problems.Errors()) > 0 {
 		return nil, problems, nil
 	}
 	r := &Replay{Stage: j.Replay.Stage, Dir: j.Replay.Dir, Run: j.Replay.Run}
 	for _, path := range j.Replay.Files {
-		r.Files = append(r.Files, sinks.DeadFile{Part: sinks.Part{Path: path}})
+		r.Files = append(r.Files, sinks.DeadFile{Part: sinks.Part{Path: path}, Scheduled: j.Times})
 	}
-	g, err := f.narrow(r)
+	narrow, err := f.narrow(r)
 	if err != nil {
 		return nil, problems, err
 	}
-	g.resumes = j
-	return g, problems, nil
+	narrow.resumes = j
+	return narrow, problems, nil
 }
 
 // replayState is where replays of the dead letter keep their journal.

@@ -114,6 +114,10 @@ func (r *Run) open(ctx context.Context, o Options) error {
 	if err := r.openState(ctx, o); err != nil {
 		return err
 	}
+	r.env.Scheduled, r.env.Again = f.times()
+	if r.resumed.Run != "" {
+		r.env.Scheduled, r.env.Again = r.resumed.Times, r.resumed.Again
+	}
 	if err := r.openOutputs(ctx, o); err != nil {
 		return err
 	}
@@ -376,6 +380,9 @@ func (r *Run) reject(ctx context.Context, rejected *stages.Rejected) error {
 
 // Meters are the figures of the run's parts: the source, the stages, the sinks.
 func (r *Run) Meters() []*stages.Meter { return r.graph.Meters() }
+
+// Queues are what stands between them.
+func (r *Run) Queues() []stages.Queue { return r.graph.Queues() }
 
 // scratch is where a process of a run may put what it does not need after its end.
 func scratch(run, process string) string {

@@ -202,9 +202,19 @@ func (r *Run) sameInputs() error {
 	if n := len(changed); n > most {
 		changed = append(changed[:most:most], fmt.Sprintf("and %d more", n-most))
 	}
-	return &ConfigError{File: r.file.Path, At: r.file.doc.Place(""), Path: "resume", Err: fmt.Errorf(
-		"run %s cannot go on, since its output would be of two makes: %s; restore what it was, or give the run up with --fresh",
-		r.resumed.Run, strings.Join(changed, ", "))}
+	return &ConfigError{File: r.file.Path, At: r.file.doc.Place(""), Path: "resume", Err: &ChangedError{r.resumed.Run, changed}}
+}
+
+// ChangedError says that a run cannot go on, since what decides its output is not what
+// it was.
+type ChangedError struct {
+	Run     string
+	Changed []string // such as "the pipeline file has changed"
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("run %s cannot go on, since its output would be of two makes: %s; restore what it was, or give the run up with --fresh",
+		e.Run, strings.Join(e.Changed, ", "))
 }
 
 // openSpool opens the durable input of the first blocking stage.

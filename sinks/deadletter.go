@@ -146,6 +146,10 @@ func (w *DeadLetterWriter) Finish(ctx context.Context, complete bool) error {
 	if len(w.retired) > 0 {
 		return w.finishRetiring(ctx)
 	}
+	if before := w.ofTime(); len(before) > 0 {
+		// For a while, since Abort may put them back.
+		return w.files.out.retire(ctx, w.files.manifest(!complete), w.files.published, before, time.Now().Add(time.Hour))
+	}
 	if len(w.files.published) == 0 {
 		return nil
 	}

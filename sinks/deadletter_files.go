@@ -20,8 +20,9 @@ import (
 // DeadFile is a file of a dead letter.
 type DeadFile struct {
 	Part
-	Run  string // that wrote it
-	File string // where it is, as a source opens it
+	Run       string   // that wrote it
+	File      string   // where it is, as a source opens it
+	Scheduled []string // times of a schedule that its rows are for
 }
 
 // Stage is the label of the stage that the rows entered when they failed.
@@ -60,7 +61,7 @@ func (d *DeadLetter) Files(ctx context.Context, env *stages.Env) ([]DeadFile, er
 		if f.Partition["stage"] == "" && f.Partition["schema"] == "" {
 			return nil, &Error{Op: "read", Path: d.Path, Err: errors.New("it is the output of a run, and no dead letter")}
 		}
-		files = append(files, DeadFile{Part: f.Part, Run: f.Run, File: root + "/" + f.Path})
+		files = append(files, DeadFile{Part: f.Part, Run: f.Run, File: root + "/" + f.Path, Scheduled: f.Scheduled})
 	}
 	return files, nil
 }
@@ -112,4 +113,18 @@ func (w *DeadLetterWriter) Keep(ctx context.Context, epoch uint64, of *DeadFile,
 // finishRetiring is Finish where files are taken out.
 func (w *DeadLetterWriter) finishRetiring(ctx context.Context) error {
 	return w.files.Retire(ctx, w.retired, time.Now())
+}
+
+// ofTime are the files with rows of earlier runs for this run's scheduled time, in
+// whose place its own come.
+func (w *DeadLetterWriter) ofTime() (paths []string) {
+	if w.files.out.old == nil {
+		return nil
+	}
+	for _, f := range w.files.out.old.Files {
+		if w.files.out.ofTime(f) {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
 }

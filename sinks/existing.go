@@ -21,6 +21,9 @@ func (o *output) checkExisting(ctx context.Context, limited bool) (uncommitted [
 	case !o.resume: // else Resume knows whose the file is
 		err = o.checkFile(ctx)
 	}
+	if err == nil {
+		err = o.checkTimes()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +84,9 @@ func (o *output) checkDirectory(ctx context.Context) (uncommitted []string, err 
 		case named[path], o.old.retires(path):
 		case run == "":
 			foreign = append(foreign, path)
-		case run == o.run: // before a restart
+		case run == o.run && o.again == "" || run == o.run && o.resume: // before a restart
+		case run == o.run: // of an attempt that left nothing on record
+			uncommitted = append(uncommitted, path)
 		case o.died(run):
 			uncommitted = append(uncommitted, path)
 		default:
@@ -106,6 +111,7 @@ func (o *output) checkDirectory(ctx context.Context) (uncommitted []string, err 
 		}
 	}
 	if o.kind == existsAppend {
+		o.complete = known > 0 && slices.ContainsFunc(o.old.Files, func(f manifestFile) bool { return o.ofTime(f) && !f.Partial })
 		return uncommitted, nil
 	}
 	if len(foreign) > 0 {

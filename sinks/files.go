@@ -97,6 +97,10 @@ func foreignExtension(path, ext string) string {
 	return ""
 }
 
+// Refuses reports whether a second run would be refused, since if_exists says so or
+// nothing.
+func (f Files) Refuses() bool { return f.IfExists == existsError || f.IfExists == "" }
+
 // Replaces reports whether the output of before may have to go.
 func (f Files) Replaces() bool {
 	return f.IfExists == existsReplace || f.IfExists == existsReplacePartitions

@@ -156,6 +156,9 @@ func (w *fileWriter) checkAppend(s *frame.Schema) error {
 	if old == nil || len(old.Files) == 0 || (w.out.kind != existsAppend && w.out.kind != existsReplacePartitions) {
 		return nil
 	}
+	if !slices.ContainsFunc(old.Files, func(f manifestFile) bool { return !w.out.ofTime(f) }) {
+		return nil // all of them go
+	}
 	now := columnsOf(s)
 	for i, c := range now {
 		at := slices.IndexFunc(old.Schema, func(o manifestColumn) bool { return o.Name == c.Name })
@@ -242,7 +245,7 @@ func (w *fileWriter) manifest(partial bool) *manifest {
 	slices.SortFunc(w.published, func(a, b Part) int { return cmp.Compare(a.Path, b.Path) })
 	m := &manifest{
 		Version: manifestVersion, Format: w.format.name(), Pipeline: w.env.Pipeline, Run: w.env.Run, Partial: partial,
-		Created: time.Now().UTC().Truncate(time.Second), PartitionBy: w.layout.PartitionBy, Schema: columnsOf(w.schema),
+		Created: time.Now().UTC().Truncate(time.Second), PartitionBy: w.layout.PartitionBy, Schema: columnsOf(w.schema), times: w.out.times,
 	}
 	if w.schema == nil && w.out.old != nil {
 		m.Schema = w.out.old.Schema

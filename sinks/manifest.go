@@ -36,6 +36,8 @@ type manifest struct {
 	// Taken stands here while a run writes that took a place on S3 from one that
 	// had files there and may be alive: what that one knew of the manifest is old.
 	Taken string `json:"taken,omitempty"`
+
+	times []string // of the parts that add names
 }
 
 type manifestColumn struct {
@@ -47,6 +49,9 @@ type manifestFile struct {
 	Part
 	Run     string `json:"run"`
 	Partial bool   `json:"partial,omitempty"` // the run did not read all of its input
+	// Scheduled are the times of a schedule that the rows are for: one, or, where
+	// files were put together, several. A run for one of them takes its place.
+	Scheduled []string `json:"scheduled,omitempty"`
 }
 
 const manifestVersion = 1

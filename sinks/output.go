@@ -20,12 +20,14 @@ type output struct {
 	shown  string // the path as the user wrote it
 	file   string // the name of the single file; "" for a directory
 	ext    string
-	format string // its name
-	run    string // the run's id, fit for a file name
-	nonce  string // tells parts of one run apart that a restart made anew
-	anyDir bool   // files may stand in directories of any name, not only col=value
-	kind   string // exists… what if_exists says
-	resume bool   // earlier processes of this run were here
+	format string   // its name
+	run    string   // the run's id, fit for a file name
+	nonce  string   // tells parts of one run apart that a restart made anew
+	times  []string // scheduled times that the run's rows are for; nil for none
+	again  string   // of these the one whose rows of before go; "" for none
+	anyDir bool     // files may stand in directories of any name, not only col=value
+	kind   string   // exists… what if_exists says
+	resume bool     // earlier processes of this run were here
 	log    *slog.Logger
 	pace   func() *stages.Pace // of what writes one part
 
@@ -60,6 +62,9 @@ func openOutput(ctx context.Context, l *layout, fm format, env *stages.Env) (_ *
 	}
 	if o.kind == "" {
 		o.kind = existsError
+	}
+	if o.times = env.Scheduled; env.Again && len(o.times) == 1 {
+		o.again = o.times[0]
 	}
 	if store.IsURL(l.path) {
 		o.place, err = openBucket(ctx, l, o, env)

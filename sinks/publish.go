@@ -88,7 +88,7 @@ func (o *output) outcome(parts []Part) (stay []manifestFile, going []string) {
 	for _, f := range o.old.Files {
 		switch {
 		case fresh[f.Path]:
-		case o.kind == existsReplace, o.kind == existsReplacePartitions && written[dirOf(f.Path)]:
+		case o.kind == existsReplace, o.kind == existsReplacePartitions && written[dirOf(f.Path)], o.ofTime(f):
 			going = append(going, f.Path)
 		default:
 			stay = append(stay, f)
@@ -108,7 +108,7 @@ func (o *output) goingStrays() []string {
 func (m *manifest) add(parts []Part) {
 	for _, p := range parts {
 		p.Temp, p.Upload = "", nil
-		m.Files = append(m.Files, manifestFile{Part: p, Run: m.Run, Partial: m.Partial})
+		m.Files = append(m.Files, manifestFile{Part: p, Run: m.Run, Partial: m.Partial, Scheduled: m.times})
 	}
 	partial := m.Partial
 	m.sum()

@@ -42,6 +42,7 @@ func (w *fileWriter) Retire(ctx context.Context, retired []string, until time.Ti
 
 func (o *output) retire(ctx context.Context, m *manifest, parts []Part, retired []string, until time.Time) error {
 	partial := map[string]bool{} // directories of which some rows are of runs that were stopped
+	times := map[string][]string{}
 	going := map[string]bool{}
 	for _, path := range retired {
 		going[path] = true
@@ -54,13 +55,16 @@ func (o *output) retire(ctx context.Context, m *manifest, parts []Part, retired 
 			}
 			m.Retired = append(m.Retired, retiredFile{f.Path, until})
 			partial[dirOf(f.Path)] = partial[dirOf(f.Path)] || f.Partial
+			times[dirOf(f.Path)] = gathered(times[dirOf(f.Path)], f.Scheduled)
 		}
 	}
 	slices.SortFunc(m.Retired, func(a, b retiredFile) int { return strings.Compare(a.Path, b.Path) })
 	stay := len(m.Files)
 	m.add(parts)
 	for i := range m.Files[stay:] {
-		m.Files[stay+i].Partial = partial[dirOf(m.Files[stay+i].Path)]
+		file := &m.Files[stay+i]
+		file.Partial = file.Partial || partial[dirOf(file.Path)]
+		file.Scheduled = gathered(file.Scheduled, times[dirOf(file.Path)])
 	}
 	m.sum()
 	if err := o.place.holds(ctx); err != nil {

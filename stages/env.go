@@ -33,6 +33,10 @@ type Env struct {
 
 	S3     *store.Client // for paths that begin with s3://; nil where the run has none
 	Resume bool          // the run goes on after an earlier process of the same id
+	// Scheduled are the times of a schedule that the rows are for, as RFC 3339; nil for
+	// none. With Again the output of earlier runs for the same time is replaced.
+	Scheduled []string
+	Again     bool
 	// Interactive says that somebody waits for the rows: the stages serve requests,
 	// each of which flows through them by itself (see Transform.Build). R is asked
 	// at that priority, nothing is kept for a later process, and max_failed, which

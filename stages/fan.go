@@ -11,7 +11,9 @@ func Fan[T any](r *Run, name string, depth, n int, in <-chan *Batch[T]) []<-chan
 	for i := range outs {
 		outs[i] = make(chan *Batch[T], depth)
 		edges[i] = outs[i]
+		sends(r, name, edges[i])
 	}
+	receives(r, name, in)
 	r.spawn(name, func(ctx context.Context) error {
 		defer func() {
 			for _, out := range outs {

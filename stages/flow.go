@@ -91,6 +91,8 @@ type Run struct {
 
 	mu     sync.Mutex
 	meters []*Meter
+	queues []Queue
+	from   map[any]string // who sends to a channel
 }
 
 // NewRun returns a run under ctx, whose end is a hard stop.
@@ -173,6 +175,7 @@ type Source[T any] func(soft, hard context.Context, out chan<- *Batch[T]) error
 // From starts a source whose output holds depth batches.
 func From[T any](r *Run, name string, depth int, src Source[T]) <-chan *Batch[T] {
 	out := make(chan *Batch[T], depth)
+	sends(r, name, out)
 	r.spawn(name, func(ctx context.Context) error {
 		defer close(out)
 		soft, cancel := context.WithCancelCause(ctx)
@@ -187,6 +190,8 @@ func From[T any](r *Run, name string, depth int, src Source[T]) <-chan *Batch[T]
 // Then joins a stage.
 func Then[I, O any](r *Run, name string, depth int, in <-chan *Batch[I], s Stage[I, O]) <-chan *Batch[O] {
 	out := make(chan *Batch[O], depth)
+	receives(r, name, in)
+	sends(r, name, out)
 	r.spawn(name, func(ctx context.Context) error {
 		defer close(out)
 		return s(ctx, in, out)
@@ -196,6 +201,7 @@ func Then[I, O any](r *Run, name string, depth int, in <-chan *Batch[I], s Stage
 
 // To joins the last part.
 func To[T any](r *Run, name string, in <-chan *Batch[T], sink func(ctx context.Context, in <-chan *Batch[T]) error) {
+	receives(r, name, in)
 	r.spawn(name, func(ctx context.Context) error { return sink(ctx, in) })
 }
 

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"sinks":                       {"configs", "frame", "frame/partition", "internal/failpoint", "internal/filelock", "rdata", "stages", "store"},
 	"sinks/compact":               {"configs", "frame", "frame/partition", "internal/failpoint", "sinks", "sources", "stages", "store"},
 	"pipeline/journal":            {"internal/filelock", "sinks", "store"},
-	"pipeline":                    {"configs", "frame", "internal/failpoint", "pipeline/journal", "rblock", "rpool", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store", "tasks", "tasks/client", "tasks/remote"},
+	"pipeline":                    {"configs", "frame", "internal/failpoint", "pipeline/journal", "rblock", "rpool", "schedule", "sinks", "sinks/compact", "sources", "stages", "stages/tables", "store", "tasks", "tasks/client", "tasks/remote"},
 	"pipeline/view":               {"frame", "pipeline", "pipeline/journal", "sinks/compact", "stages"},
 	"tokens":                      {"internal/filelock"},
 	"metrics":                     {"rpool", "stages"},

@@ -33,6 +33,10 @@ type Journal struct {
 	Updated  time.Time `json:"updated"`
 	// Scheduled is ${run.scheduled_time} of the run.
 	Scheduled string `json:"scheduled"`
+	// Times are the scheduled times that its rows are for, where it is a run for one;
+	// with Again they take the place of what runs before have written for it.
+	Times []string `json:"times,omitempty"`
+	Again bool     `json:"again,omitempty"`
 	// Inputs are fingerprints of all that decides the output: the file, R code,
 	// variables, input files.
 	Inputs map[string]string `json:"inputs"`

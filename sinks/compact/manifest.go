@@ -35,6 +35,8 @@ type entry struct {
 	sinks.Part
 	Run     string `json:"run"`
 	Partial bool   `json:"partial,omitempty"`
+	// Scheduled are the times that the rows are for.
+	Scheduled []string `json:"scheduled,omitempty"`
 }
 
 // parseManifest reads the manifest of a Parquet output.
@@ -63,14 +65,21 @@ func (m *manifest) after(run string, retired map[string]bool, parts []sinks.Part
 	n.Run, n.Created, n.Schema = run, time.Now().UTC().Truncate(time.Second), schema.columns()
 	n.Files = slices.DeleteFunc(slices.Clone(m.Files), func(f entry) bool { return retired[f.Path] })
 	partial := map[string]bool{} // directories of which rows are of runs that were stopped
+	times := map[string][]string{}
 	for _, f := range m.Files {
-		if retired[f.Path] && f.Partial {
-			partial[dirOf(f.Path)] = true
+		if retired[f.Path] {
+			dir := dirOf(f.Path)
+			partial[dir] = partial[dir] || f.Partial
+			times[dir] = append(times[dir], f.Scheduled...)
 		}
+	}
+	for dir, all := range times {
+		slices.Sort(all)
+		times[dir] = slices.Compact(all)
 	}
 	for _, p := range parts {
 		p.Temp, p.Upload = "", nil
-		n.Files = append(n.Files, entry{Part: p, Run: run, Partial: partial[dirOf(p.Path)]})
+		n.Files = append(n.Files, entry{Part: p, Run: run, Partial: partial[dirOf(p.Path)], Scheduled: times[dirOf(p.Path)]})
 	}
 	n.Rows, n.Bytes, n.Partial = 0, 0, false
 	for _, f := range n.Files {
