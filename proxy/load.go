@@ -57,21 +57,7 @@ func Check(ctx context.Context, path string, vars map[string]string) (*File, con
 	if f == nil || len(problems.Errors()) > 0 {
 		return f, problems
 	}
-	for i := range f.APIs {
-		for k, e := range f.APIs[i].Predict {
-			if e.Pipeline == "" {
-				continue
-			}
-			p, found := pipeline.Check(ctx, below(f.Dir(), e.Pipeline), f.named(e.Pipeline))
-			if p != nil && len(found.Errors()) == 0 {
-				found = append(found, p.CheckService()...)
-			}
-			if len(found.Errors()) > 0 {
-				problems = append(problems, f.doc.Problem(fmt.Sprintf("apis[%d].predict[%d].pipeline", i, k), "cannot be served as it is: see below", ""))
-			}
-			problems = append(problems, found...)
-		}
-	}
+	problems = append(problems, f.CheckPipelines(ctx)...)
 	for _, b := range f.Pipelines {
 		p, found := pipeline.Check(ctx, below(f.Dir(), b.File), b.Values)
 		problems = append(problems, found...)
@@ -168,6 +154,26 @@ func Part(path string, vars map[string]string, doc *configs.Document, apis []API
 	f := &File{Path: path, vars: vars, doc: doc, APIs: apis, Pools: pools}
 	f.complete()
 	return f
+}
+
+// CheckPipelines finds what is wrong with the pipelines that APIs answer by.
+func (f *File) CheckPipelines(ctx context.Context) (problems configs.Problems) {
+	for i := range f.APIs {
+		for k, e := range f.APIs[i].Predict {
+			if e.Pipeline == "" {
+				continue
+			}
+			p, found := pipeline.Check(ctx, below(f.Dir(), e.Pipeline), f.named(e.Pipeline))
+			if p != nil && len(found.Errors()) == 0 {
+				found = append(found, p.CheckService()...)
+			}
+			if len(found.Errors()) > 0 {
+				problems = append(problems, f.doc.Problem(fmt.Sprintf("apis[%d].predict[%d].pipeline", i, k), "cannot be served as it is: see below", ""))
+			}
+			problems = append(problems, found...)
+		}
+	}
+	return problems
 }
 
 // Missing are the files that a Part names and that are not there.

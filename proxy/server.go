@@ -134,10 +134,11 @@ func (s *Server) openMount() (err error) {
 
 // ReloadLater is Reload in the background; what comes of it is logged. It opens
 // the access log anew, too: this is what SIGHUP does. Where a reload waits for its
-// turn already, that one will see what there is now.
-func (s *Server) ReloadLater() {
+// turn already, that one will see what there is now. It calls done when it has ended.
+func (s *Server) ReloadLater(done func()) {
 	first := s.asked.CompareAndSwap(false, true)
 	s.tasks.Go(func() {
+		defer done()
 		if err := s.front.Reopen(); err != nil {
 			s.log.Error("the access log cannot be opened anew", "error", err)
 		}

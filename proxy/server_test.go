@@ -306,12 +306,12 @@ func TestManySignalsAreOneReload(t *testing.T) {
 	before := s.mount.generations.Load()
 	s.reloading.Lock()
 	for range 20 {
-		s.ReloadLater()
+		s.ReloadLater(func() {})
 	}
 	s.reloading.Unlock()
 	until(t, "the new code serves", func() bool { return int64(s.Snapshot().APIs[0].Generation) > before })
 	write(t, filepath.Join(dir, "plumber.R"), version(2))
-	s.ReloadLater()
+	s.ReloadLater(func() {})
 	until(t, "newer code serves", func() bool { _, body := get(t, s, "/version"); return body == "2" })
 	s.Close()
 	if n := s.mount.generations.Load() - before; n != 2 {

@@ -105,7 +105,7 @@ func (s *Server) many(do change) operation {
 
 // ids checks those of a body.
 func (s *Server) ids(in []string) ([]string, error) {
-	switch most := s.file.Limits.IDs; {
+	switch most := s.limits.Load().IDs; {
 	case len(in) == 0:
 		return nil, invalidField("ids", "says which tasks or jobs, and is missing or empty")
 	case len(in) > most:

@@ -40,7 +40,7 @@ func (s *Server) readJSON(r *http.Request, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
-	return decodeJSON(body, s.file.Limits.Depth, into)
+	return decodeJSON(body, s.limits.Load().Depth, into)
 }
 
 // decodeJSON is strict: an unknown field is most likely a misspelled one.

@@ -93,6 +93,7 @@ func (s *Server) operations() map[string]operation {
 		"getInfo":        s.getInfo,
 		"getSeries":      s.getSeries,
 		"backup":         s.backup,
+		"reload":         s.reload,
 		"getDescription": s.getDescription,
 		"getMetrics":     s.getMetrics,
 		"getHealth":      s.getHealth,
@@ -102,7 +103,6 @@ func (s *Server) operations() map[string]operation {
 
 // handler answers all routes.
 func (s *Server) handler() (http.Handler, error) {
-	l := &s.file.Limits
 	usual, err := s.front.Guard(&front.Policy{Compress: compress()})
 	if err != nil {
 		return nil, err
@@ -118,9 +118,9 @@ func (s *Server) handler() (http.Handler, error) {
 		if !ok {
 			return nil, fmt.Errorf("no handler for %s %s (%s)", route.Method, route.Path, route.Op)
 		}
-		guard, most := usual, int64(l.Body)
+		guard, most := usual, func() int64 { return int64(s.limits.Load().Body) }
 		if route.Tag == "values" {
-			guard, most = plain, int64(l.Value)
+			guard, most = plain, func() int64 { return int64(s.limits.Load().Value) }
 		}
 		mux.Handle(route.Method+" "+route.Path, guard(s.route(route, most, op)))
 	}
@@ -137,9 +137,9 @@ func compress() *front.Compress {
 	return c
 }
 
-// route finds out who asks, and lets an operation answer who may. A body may have most
+// route finds out who asks, and lets an operation answer who may. A body may have limit
 // bytes.
-func (s *Server) route(route *api.Route, most int64, op operation) http.Handler {
+func (s *Server) route(route *api.Route, limit func() int64, op operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchange.Of(r.Context())
 		x.API, x.Route = "tasks", route.Op
@@ -167,6 +167,7 @@ func (s *Server) route(route *api.Route, most int64, op operation) http.Handler 
 			writeFault(w, r, &api.Fault{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "this lasts, so HEAD would tell nothing: use GET"})
 			return
 		}
+		most := limit()
 		if r.ContentLength > most {
 			w.Header().Set("Connection", "close")
 			writeFault(w, r, tooLarge(most))

@@ -23,7 +23,7 @@ func (s *Server) getInfo(w http.ResponseWriter, r *http.Request, who *who) error
 	x := s.index.Status()
 	out := api.Info{
 		Name: "rpipe", Version: s.version, API: "v1", Started: s.started, Owner: who.Owner, Cluster: len(s.file.NATS.URLs) > 0,
-		MaxBody: api.Size(s.file.Limits.Body), MaxValue: api.Size(s.file.Limits.Value), MaxInline: tasks.MaxInline,
+		MaxBody: api.Size(s.limits.Load().Body), MaxValue: api.Size(s.limits.Load().Value), MaxInline: tasks.MaxInline,
 		States: statesOf(counts), Index: api.IndexStatus{Ready: !x.Rebuilding, Seq: x.Seq},
 	}
 	if x.Last > x.Seq {

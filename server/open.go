@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -320,7 +321,7 @@ func (s *Server) awaitIndex() error {
 func (s *Server) openQueue() error {
 	var err error
 	s.queue, err = queue.Open(s.ctx, s.broker, s.blobs, s.index, queue.Options{
-		ResultTTL: time.Duration(s.file.Retention.Results), MaxTasks: s.file.Limits.Tasks,
+		ResultTTL: time.Duration(s.file.Retention.Results), MaxTasks: math.MaxInt32, // the limits hold it
 		LostAfter: time.Duration(s.file.NATS.Lease) * 3 / 2, Log: s.log.With("part", "queue"),
 	})
 	if err != nil {
@@ -331,14 +332,16 @@ func (s *Server) openQueue() error {
 
 // setDefaults makes what the r block loads the environment default, so that workers on
 // other machines have it too.
-func (s *Server) setDefaults() error {
-	r := &s.file.R
+func (s *Server) setDefaults() error { return s.setDefaultsOf(s.file) }
+
+func (s *Server) setDefaultsOf(f *File) error {
+	r := &f.R
 	if len(r.Packages) == 0 && len(r.Source) == 0 && r.Setup == "" && len(r.Options) == 0 {
 		return nil
 	}
 	e := tasks.Environment{Name: tasks.DefaultEnv, Packages: r.Packages, Setup: r.Setup, Options: r.Options}
 	for _, path := range r.Source {
-		text, err := os.ReadFile(s.file.below(path))
+		text, err := os.ReadFile(f.below(path))
 		if err != nil {
 			return &ConfigError{fmt.Errorf("r.source: %w", err)}
 		}

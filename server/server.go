@@ -23,6 +23,7 @@ import (
 
 	"github.com/sourcegraph/conc"
 
+	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/metrics"
 	"github.com/rpipe-dev/rpipe/notify"
 	"github.com/rpipe-dev/rpipe/proxy"
@@ -46,6 +47,8 @@ type Options struct {
 	Version  string       // of rpipe
 	Insecure bool         // listens elsewhere than on this machine without tokens or client certificates
 	JoinFile string       // where to write what rpipe worker is given on another machine; "" is nowhere
+	// Reread is the file as it is now, for Reload; nil reads it where it was.
+	Reread func() (*File, configs.Problems)
 }
 
 // ConfigError says that the file cannot be served as it is.
@@ -83,10 +86,15 @@ type Server struct {
 	metrics  *metrics.Registry
 	recorder *admin.Recorder // of all requests
 	apis     *proxy.Mount
+	limits   atomic.Pointer[Limits] // of the newest file
 	access   access
 	streams  places // of requests that last
 
 	series *series
+
+	options   Options
+	reloading sync.Mutex // over held, and what follows from it
+	held      *File      // what holds: file, with what reloads have changed
 
 	draining atomic.Bool
 	drained  sync.Once
@@ -105,7 +113,9 @@ func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 	s := &Server{
 		file: f, log: o.Log, version: o.Version, started: time.Now().UTC(), served: make(chan error, 1),
 		streams: places{most: f.Limits.Streams, each: f.Limits.StreamsPerOwner},
+		options: o, held: f,
 	}
+	s.limits.Store(&f.Limits)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -195,9 +195,9 @@ func (s *Server) elements(r *http.Request, in *api.Submission) (elements [][]byt
 	}
 	if in.Rows {
 		// The names of a frame's rows say nothing.
-		elements, _, err = rvalue.Rows(stream, s.file.Limits.Tasks)
+		elements, _, err = rvalue.Rows(stream, s.limits.Load().Tasks)
 	} else {
-		elements, names, err = rvalue.Split(stream, s.file.Limits.Tasks)
+		elements, names, err = rvalue.Split(stream, s.limits.Load().Tasks)
 	}
 	if err != nil {
 		return nil, nil, invalidField("over", err.Error())
@@ -233,7 +233,7 @@ func (s *Server) elementsOfJSON(in *api.Submission) ([][]byte, []string, error) 
 }
 
 func (s *Server) enough(n int) error {
-	if most := s.file.Limits.Tasks; n > most {
+	if most := s.limits.Load().Tasks; n > most {
 		return invalidField("over", fmt.Sprintf("has more than %d elements (limits.tasks): submit several jobs, or give each task more to do", most))
 	}
 	return nil

@@ -74,7 +74,7 @@ func (s *Server) readR(r *http.Request, into *api.Submission) error {
 	if err != nil {
 		return err
 	}
-	return decodeJSON(document, s.file.Limits.Depth, into)
+	return decodeJSON(document, s.limits.Load().Depth, into)
 }
 
 // tooLong is what is said of a value that is too long without its compression, or broken.

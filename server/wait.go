@@ -106,7 +106,7 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, who *who) error {
 	defer release()
 	ctx, cancel := s.lasting(r.Context())
 	defer cancel()
-	ctx, expire := context.WithTimeout(ctx, min(long, time.Duration(s.file.Limits.Wait)))
+	ctx, expire := context.WithTimeout(ctx, min(long, time.Duration(s.limits.Load().Wait)))
 	defer expire()
 	result, err := s.queue.Wait(ctx, who.Who, ids, until)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil { // before it was known how far it is

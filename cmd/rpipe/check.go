@@ -11,6 +11,7 @@ import (
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/proxy"
+	"github.com/rpipe-dev/rpipe/server"
 )
 
 func newCheck() *cobra.Command {
@@ -18,16 +19,18 @@ func newCheck() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Find every problem of pipeline files and proxy.yaml, without running them",
+		Short: "Find every problem of pipeline files, proxy.yaml and rpipe.yaml, without running them",
 		Long: `Find every problem of pipeline files: what the files say, the R files they name,
 the beginning of their input, and the columns and expressions of each stage.
-Nothing is run and nothing is changed. A file with apis is one for rpipe proxy.
+Nothing is run and nothing is changed. A file with apis is one for rpipe proxy; one that
+is called rpipe.yaml, or has workers, nats, schedules or other keys of rpipe serve, is one
+for that.
 
 Exit status: 0 no errors (there may be warnings); 2 errors.`,
 		Example: examplesText(`
 			rpipe check flights.yaml
 			rpipe check pipelines/*.yaml
-			rpipe check proxy.yaml
+			rpipe check proxy.yaml rpipe.yaml
 			rpipe check flights.yaml --json | jq '.[].message'`),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -60,6 +63,10 @@ Exit status: 0 no errors (there may be warnings); 2 errors.`,
 
 // checkFile finds the problems of a file of either kind.
 func checkFile(ctx context.Context, path string, vars variables) configs.Problems {
+	if server.Is(path) {
+		_, problems := server.Check(ctx, path, vars)
+		return problems
+	}
 	if proxy.Is(path) {
 		_, problems := proxy.Check(ctx, path, vars)
 		return problems

@@ -166,7 +166,7 @@ func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
 			p := s.(*proxy.Server)
 			log.Info("serving", "url", p.URL(), "status", p.StatusURL())
 		},
-		reload: func(s service) { s.(*proxy.Server).ReloadLater() },
+		reload: func(s service, done func()) { s.(*proxy.Server).ReloadLater(done) },
 	})
 }
 

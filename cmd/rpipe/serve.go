@@ -38,8 +38,8 @@ Workers on other machines: --nats-listen gives the engine a port with TLS and ke
 own, and --join FILE writes what rpipe worker needs there. A cluster of NATS servers in
 place of the engine in the process: --nats nats://a,nats://b,nats://c.
 
-SIGINT and SIGTERM finish the tasks under way, a second one stops at once. What was
-submitted stays: the next start goes on with it. Killing it loses nothing either.
+SIGHUP reads rpipe.yaml again, and changes what can change without a restart. SIGINT and
+SIGTERM finish the tasks under way, a second one stops at once. What was submitted stays: the next start goes on with it. Killing it loses nothing either.
 
 Exit status: 0 stopped, 130 or 143 by a second signal; 1 the server failed; 2 the configuration is wrong; 3 the
 environment is (no R, the port or the data directory is taken).`,
@@ -65,7 +65,7 @@ environment is (no R, the port or the data directory is taken).`,
 			case f.imported != "":
 				return f.move(server.Import(c.Context(), file, f.imported), "imported from "+f.imported)
 			}
-			return f.serve(c.Context(), file)
+			return f.serve(c.Context(), file, func() (*server.File, configs.Problems) { return f.load(c, vars) })
 		},
 	}
 	flags := c.Flags()
@@ -147,20 +147,24 @@ func checkFlags(file *server.File) configs.Problems {
 	return problems
 }
 
-func (f *serveFlags) serve(ctx context.Context, file *server.File) error {
+// serve serves until a signal. SIGHUP reads the file again, with the same flags.
+func (f *serveFlags) serve(ctx context.Context, file *server.File, reread func() (*server.File, configs.Problems)) error {
 	log := newLog(f.verbose)
 	return serve(ctx, serviceOptions{
 		log:    log,
 		saying: "tasks under way are finished or given back",
 		exit:   serveExit,
 		start: func(ctx context.Context) (service, error) {
-			s, err := server.Start(ctx, file, server.Options{Log: log, Version: version, Insecure: f.insecure, JoinFile: f.join})
+			s, err := server.Start(ctx, file, server.Options{
+				Log: log, Version: version, Insecure: f.insecure, JoinFile: f.join, Reread: reread,
+			})
 			if err != nil {
 				return nil, err
 			}
 			return s, nil
 		},
-		up: func(s service) { log.Info("serving", "url", s.(*server.Server).URL()) },
+		up:     func(s service) { log.Info("serving", "url", s.(*server.Server).URL()) },
+		reload: func(s service, done func()) { s.(*server.Server).ReloadLater(done) },
 	})
 }
 

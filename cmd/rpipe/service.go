@@ -25,10 +25,12 @@ type service interface {
 
 // serviceOptions are what differs between services.
 type serviceOptions struct {
-	log    *slog.Logger
-	start  func(ctx context.Context) (service, error)
-	up     func(service) // it has started
-	reload func(service) // at SIGHUP; nil ends it then, as a terminal that was closed does
+	log   *slog.Logger
+	start func(ctx context.Context) (service, error)
+	up    func(service) // it has started
+	// reload is what SIGHUP does: it returns at once, and calls done when it has ended.
+	// Where it is nil, SIGHUP ends the service, as a terminal that was closed does.
+	reload func(s service, done func())
 	exit   func(err error) int
 	saying string // of a drain, for the log
 	cut    string // for the log, where a drain was not done within its grace; "" says nothing
@@ -110,7 +112,8 @@ func serve(ctx context.Context, o serviceOptions) error {
 			hup := sig == syscall.SIGHUP
 			switch {
 			case hup && !stopping && o.reload != nil && !terminal.gone():
-				o.reload(s)
+				_ = systemd.tell(reloading())
+				o.reload(s, func() { _ = systemd.tell("READY=1") })
 			case hup && stopping:
 			case !stopping:
 				stopping, last = true, time.Now()

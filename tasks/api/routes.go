@@ -174,6 +174,7 @@ var Routes = []Route{
 		Doc:   "Of all owners together. They are this server's, and begin anew when it starts.",
 		Query: []Param{{Name: "range", Doc: "How far back: 15m, 1h (the default) or 24h.", Enum: []string{"15m", "1h", "24h"}}}, Out: Series{}},
 	{Method: "POST", Path: "/v1/backup", Op: "backup", Tag: "server", Right: Admin, Summary: "Copy the store into a new directory on the server's machine", In: BackupRequest{}, Out: Backup{}, Faults: []int{409}},
+	{Method: "POST", Path: "/v1/reload", Op: "reload", Tag: "server", Right: Admin, Summary: "Read the configuration file again", Doc: "As SIGHUP does: what can change while the server runs changes, and the code of the mounted APIs is loaded afresh; the answer names what takes a restart. A file that is wrong changes nothing, and gets 422 with its problems and their places.", Out: Reload{}, Faults: []int{422, 503}},
 	{Method: "GET", Path: "/openapi.json", Op: "getDescription", Tag: "server", Summary: "This description", OutAs: []string{JSON}},
 	{Method: "GET", Path: "/metrics", Op: "getMetrics", Tag: "server", Right: Read, Summary: "Figures for Prometheus", OutAs: []string{Text}},
 	{Method: "GET", Path: "/healthz", Op: "getHealth", Tag: "server", Summary: "200 while the server runs", OutAs: []string{Text}},

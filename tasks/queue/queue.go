@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks"
@@ -61,6 +62,8 @@ type Queue struct {
 
 	tracked int // see maxTracked
 
+	resultTTL atomic.Int64 // Options.ResultTTL, or what was set since
+
 	leading context.Context // of the chores
 	closed  chan struct{}
 	stop    func()
@@ -89,6 +92,7 @@ func Open(ctx context.Context, b *broker.Broker, s *blob.Store, x *index.Index, 
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	q := &Queue{broker: b, blobs: s, index: x, o: o, log: o.Log, tracked: maxTracked, closed: make(chan struct{})}
+	q.SetResultTTL(o.ResultTTL)
 	if _, err := b.LastSeq(ctx); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
@@ -100,6 +104,9 @@ func Open(ctx context.Context, b *broker.Broker, s *blob.Store, x *index.Index, 
 	}
 	return q, nil
 }
+
+// SetResultTTL changes Options.ResultTTL for what is submitted from now.
+func (q *Queue) SetResultTTL(ttl time.Duration) { q.resultTTL.Store(int64(ttl)) }
 
 // Close ends the chores and all that waits.
 func (q *Queue) Close() error {

@@ -62,7 +62,7 @@ func (q *Queue) check(ctx context.Context, who Who, s *Submission) (*tasks.Job, 
 		j.Queue = tasks.DefaultQueue
 	}
 	if j.ResultTTL == 0 {
-		j.ResultTTL = q.o.ResultTTL
+		j.ResultTTL = time.Duration(q.resultTTL.Load())
 	}
 	for _, check := range []func(*tasks.Job) error{checkNames, checkLimits, checkCall} {
 		if err := check(&j); err != nil {
