@@ -47,12 +47,15 @@ var (
 )
 
 // New is a log that is written to w, a line at a time.
-func (c Config) New(w io.Writer) *slog.Logger {
+func (c Config) New(w io.Writer) *slog.Logger { return c.Brief(w, nil) }
+
+// Brief is New with replace (slog.HandlerOptions.ReplaceAttr) between.
+func (c Config) Brief(w io.Writer, replace func(groups []string, a slog.Attr) slog.Attr) *slog.Logger {
 	level := slog.LevelInfo
 	if c.Level != "" {
 		_ = level.UnmarshalText([]byte(strings.ToUpper(c.Level))) // checked, where it came from a user
 	}
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: replace}
 	if c.Format == "json" {
 		return slog.New(Handler(slog.NewJSONHandler(w, o)))
 	}

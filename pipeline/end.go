@@ -11,6 +11,7 @@ import (
 	"github.com/rpipe-dev/rpipe/pipeline/journal"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/stages"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // errKept ends a run that was asked to stop and would replace complete output by
@@ -113,7 +114,9 @@ func (r *Run) Wait() (*Report, error) {
 	}
 	committed := false
 	if err == nil {
-		err = r.commit(context.Background()) // the rows are all there: nothing may interrupt it now
+		ctx, span := trace.Start(context.WithoutCancel(r.ctx), "commit")
+		err = r.commit(ctx) // the rows are all there: nothing may interrupt it now
+		span.End(err)
 		committed = err == nil || errors.Is(err, sinks.ErrCommitted)
 	}
 	report := r.report(committed, elapsed)
@@ -130,6 +133,7 @@ func (r *Run) Wait() (*Report, error) {
 	if err = errors.Join(err, after); err != nil {
 		report.Error = err.Error()
 	}
+	r.endSpan(report, err)
 	return report, err
 }
 

@@ -21,15 +21,17 @@ import (
 	"github.com/rpipe-dev/rpipe/stages"
 	"github.com/rpipe-dev/rpipe/tasks/client"
 	"github.com/rpipe-dev/rpipe/tasks/remote"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Options are what one run adds to its file.
 type Options struct {
-	Limit  int64        // rows read at most; 0 is all
-	Resume bool         // go on with the run that did not finish, if there is one
-	Fresh  bool         // give up the run that did not finish, if there is one
-	Dry    bool         // write nothing: no output, no dead letter, no state
-	Log    *slog.Logger // nil discards
+	Limit  int64         // rows read at most; 0 is all
+	Resume bool          // go on with the run that did not finish, if there is one
+	Fresh  bool          // give up the run that did not finish, if there is one
+	Dry    bool          // write nothing: no output, no dead letter, no state
+	Log    *slog.Logger  // nil discards
+	Tracer *trace.Tracer // nil traces nothing
 	// Pool, if not nil, is one that others use too: HTTP requests, other runs. The
 	// run has an environment of its own there, asks at rpool.Bulk, leaves it open
 	// and does not look at what Unshared names. Nil is a pool of its own.
@@ -74,6 +76,8 @@ type Run struct {
 	unsure     bool             // the journal may list what r.journal does not
 	given      *journal.Journal // of an earlier run, given up once everything is open
 
+	span trace.Span // of the run
+
 	deadline     sync.Once
 	stopDeadline func() bool // set by deadline; the run may end without
 }
@@ -93,7 +97,10 @@ func Start(ctx context.Context, f *File, o Options) (*Run, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	ctx, r.span = begin(ctx, o.Tracer, f)
+	r.ctx = ctx
 	if err := r.open(ctx, o); err != nil {
+		r.span.End(err)
 		return nil, errors.Join(err, r.release(false))
 	}
 	return r, nil
@@ -352,7 +359,10 @@ func (r *Run) write(o *output) func(ctx context.Context, in <-chan *stages.Rows)
 			if !ok || err != nil {
 				return err
 			}
-			if err := put(ctx, b); err != nil {
+			own, span := stages.Writing(ctx, b)
+			err = put(own, b)
+			span.End(err)
+			if err != nil {
 				return stages.At(b, err)
 			}
 			stages.Wrote(ctx, b)

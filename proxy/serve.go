@@ -27,7 +27,7 @@ func (s *Server) listen() error {
 	s.admin = admin.New(admin.Options{
 		Config: s.file.Admin, Source: s, Recorder: s.recorder, Metrics: s.metrics.Handler(), Tokens: store, Log: s.log,
 	})
-	deps := front.Deps{Log: s.log, Access: s.file.Log, Observer: s.recorder, Fault: s.faults, Dir: s.file.Dir()}
+	deps := front.Deps{Tracer: s.tracer, Untraced: untraced, Log: s.log, Access: s.file.Log, Observer: s.recorder, Fault: s.faults, Dir: s.file.Dir()}
 	if store != nil {
 		deps.Tokens = store
 	}

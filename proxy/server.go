@@ -17,6 +17,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/tokens"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Options are what one server adds to its file.
@@ -42,6 +43,7 @@ type Server struct {
 	ctx     context.Context // ends when everything is to end at once
 	cancel  context.CancelCauseFunc
 	metrics *metrics.Registry
+	tracer  *trace.Tracer // nil traces nothing
 	mount   *Mount
 	fileErr atomic.Pointer[error] // why the file could not be read again; nil where it could
 	front   *front.Front
@@ -91,6 +93,9 @@ func Start(ctx context.Context, f *File, o Options) (*Server, error) {
 // open brings up the parts in the order in which it is cheapest to find out that
 // they cannot be had: addresses, then R.
 func (s *Server) open(o Options) error {
+	if err := s.openTracing(); err != nil {
+		return err
+	}
 	if err := s.listen(); err != nil {
 		return err
 	}
@@ -217,5 +222,8 @@ func (s *Server) Close() {
 		if err := s.tokens.Close(); err != nil {
 			s.log.Warn("when tokens were last used is not saved", "error", err)
 		}
+	}
+	if err := s.tracer.Close(); err != nil {
+		s.log.Warn("the last traces are not sent", "error", err)
 	}
 }

@@ -35,6 +35,14 @@ func (e *ConditionError) Error() string {
 	return fmt.Sprintf("R error in %s: %s", e.Call, e.Message)
 }
 
+// Exception is the condition's class, its message, and R's traceback.
+func (e *ConditionError) Exception() (class, message, stack string) {
+	if len(e.Classes) > 0 {
+		class = e.Classes[0]
+	}
+	return class, e.Message, strings.Join(e.Traceback, "\n")
+}
+
 // DiedError says that the worker's process ended before it answered.
 type DiedError struct {
 	Pid         int

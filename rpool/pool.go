@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/sourcegraph/conc"
+
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Pool is a set of R workers under one budget. Its methods are safe for
@@ -120,7 +122,9 @@ func (p *Pool) Do(ctx context.Context, env *Environment, pri Priority, r *Reques
 		return nil, err
 	}
 	start := time.Now()
+	_, wait := trace.Start(ctx, "R wait")
 	m, err := p.take(ctx, env, pri)
+	wait.End(err)
 	if r.Trace != nil {
 		r.Trace.Queue += time.Since(start)
 	}
@@ -132,5 +136,12 @@ func (p *Pool) Do(ctx context.Context, env *Environment, pri Priority, r *Reques
 		start, r.Trace.Pid = time.Now(), m.proc.Pid()
 		defer func() { r.Trace.Run += time.Since(start) }()
 	}
-	return p.run(ctx, m, nil, r)
+	ctx, span := trace.Start(ctx, "R run")
+	if span.On() {
+		span.Set(trace.Int("rpipe.r.pid", m.proc.Pid()), trace.String("rpipe.r.kind", r.Kind.String()))
+	}
+	r.traceparent, r.tracestate = trace.Header(ctx)
+	reply, err := p.run(ctx, m, nil, r)
+	span.End(err)
+	return reply, err
 }

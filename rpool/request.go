@@ -44,6 +44,21 @@ const (
 	Task
 )
 
+// String is map, call, http or task.
+func (k Kind) String() string {
+	switch k {
+	case Map:
+		return "map"
+	case Call:
+		return "call"
+	case HTTP:
+		return "http"
+	case Task:
+		return "task"
+	}
+	return "none"
+}
+
 // Request is one unit of work for one worker. Everything that carries R values
 // is a headerless item of R's serialization (rdata.AppendItem).
 type Request struct {
@@ -79,6 +94,10 @@ type Request struct {
 	// place of Reply.Output: for code that runs without end.
 	Aloud bool
 	Label string // for logs and errors, such as "batch 12 (rows 120001-130000)"
+
+	// What the code of a Map, Call or Task finds in TRACEPARENT and TRACESTATE: the
+	// span of Pool.Do's context.
+	traceparent, tracestate string
 }
 
 // Trace is where the time of a request went. It adds up over repeated tries.

@@ -40,7 +40,8 @@ task <- function(id) {
     note_globals()
   }
   ids <- request[[3L]]
-  .Internal(Sys.setenv(c("RPIPE_TASK_ID", "RPIPE_ATTEMPT", "RPIPE_WORKER_ID"), ids))
+  .Internal(Sys.setenv(c("RPIPE_TASK_ID", "RPIPE_ATTEMPT", "RPIPE_WORKER_ID"), ids[1:3]))
+  trace_context(ids[-(1:3)])
   tryCatch(
     {
       value <- guarded_task(request)

@@ -22,7 +22,11 @@ func encodeTask(e *rdata.Encoder, r *Request, plan bool) splice {
 		e.VectorHead(rdata.KindInteger, len(r.Seed), false, false)
 		e.Int32s(r.Seed[:])
 	}
-	e.Strs(c.ID, strconv.Itoa(c.Attempt), c.Worker)
+	if r.traceparent == "" {
+		e.Strs(c.ID, strconv.Itoa(c.Attempt), c.Worker)
+	} else {
+		e.Strs(c.ID, strconv.Itoa(c.Attempt), c.Worker, r.traceparent, r.tracestate)
+	}
 	integers(e, truth(r.Events != nil))
 	switch {
 	case c.Result == "":

@@ -54,9 +54,12 @@ func encodeRequest(e *rdata.Encoder, r *Request) splice {
 		return encodeTask(e, r, false)
 	}
 	begin(e, 5)
-	if r.Kind == Map {
+	switch {
+	case r.traceparent != "":
+		e.Strs(r.Fun, r.traceparent, r.tracestate)
+	case r.Kind == Map:
 		e.Strs(r.Fun)
-	} else {
+	default:
 		e.Null()
 	}
 	if r.Seed == nil {

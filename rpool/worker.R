@@ -37,6 +37,8 @@ forked <- FALSE
 
 incoming <- NULL   # payload of the request at hand, until it is read
 
+traced <- FALSE    # TRACEPARENT is set
+
 # What the request at hand has left behind, for its answer.
 warned <- NULL
 failure <- NULL
@@ -126,7 +128,7 @@ too_large <- function(size) {
   ))
 }
 
-# run does one request and answers. That of a map or call is list(fun, seed, args,
+# run does one request and answers. That of a map or call is list(c(fun, traceparent, tracestate), seed, args,
 # coded, value).
 run <- function(id, kind) {
   warned <<- failure <<- trace <<- NULL
@@ -174,6 +176,18 @@ guarded <- function(kind) {
   )
 }
 
+# trace_context tells the code of a request whose trace it is part of, c(traceparent,
+# tracestate), where it is part of one: in the variables by which OpenTelemetry does so.
+trace_context <- function(w3c) {
+  if (length(w3c)) {
+    .Internal(Sys.setenv(c("TRACEPARENT", "TRACESTATE"), w3c))
+    traced <<- TRUE
+  } else if (traced) {
+    .Internal(Sys.unsetenv(c("TRACEPARENT", "TRACESTATE")))
+    traced <<- FALSE
+  }
+}
+
 # take is the request that has come. Its bytes are let go before any of it runs.
 take <- function() {
   request <- unserialize(incoming)
@@ -214,7 +228,8 @@ on_failure <- function(e) {
 }
 
 map <- function(request) {
-  name <- request[[1L]]
+  name <- request[[1L]][1L]
+  trace_context(request[[1L]][-1L])
   args <- request[[3L]]
   if (is.null(args)) {
     call <- call_map[[name]]
@@ -279,6 +294,7 @@ lightened <- function(value, sent, columns) {
 }
 
 call_function <- function(request) {
+  trace_context(request[[1L]][-1L])
   fun <- request[[5L]][[1L]]
   args <- request[[5L]][[2L]]
   if (is.character(fun)) {

@@ -34,6 +34,7 @@ import (
 // cannot be had: the directory, the address, the engine, then R.
 func (s *Server) open(o Options) error {
 	for _, step := range []func() error{
+		s.openTracing,
 		s.openData,
 		func() error { return s.openAccess(o.Insecure) },
 		s.openAudit,
@@ -116,6 +117,7 @@ func (s *Server) openFront() error {
 	var err error
 	s.front, err = front.New(s.file.Listen.front(), front.Deps{
 		Log: s.log, Access: s.file.Log, Dir: s.file.Dir(), TempDir: s.data, Observer: s.recorder, Tokens: s.verifier(),
+		Tracer: s.tracer, Untraced: untraced,
 	})
 	if err != nil {
 		return fmt.Errorf("%w", err)
@@ -368,7 +370,7 @@ func (s *Server) openNode() error {
 	base := s.file.R.Environment(s.file.Dir(), s.file.R.Limits)
 	base.Packages, base.Sources, base.Setup, base.Options = nil, nil, "", nil // the environment default has them
 	s.node, err = node.New(s.broker, s.blobs, node.Options{
-		Host: host, Queues: w.Queues, Min: w.Min, Max: w.most() - s.file.reserve(), Pool: s.pool, Base: *base,
+		Tracer: s.tracer, Host: host, Queues: w.Queues, Min: w.Min, Max: w.most() - s.file.reserve(), Pool: s.pool, Base: *base,
 		Grace: s.Grace(), AckWait: time.Duration(s.file.NATS.Lease), Version: s.version, LogTasks: w.LogTasks,
 		CacheDir: filepath.Join(s.data, "worker"), Log: s.log.With("part", "worker"),
 	})

@@ -41,6 +41,7 @@ import (
 	"github.com/rpipe-dev/rpipe/tokens"
 )
 
+	"github.com/rpipe-dev/rpipe/trace"
 // Options are what one server adds to its file.
 type Options struct {
 	Log      *slog.Logger // nil discards
@@ -86,6 +87,7 @@ type Server struct {
 	metrics  *metrics.Registry
 	recorder *admin.Recorder // of all requests
 	apis     *proxy.Mount
+	tracer   *trace.Tracer   // nil traces nothing
 	limits   atomic.Pointer[Limits] // of the newest file
 	access   access
 	streams  places // of requests that last
@@ -236,6 +238,7 @@ func (s *Server) Close() {
 			closed("the lock", s.lock.Close())
 		}
 	})
+		closed("the traces", s.tracer.Close())
 }
 
 // self is the owner of what is submitted without a token: the user that the server

@@ -25,6 +25,8 @@ import (
 
 	"github.com/sourcegraph/conc"
 	"github.com/sourcegraph/conc/panics"
+
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // ErrDrained is the cause of a graceful stop.
@@ -140,7 +142,8 @@ func (r *Run) spawn(name string, f func(ctx context.Context) error) {
 	r.meters = append(r.meters, m)
 	r.mu.Unlock()
 	r.wg.Go(func() {
-		err := guard(func() error { return f(withMeter(r.ctx, m)) })
+		ctx, span := trace.Start(r.ctx, "stage "+name)
+		err := guard(func() error { return f(withMeter(ctx, m)) })
 		m.finish()
 		if err == nil {
 			return

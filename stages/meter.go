@@ -24,6 +24,7 @@ type Meter struct {
 	numbered              atomic.Int64 // rows that have a place in the output
 	work, workers         atomic.Int64 // nanoseconds in Parallel's function, and how many may run at once
 	inside                atomic.Int64 // batches being worked on
+	spans                 atomic.Int64 // of batches, where the run is traced
 	ended                 atomic.Int64 // nanoseconds from start; 0 while running
 	reasons               counters     // why batches were cut
 	errors                counters     // by class

@@ -52,7 +52,9 @@ func parallelOrdered[I, O any](workers int, f func(context.Context, *Batch[I]) (
 				wg.Go(func() {
 					var r result
 					done := view.working()
+					ctx, span := startBatch(ctx, "batch", b)
 					r.err = guard(func() (err error) { r.b, err = f(ctx, b); return err })
+					span.End(r.err)
 					done()
 					slot <- r
 				})
@@ -95,7 +97,9 @@ func parallelUnordered[I, O any](workers int, f func(context.Context, *Batch[I])
 					return err
 				}
 				done := view.working()
-				o, err := f(ctx, b)
+				own, span := startBatch(ctx, "batch", b)
+				o, err := f(own, b)
+				span.End(err)
 				done()
 				if err == nil && o != nil {
 					err = Send(ctx, out, o)

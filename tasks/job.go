@@ -39,6 +39,10 @@ type Job struct {
 	Origin        string  `json:"origin,omitempty"`
 	OriginNumbers Numbers `json:"origin_numbers,omitzero"`
 
+	// Trace and TraceState are the span that submitted it, as W3C Trace Context has it.
+	Trace      string `json:"trace,omitempty"`
+	TraceState string `json:"trace_state,omitempty"`
+
 	Dropped Numbers `json:"dropped,omitzero"`  // tasks that were deleted, or never came to be
 	Deleted bool    `json:"deleted,omitempty"` // its tasks are being deleted, and then it
 }

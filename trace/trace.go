@@ -96,14 +96,21 @@ func Start(ctx context.Context, name string) (context.Context, Span) {
 	return ctx, Span{s}
 }
 
-// Record is a span below the one in ctx that has ended already.
-func Record(ctx context.Context, name string, from, to time.Time, attrs ...Attr) {
-	above := otel.SpanFromContext(ctx)
-	if !above.IsRecording() {
+// Part is a span below s that has ended already.
+func (s Span) Part(name string, from, to time.Time, attrs ...Attr) {
+	if s.s == nil {
 		return
 	}
-	_, s := above.TracerProvider().Tracer(scope).Start(ctx, name, otel.WithTimestamp(from), otel.WithAttributes(attrs...))
-	s.End(otel.WithTimestamp(to))
+	ctx := otel.ContextWithSpan(context.Background(), s.s)
+	_, part := s.s.TracerProvider().Tracer(scope).Start(ctx, name, otel.WithTimestamp(from), otel.WithAttributes(attrs...))
+	part.End(otel.WithTimestamp(to))
+}
+
+// EndAt ends the span as of a moment that has passed.
+func (s Span) EndAt(at time.Time) {
+	if s.s != nil {
+		s.s.End(otel.WithTimestamp(at))
+	}
 }
 
 // Of is the span in ctx, or one that records nothing.

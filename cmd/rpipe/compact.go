@@ -24,7 +24,8 @@ import (
 func newCompact() *cobra.Command {
 	o := compact.Options{}
 	var target, grace, memory, progress string
-	var asJSON, verbose bool
+	var asJSON bool
+	var logging logFlags
 	c := &cobra.Command{
 		Use:   "compact PATH",
 		Short: "Make many small Parquet files into few large ones",
@@ -65,7 +66,7 @@ does not fit the output; 129, 130 or 143 interrupted.`,
 			if o.TargetSize <= 0 {
 				return fmt.Errorf("--target-size %s: a file has at least one byte", target)
 			}
-			p, err := newProgress(progress, verbose)
+			p, err := newProgress(progress, &logging)
 			if err != nil {
 				return err
 			}
@@ -94,7 +95,7 @@ does not fit the output; 129, 130 or 143 interrupted.`,
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be done")
 	f.StringVar(&progress, "progress", "auto", "auto, plain (a line every few seconds) or none")
 	f.BoolVar(&asJSON, "json", false, "print the report as JSON on stdout")
-	f.BoolVar(&verbose, "verbose", false, "log more")
+	logging.flag(c)
 	return c
 }
 

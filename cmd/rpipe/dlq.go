@@ -167,7 +167,7 @@ func newDLQReplay() *cobra.Command {
 	var vars variables
 	var o replayOptions
 	var progress string
-	var verbose bool
+	var logging logFlags
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Run the rows that failed again",
@@ -190,7 +190,7 @@ and some rows have failed again, or would in a dry run; 129, 130 or 143 interrup
 			rpipe dlq replay nightly.yaml --stage predict --run 20261101T020000-8c1f04d2`),
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newProgress(progress, verbose)
+			p, err := newProgress(progress, &logging)
 			if err != nil {
 				return err
 			}
@@ -206,7 +206,7 @@ and some rows have failed again, or would in a dry run; 129, 130 or 143 interrup
 	c.Flags().BoolVar(&o.fresh, "fresh", false, "give up the replay that did not finish: rows that it has published already come again")
 	c.MarkFlagsMutuallyExclusive("fresh", "dry-run")
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print the report of each run as JSON on stdout")
-	c.Flags().BoolVar(&verbose, "verbose", false, "log more, R warnings included")
+	logging.flag(c)
 	return c
 }
 

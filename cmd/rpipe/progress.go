@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/rpipe-dev/rpipe/logs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/pipeline/view"
 )
@@ -20,17 +21,22 @@ type progressLine struct {
 	log  *slog.Logger
 	live *view.Live // nil: plain, or none
 	none bool
+	json bool // progress is lines of the log
 
 	mu   sync.Mutex // guards stderr
 	quit chan struct{}
 	done sync.WaitGroup
 }
 
-func newProgress(mode string, verbose bool) (*progressLine, error) {
-	p := &progressLine{quit: make(chan struct{})}
+func newProgress(mode string, l *logFlags) (*progressLine, error) {
+	c, err := l.over(logs.Config{})
+	if err != nil {
+		return nil, err
+	}
+	p := &progressLine{quit: make(chan struct{}), json: c.Format == "json"}
 	switch mode {
 	case "auto":
-		if term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb" {
+		if !p.json && term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb" {
 			p.live = view.NewLive(os.Stderr, terminalSize)
 		}
 	case "plain":
@@ -39,11 +45,7 @@ func newProgress(mode string, verbose bool) (*progressLine, error) {
 	default:
 		return nil, fmt.Errorf("--progress is auto, plain or none, not %q", mode)
 	}
-	level := slog.LevelInfo
-	if verbose {
-		level = slog.LevelDebug
-	}
-	p.log = slog.New(slog.NewTextHandler(logWriter{p}, &slog.HandlerOptions{Level: level, ReplaceAttr: p.brief}))
+	p.log = c.Brief(logWriter{p}, p.brief)
 	return p, nil
 }
 
@@ -95,6 +97,10 @@ func (p *progressLine) stop() {
 }
 
 func (p *progressLine) draw(s pipeline.Snapshot) {
+	if p.json {
+		p.log.Info(view.PlainLine(s), logs.Run, s.Run)
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.live != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy"
 )
 
-// proxyFlags are those of rpipe proxy. All but config, watch and verbose are
+// proxyFlags are those of rpipe proxy. All but config, watch and logging are
 // about one API without a file.
 type proxyFlags struct {
 	file, host              string
@@ -27,7 +27,8 @@ type proxyFlags struct {
 	check, idle             int // seconds, as valve has them
 	timeout                 time.Duration
 	config                  string
-	watch, verbose          bool
+	watch                   bool
+	logging                 logFlags
 }
 
 func newProxy() *cobra.Command {
@@ -100,7 +101,7 @@ code is wrong; 3 the environment is (no R, no plumber, the port is taken);
 	flags.IntVarP(&f.threads, "workers", "w", 0, "threads of rpipe itself, not of R (0: one for each core)")
 	flags.StringVar(&f.config, "config", "", "configuration file, in place of all flags above")
 	flags.BoolVar(&f.watch, "watch", false, "load the API again when its files change; show R's errors to clients")
-	flags.BoolVar(&f.verbose, "verbose", false, "log more")
+	f.logging.flag(c)
 	vars.flag(c)
 	for _, name := range []string{"file", "host", "port", "n-max", "n-min", "check-unused", "max-age", "timeout"} {
 		c.MarkFlagsMutuallyExclusive("config", name)
@@ -149,7 +150,11 @@ func (f *proxyFlags) load(c *cobra.Command, vars variables) (*proxy.File, config
 
 // serveProxy serves until a signal, and reloads at SIGHUP.
 func serveProxy(ctx context.Context, file *proxy.File, f proxyFlags) error {
-	log := newLog(f.verbose)
+	var err error
+	if file.Log.Config, err = f.logging.over(file.Log.Config); err != nil {
+		return err
+	}
+	log := file.Log.New(os.Stderr)
 	return serve(ctx, serviceOptions{
 		log:    log,
 		saying: "requests under way are finished",

@@ -14,17 +14,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rpipe-dev/rpipe/logs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/pipeline/view"
 	"github.com/rpipe-dev/rpipe/sinks"
 	"github.com/rpipe-dev/rpipe/sources"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 func newRun() *cobra.Command {
 	var vars variables
 	var o pipeline.Options
 	var progress string
-	var asJSON, verbose bool
+	var asJSON bool
+	var logging logFlags
 	var head int
 	c := &cobra.Command{
 		Use:   "run FILE",
@@ -56,11 +59,22 @@ the dead letter; 129, 130 or 143 interrupted.`,
 			if err != nil {
 				return err
 			}
-			p, err := newProgress(progress, verbose)
+			p, err := newProgress(progress, &logging)
 			if err != nil {
 				return err
 			}
 			o.Log = p.log
+			if p.json {
+				o.Log = o.Log.With(logs.Pipeline, f.Name, logs.Run, f.RunID)
+			}
+			tracing, err := trace.Config{Sample: 1}.FromEnv()
+			if err != nil {
+				return untold(pipeline.ExitConfig, fmt.Errorf("tracing: %w", err))
+			}
+			if o.Tracer, err = trace.New(c.Context(), tracing, trace.Service{Name: "rpipe-run", Version: version, Log: p.log}); err != nil {
+				return untold(pipeline.ExitConfig, err)
+			}
+			defer o.Tracer.Close()
 			report, err := run(c.Context(), f, o, p, asJSON)
 			switch {
 			case report == nil || asJSON:
@@ -82,7 +96,7 @@ the dead letter; 129, 130 or 143 interrupted.`,
 	c.Flags().StringVar(&progress, "progress", "auto", "auto, plain (a line every few seconds) or none")
 	c.Flags().IntVar(&head, "head", 0, "print this many rows of the output at the end")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON on stdout")
-	c.Flags().BoolVar(&verbose, "verbose", false, "log more, R warnings included")
+	logging.flag(c)
 	return c
 }
 

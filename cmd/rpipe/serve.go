@@ -14,14 +14,15 @@ import (
 	"github.com/rpipe-dev/rpipe/server"
 )
 
-// serveFlags are those of rpipe serve. All but config, verbose and what is done in place
+// serveFlags are those of rpipe serve. All but config, logging and what is done in place
 // of serving say what the file may say as well.
 type serveFlags struct {
 	config, listen, data, durability, nats, natsListen, tokens string
 	queues                                                     []string
 	max                                                        int
 	restore, imported, join                                    string
-	insecure, verbose                                          bool
+	insecure                                                   bool
+	logging                                                    logFlags
 }
 
 func newServe() *cobra.Command {
@@ -82,7 +83,7 @@ environment is (no R, the port or the data directory is taken).`,
 	flags.StringVar(&f.restore, "restore", "", "put a backup into an empty data directory, and end")
 	flags.StringVar(&f.imported, "import", "", "copy the store in this data directory into the servers of --nats, and end")
 	flags.BoolVar(&f.insecure, "insecure", false, "listen elsewhere than on this machine without tokens: whoever reaches it runs code here")
-	flags.BoolVar(&f.verbose, "verbose", false, "log more")
+	f.logging.flag(c)
 	vars.flag(c)
 	return c
 }
@@ -149,7 +150,11 @@ func checkFlags(file *server.File) configs.Problems {
 
 // serve serves until a signal. SIGHUP reads the file again, with the same flags.
 func (f *serveFlags) serve(ctx context.Context, file *server.File, reread func() (*server.File, configs.Problems)) error {
-	log := newLog(f.verbose)
+	var err error
+	if file.Log.Config, err = f.logging.over(file.Log.Config); err != nil {
+		return err
+	}
+	log := file.Log.New(os.Stderr)
 	return serve(ctx, serviceOptions{
 		log:    log,
 		saying: "tasks under way are finished or given back",

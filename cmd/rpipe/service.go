@@ -36,15 +36,6 @@ type serviceOptions struct {
 	cut    string // for the log, where a drain was not done within its grace; "" says nothing
 }
 
-// newLog is the log of a service, on stderr.
-func newLog(verbose bool) *slog.Logger {
-	level := slog.LevelInfo
-	if verbose {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-}
-
 // serve starts a service and runs it until a signal has ended it, or it ends by itself.
 // What it returns is told. Schedulers of clusters send SIGUSR1 or SIGUSR2 some time
 // before they kill: those are taken as SIGTERM.

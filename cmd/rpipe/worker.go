@@ -10,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/logs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks/launch"
 	"github.com/rpipe-dev/rpipe/tasks/worker"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // workerFlags are those of rpipe worker.
@@ -25,7 +27,8 @@ type workerFlags struct {
 	maxTasks      int
 	user          string
 	launch        launchFlags
-	verbose       bool
+	logging       logFlags
+	health        string
 }
 
 func newWorker() *cobra.Command {
@@ -84,7 +87,8 @@ R is missing.`,
 	flags.StringVar(&f.o.Values, "values", "", "where the server's directory of values is on this machine, where it differs")
 	flags.BoolVar(&f.o.Node.LogTasks, "log-tasks", false, "log each task")
 	f.launch.flag(c)
-	flags.BoolVar(&f.verbose, "verbose", false, "log more")
+	flags.StringVar(&f.health, "health-listen", "", "address for /healthz, /readyz and /metrics of this worker, such as 127.0.0.1:7034 (default: none)")
+	f.logging.flag(c)
 	c.AddCommand(newWorkerList(), newWorkerStop(), newWorkerLog(), newWorkerMessage())
 	return c
 }
@@ -125,8 +129,19 @@ func (f *workerFlags) serve(ctx context.Context) error {
 	if _, _, err := rpool.FindR(""); err != nil {
 		return untold(pipeline.ExitEnvironment, err)
 	}
-	log := newLog(f.verbose)
-	f.o.Log = log
+	log, err := f.logging.log(logs.Config{})
+	if err != nil {
+		return err
+	}
+	f.o.Log, f.o.Health = log, f.health
+	tracing, err := trace.Config{Sample: 1}.FromEnv()
+	if err != nil {
+		return untold(pipeline.ExitConfig, fmt.Errorf("tracing: %w", err))
+	}
+	if f.o.Tracer, err = trace.New(ctx, tracing, trace.Service{Name: "rpipe-worker", Version: version, Log: log}); err != nil {
+		return untold(pipeline.ExitConfig, err)
+	}
+	defer f.o.Tracer.Close()
 	return serve(ctx, serviceOptions{
 		log: log, exit: workerExit, saying: "tasks under way are finished or given back",
 		start: func(ctx context.Context) (service, error) {

@@ -71,7 +71,10 @@ func (f *workerFlags) launchWorkers(ctx context.Context) error {
 		_, err = fmt.Print(script)
 		return unprinted(err)
 	}
-	log := newLog(f.verbose)
+	log, err := f.logging.log(logs.Config{})
+	if err != nil {
+		return err
+	}
 	f.o.Log = log
 	return serve(ctx, serviceOptions{
 		log: log, exit: workerExit, saying: "jobs are removed; their workers give back what they cannot finish",

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Exchange is one request and its answer. The goroutine that handles the request
@@ -27,6 +29,9 @@ type Exchange struct {
 	Scheme  string // http or https, as the client sees it
 	Owner   string // of the token or password that it came with; "" for none
 	Start   time.Time
+
+	Trace string     // id of the trace that the request is part of; "" for none
+	Span  trace.Span // of the request
 
 	// Body is the request's body, whole: it was read before anybody waits for a
 	// worker. Nil where the transport streams it.

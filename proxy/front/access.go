@@ -100,7 +100,10 @@ func (a *accessLog) close() {
 // entry is a line of the access log. Times are in seconds.
 type entry struct {
 	Time      string  `json:"time"`
-	ID        string  `json:"id"`
+	Level     string  `json:"level"`
+	Msg       string  `json:"msg"`
+	ID        string  `json:"request"`
+	Trace     string  `json:"trace,omitempty"`
 	Client    string  `json:"client"`
 	Method    string  `json:"method"`
 	Path      string  `json:"path"`
@@ -112,7 +115,7 @@ type entry struct {
 	R         float64 `json:"r"`
 	API       string  `json:"api,omitempty"`
 	Route     string  `json:"route,omitempty"`
-	Worker    int     `json:"worker,omitempty"`
+	Worker    int     `json:"pid,omitempty"`
 	Attempts  int     `json:"attempts,omitempty"`
 	Owner     string  `json:"owner,omitempty"`
 	UserAgent string  `json:"user_agent,omitempty"`
@@ -130,7 +133,7 @@ func (a *accessLog) write(w *writer, r *http.Request, x *exchange.Exchange, took
 		}
 	}
 	e := entry{
-		Time: x.Start.UTC().Format("2006-01-02T15:04:05.000000Z"), ID: x.ID, Client: clientName(x),
+		Time: x.Start.UTC().Format("2006-01-02T15:04:05.000000Z"), Level: "INFO", Msg: "request", ID: x.ID, Trace: x.Trace, Client: clientName(x),
 		Method: r.Method, Path: or(x.Target, a.target(r.RequestURI)), Protocol: r.Proto, Status: w.status, Bytes: w.written,
 		Duration: seconds(took), Queue: seconds(x.Queue), R: seconds(x.R),
 		API: x.API, Route: x.Route, Worker: x.Worker, Attempts: x.Attempts, Owner: x.Owner, UserAgent: r.UserAgent(),
@@ -139,7 +142,7 @@ func (a *accessLog) write(w *writer, r *http.Request, x *exchange.Exchange, took
 		e.Error = fault.Of(x.Err).Reason
 	}
 	if slow {
-		a.log.Warn("slow request", "id", e.ID, "client", e.Client, "method", e.Method, "path", e.Path, "status", e.Status,
+		a.log.Warn("slow request", logs.Request, e.ID, "client", e.Client, "method", e.Method, "path", e.Path, "status", e.Status,
 			"took", took, "queue", x.Queue, "r", x.R, "api", e.API, "route", e.Route, "worker", e.Worker, "error", e.Error)
 	}
 	b := lines.Get().(*bytes.Buffer)

@@ -33,6 +33,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/tokens"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Observer hears of each request when its answer is out, in the goroutine that
@@ -50,13 +51,15 @@ type Tokens interface {
 
 // Deps are what a Front works with.
 type Deps struct {
-	Log      *slog.Logger // nil discards
-	Access   Log          // the access log; its zero value writes none
-	Observer Observer     // nil for none
-	Tokens   Tokens       // nil where no policy asks for bearer tokens
-	Fault    fault.Writer // how requests are refused
-	Dir      string       // relative paths of certificates, keys and logs start here; "" is the working directory
-	TempDir  string       // bodies and answers that are not in memory get a private directory in it; "" is the system's
+	Log      *slog.Logger           // nil discards
+	Access   Log                    // the access log; its zero value writes none
+	Observer Observer               // nil for none
+	Tokens   Tokens                 // nil where no policy asks for bearer tokens
+	Fault    fault.Writer           // how requests are refused
+	Dir      string                 // relative paths of certificates, keys and logs start here; "" is the working directory
+	Tracer   *trace.Tracer          // nil traces nothing
+	Untraced func(path string) bool // of requests that are not worth a span; nil is none
+	TempDir  string                 // bodies and answers that are not in memory get a private directory in it; "" is the system's
 }
 
 // Front is a listener that is ready to serve. It is safe for concurrent use.

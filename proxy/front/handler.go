@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/logs"
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/proxy/fault"
 )
@@ -49,7 +50,7 @@ func (f *Front) serve(rw http.ResponseWriter, r *http.Request) {
 	}
 	cleanRequest(r)
 	f.identify(r, x)
-	f.handler.ServeHTTP(w, r)
+	f.handler.ServeHTTP(w, f.traced(r, x))
 }
 
 // why is the cause of a request's context that net/http has ended.
@@ -98,6 +99,7 @@ func (f *Front) finish(w *writer, r *http.Request, x *exchange.Exchange) {
 		x.Err = w.failed(r)
 	}
 	took := time.Since(x.Start)
+	endSpan(w, r, x)
 	f.access.write(w, r, x, took)
 	if f.deps.Observer != nil {
 		f.deps.Observer.Done(x, r, w.status, w.written, took)
@@ -116,7 +118,7 @@ func (f *Front) panicked(w *writer, r *http.Request, x *exchange.Exchange, p any
 		return
 	}
 	err := fmt.Errorf("panic: %v", p)
-	f.log.Error("a handler panicked", "id", x.ID, "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	f.log.Error("a handler panicked", logs.Request, x.ID, "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 	if w.wrote || w.hijacked {
 		x.Err = err
 		return

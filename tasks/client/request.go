@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks/api"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // request is one that may be sent more than once.
@@ -117,6 +118,12 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 		hr.Header.Set("Accept", r.accept)
 	}
 	hr.Header.Set("User-Agent", c.options.Agent)
+	if parent, state := trace.Header(ctx); parent != "" {
+		hr.Header.Set("Traceparent", parent)
+		if state != "" {
+			hr.Header.Set("Tracestate", state)
+		}
+	}
 	if c.options.Token != "" {
 		hr.Header.Set("Authorization", "Bearer "+c.options.Token)
 	}

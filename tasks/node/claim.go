@@ -11,6 +11,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 const (
@@ -44,6 +45,8 @@ type held struct {
 	since  time.Time // of the claim
 	nonce  string    // of the lease
 	took   time.Duration
+	span   trace.Span // of the attempt
+	done   time.Time  // when R was, and what it returned was kept
 
 	rec  sync.Mutex // once claimed, held by who changes task and its record
 	task tasks.Task

@@ -30,6 +30,7 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Options are those of a worker. The zero value is usable but for CacheDir.
@@ -55,6 +56,7 @@ type Options struct {
 	CacheDir    string        // for sources of environments and large values on their way
 	Launched    string        // the scheduler's name of this process
 	Log         *slog.Logger  // nil discards
+	Tracer      *trace.Tracer // nil traces nothing
 }
 
 // Node is one worker.

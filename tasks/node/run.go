@@ -11,6 +11,7 @@ import (
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // runTasks runs what is ready, one task at a time, until the worker has drained.
@@ -76,6 +77,7 @@ func (n *Node) run(h *held) *tasks.Outcome {
 	if n.o.LogTasks {
 		n.note("TASK_START", h.id)
 	}
+	ctx = n.begin(ctx, h)
 	out := n.perform(ctx, h)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errCancelled), errors.Is(cause, errFenced):
@@ -83,6 +85,7 @@ func (n *Node) run(h *held) *tasks.Outcome {
 	case ctx.Err() != nil && out.Cause != tasks.CauseDone:
 		out = &tasks.Outcome{Cause: tasks.CauseWorker, Failure: stopFailure, Pid: out.Pid}
 	}
+	h.judge(out, context.Cause(ctx))
 	if n.o.LogTasks {
 		if out == nil {
 			n.note("TASK_DROPPED", h.id)
@@ -95,11 +98,7 @@ func (n *Node) run(h *held) *tasks.Outcome {
 
 // perform has R do it.
 func (n *Node) perform(ctx context.Context, h *held) *tasks.Outcome {
-	env, err := n.environment(ctx, h)
-	if err != nil {
-		return failed(tasks.CauseStart, err)
-	}
-	call, done, err := n.call(ctx, h)
+	env, call, done, err := n.prepare(ctx, h)
 	if err != nil {
 		return failed(tasks.CauseStart, err)
 	}
@@ -142,6 +141,17 @@ func (n *Node) perform(ctx context.Context, h *held) *tasks.Outcome {
 	return out
 }
 
+// prepare gets what R is asked, and what it has loaded before.
+func (n *Node) prepare(ctx context.Context, h *held) (env *rpool.Environment, call *rpool.TaskCall, done func(), err error) {
+	ctx, span := trace.Start(ctx, "values get")
+	defer func() { span.End(err) }()
+	if env, err = n.environment(ctx, h); err != nil {
+		return nil, nil, nil, err
+	}
+	call, done, err = n.call(ctx, h)
+	return env, call, done, err
+}
+
 func (n *Node) environment(ctx context.Context, h *held) (*rpool.Environment, error) {
 	if h.job.envErr != nil {
 		return nil, h.job.envErr
@@ -156,6 +166,10 @@ func (n *Node) keep(ctx context.Context, reply *rpool.Reply) (tasks.Value, error
 		v.Data = reply.Data
 		return v, nil
 	}
+	ctx, span := trace.Start(ctx, "value put")
+	if span.On() {
+		span.Set(trace.Int64("rpipe.value.bytes", reply.Size))
+	}
 	err := n.patiently(ctx, func() (err error) {
 		if reply.File == "" {
 			v.Ref, err = n.s.PutBytes(ctx, reply.Data)
@@ -169,6 +183,7 @@ func (n *Node) keep(ctx context.Context, reply *rpool.Reply) (tasks.Value, error
 		v.Ref, v.Size, err = n.s.Put(ctx, f)
 		return err
 	})
+	span.End(err)
 	if reply.File != "" {
 		_ = os.Remove(reply.File)
 	}

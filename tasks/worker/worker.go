@@ -20,6 +20,7 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 	"github.com/rpipe-dev/rpipe/tasks/node"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Options say where the engine is, and what the node does.
@@ -34,7 +35,9 @@ type Options struct {
 	MaxCache int64        // bytes; 0 is 4 GiB
 	Node     node.Options // what is left zero of CacheDir, AckWait and Log is filled in
 
-	Log *slog.Logger // nil discards
+	Log    *slog.Logger  // nil discards
+	Tracer *trace.Tracer // nil traces nothing
+	Health string        // address of /healthz, /readyz and /metrics; "" for none
 }
 
 // ConfigError says that the options cannot be used.
@@ -115,7 +118,7 @@ func (w *Worker) open(ctx context.Context, o *Options) (err error) {
 	}
 	n := o.Node
 	n.CacheDir = filepath.Join(o.Cache, "files")
-	n.Log = o.Log
+	n.Log, n.Tracer = o.Log, o.Tracer
 	if w.node, err = node.New(w.broker, w.values, n); err != nil {
 		return &ConfigError{fmt.Errorf("worker: %w", err)}
 	}
