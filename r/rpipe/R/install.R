@@ -187,7 +187,7 @@ put_program <- function(file, target, version) {
   if (!any(grepl(paste0("rpipe v", version), said, fixed = TRUE))) {
     fail(
       "The rpipe of release ", version, " does not run here: ", paste(utils::head(said, 3L), collapse = "; "), ". ",
-      "It needs glibc 2.34 or later (Debian 12, Ubuntu 22.04, RHEL 9), or macOS 13. ",
+      "It needs glibc 2.35 or later (Debian 12, Ubuntu 22.04), or macOS 13. ",
       "Elsewhere build it: go install github.com/rpipe-dev/rpipe/cmd/rpipe@v", version,
       class = "rpipe_platform"
     )

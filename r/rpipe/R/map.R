@@ -5,6 +5,7 @@
 PROBE <- 0.05   # seconds after which a task of the first round stops
 TARGET <- 0.075 # seconds that a group should take
 KEPT <- 86400   # seconds that records of maps stay
+JOB_BYTES <- 8e6 # of chunks that are submitted together
 
 #' Map a function over elements
 #'
@@ -77,9 +78,21 @@ rp_chunked <- function(.d, .f, ..., rows = NULL, on_error = c("stop", "null"), s
   con <- connection(con)
   n <- nrow(.d)
   rows <- rows %||% max(1, min(50000, ceiling(n / (4 * workers_of(con)))))
-  from <- if (n) seq(1, n, by = rows) else integer()
-  chunks <- lapply(from, function(i) .d[i:min(i + rows - 1, n), , drop = FALSE])
+  chunks <- structure(
+    list(n = ceiling(n / rows), cut = function(i) rows_of(.d, seq.int((i - 1) * rows + 1, min(i * rows, n)))),
+    class = "rpipe_chunks"
+  )
   bind_rows(map_run(chunks, .f, list(...), match.arg(on_error), seed, progress, 1L, globals, packages, options, con))
+}
+
+# rows_of are rows of a data.frame. A plain one with row numbers is cut column by column,
+# which `[` does several times as slowly.
+rows_of <- function(d, at) {
+  if (!identical(class(d), "data.frame") || .row_names_info(d) > 0L || anyDuplicated(names(d)) ||
+    !all(vapply(d, function(x) is.null(dim(x)), NA))) {
+    return(d[at, , drop = FALSE])
+  }
+  structure(lapply(d, `[`, at), class = "data.frame", row.names = .set_row_names(length(at)))
 }
 
 bind_rows <- function(values) {
@@ -116,8 +129,9 @@ new_map <- function(con, X, fun, args, on_error, seed, group, globals, packages,
   m$con <- con
   m$X <- X
   m$rows <- is.data.frame(X)
-  m$n <- if (m$rows) nrow(X) else length(X)
-  m$names <- if (!m$rows) names(X)
+  m$cut <- if (inherits(X, "rpipe_chunks")) X$cut
+  m$n <- if (m$rows) nrow(X) else if (is.null(m$cut)) length(X) else X$n
+  m$names <- if (!m$rows && is.null(m$cut)) names(X)
   m$on_error <- on_error
   m$seeds <- streams_of(seed, m$n)
   m$id <- options$id %||% new_id()
@@ -176,11 +190,39 @@ workers_of <- function(con) {
   con$workers
 }
 
+# elements_at are the elements of these numbers, as a group has them.
+elements_at <- function(m, at) {
+  if (m$rows) {
+    as.list(m$X[at, , drop = FALSE])
+  } else if (is.null(m$cut)) {
+    m$X[at]
+  } else {
+    lapply(at, m$cut)
+  }
+}
+
+# send_chunks submits chunks in jobs of some megabytes, so that workers begin with the
+# first while the next are cut and sent, and takes what they have done meanwhile. The
+# first job has a chunk for each worker.
+send_chunks <- function(m, workers) {
+  begin <- 1L
+  size <- as.numeric(utils::object.size(m$cut(1L)))
+  first <- min(m$n, workers)
+  each <- max(workers, floor(JOB_BYTES / max(size, 1)))
+  while (begin <= m$n) {
+    end <- min(m$n, begin - 1L + if (begin == 1L) first else each)
+    send_groups(m, as.list(begin:end), probe = FALSE)
+    begin <- end + 1L
+    oldest <- names(m$open)[1L]
+    if (isTRUE(GET(m$con, at("jobs", oldest))$done)) take_jobs(m, oldest)
+  }
+}
+
 # send_groups submits elements in groups: a list of their numbers. A probe stops early.
 send_groups <- function(m, groups, probe) {
   over <- lapply(groups, function(at) {
     list(
-      at = at, x = if (m$rows) as.list(m$X[at, , drop = FALSE]) else m$X[at],
+      at = at, x = elements_at(m, at),
       seed = if (!is.null(m$seeds)) m$seeds[[at[1L]]], whole = !probe
     )
   })
@@ -219,7 +261,9 @@ run_map <- function(m, progress) {
   m$begin <- Sys.time()
   workers <- workers_of(m$con)
   all <- seq_len(m$n)
-  if (is.null(m$group)) {
+  if (!is.null(m$cut)) {
+    send_chunks(m, workers)
+  } else if (is.null(m$group)) {
     send_groups(m, cut_groups(all, ceiling(m$n / min(m$n, 2 * workers))), probe = TRUE)
   } else {
     send_groups(m, cut_groups(all, max(1, m$group)), probe = FALSE)
