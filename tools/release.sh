@@ -68,9 +68,14 @@ build() {
 	fi
 	[ "$1" = "$(go env GOHOSTOS)" ] || fail "$1/$2 is built on $1: the SQL engine needs its compiler and libraries"
 	command -v "$cc" >/dev/null || fail "there is no $cc to build for $1/$2; on Debian: apt-get install g++-aarch64-linux-gnu"
-	flags="-s -w -X main.release=v$version"
+	# The build id would tell one directory of libraries from another.
+	flags="-s -w -buildid= -X main.release=v$version"
+	libraries=$(mktemp -d)
+	trap 'rm -rf "$libraries"' EXIT
 	if [ "$1" = linux ]; then
-		flags="$flags -extld $cxx -extldflags -static-libstdc++"
+		# The bindings say -lstdc++: here is none but the static one.
+		ln -s "$("$cxx" -print-file-name=libstdc++.a)" "$libraries/libstdc++.a"
+		flags="$flags -extldflags -L$libraries"
 	fi
 	say "building $version for $1/$2"
 	mkdir -p "$(dirname "$out")"
@@ -165,7 +170,7 @@ deb() {
 	(cd "$root" && find . -type f -printf '%P\n' | sort | xargs md5sum) >"$work/md5sums"
 	put 644 "$work/md5sums" DEBIAN/md5sums
 	echo /etc/rpipe/rpipe.yaml >"$root/DEBIAN/conffiles"
-	sed "s/@VERSION@/$debian/; s/@ARCH@/$2/; s/@SIZE@/$size/" tools/deb/control >"$root/DEBIAN/control"
+	sed "s/@VERSION@/$debian/; s/@ARCH@/$2/; s/@SIZE@/$size/; s/@LIBC@/$(needs_glibc "$1/rpipe")/" tools/deb/control >"$root/DEBIAN/control"
 	for script in postinst prerm postrm; do put 755 tools/deb/$script DEBIAN/$script; done
 	find "$root" -type d -exec chmod 755 {} +
 	dpkg-deb --root-owner-group -Zxz -b "$root" "$dist/rpipe_${version}_$2.deb" >/dev/null
@@ -200,13 +205,15 @@ verify() {
 	say "$version is whole"
 }
 
-# glibc FILE: it must run on systems whose libc is not older than this.
+# needs_glibc FILE is the oldest libc that a program runs with.
+needs_glibc() { readelf -V "$1" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -Vu | tail -1; }
+
+# glibc FILE: it must run with the libc of Debian 12, or with GLIBC where that is set.
 glibc() {
-	command -v objdump >/dev/null || return 0
-	most=2.34
-	needs=$(objdump -T "$1" 2>/dev/null | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -Vu | tail -1)
+	most="${GLIBC:-2.36}"
+	needs=$(needs_glibc "$1")
 	[ "$(printf '%s\n%s\n' "$needs" "$most" | sort -V | tail -1)" = "$most" ] || fail "$1 needs glibc $needs, newer than $most: build it on an older system"
-	! objdump -p "$1" | grep -q 'NEEDED *libstdc++' || fail "$1 needs a libstdc++, which was to be linked in"
+	! readelf -d "$1" | grep -q 'NEEDED.*libstdc++' || fail "$1 needs a libstdc++, which was to be linked in"
 }
 
 # try_r has the R package install the release from a web server, and run a task with it.
