@@ -176,3 +176,30 @@ func (t *Timing) Retry(n int) time.Duration {
 	}
 	return min(d, max(most, time.Duration(t.Backoff)))
 }
+
+// Last is the last time from first on, which is due itself, and not after to; zero where
+// to is before first.
+func (p *Plan) Last(first, to time.Time) time.Time {
+	if to.Before(first) {
+		return time.Time{}
+	}
+	for window := time.Minute; ; window *= 2 {
+		from := to.Add(-window)
+		whole := window > 1<<61 || !from.After(first)
+		if whole {
+			from = first
+		}
+		var last time.Time
+		for t := range p.Between(from, to.Add(time.Nanosecond)) {
+			last = t
+		}
+		if whole || !last.IsZero() {
+			return last
+		}
+	}
+}
+
+// Covers reports whether t is not before the start and before the end.
+func (p *Plan) Covers(t time.Time) bool {
+	return !t.Before(p.Start) && (p.End.IsZero() || t.Before(p.End))
+}

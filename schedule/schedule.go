@@ -54,6 +54,18 @@ const (
 	Missed   State = "MISSED"  // no server was up, and catch_up does not make up for it
 )
 
+// Final reports whether a run has ended.
+func (s State) Final() bool {
+	switch s {
+	case Waiting, Running, Retrying:
+		return false
+	}
+	return true
+}
+
+// Failed reports whether a run has ended badly by itself.
+func (s State) Failed() bool { return s == Error || s == TimedOut || s == Died }
+
 // Cause is why there is a run.
 type Cause string
 
@@ -82,6 +94,10 @@ type Run struct {
 	Server    string    `json:"server,omitempty"` // that runs it
 	Reason    string    `json:"reason,omitempty"` // of SKIPPED, MISSED, CANCELLED, DIED
 	Late      bool      `json:"late,omitempty"`
+	Stop      string    `json:"stop,omitempty"`   // who asked to cancel it
+	Range     string    `json:"range,omitempty"`  // the backfill or catching up that it belongs to
+	Taken     int       `json:"taken,omitempty"`  // how often this attempt was taken over from a server that was gone
+	Passed    bool      `json:"passed,omitempty"` // what comes after its end has been done
 	// Input is what was asked of the work beside its time, in the work's own terms: the
 	// variables of a pipeline, or that rows of its dead letter run again.
 	Input json.RawMessage `json:"input,omitempty"`

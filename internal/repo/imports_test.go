@@ -60,12 +60,13 @@ var allowed = map[string][]string{
 	"tasks/client":                {"configs", "tasks", "tasks/api"},
 	"tasks/remote":                {"rdata", "rpool", "tasks", "tasks/api", "tasks/client", "tasks/rvalue"},
 	"schedule":                    {"configs"},
-	"schedule/keeper":             {"schedule", "tasks", "tasks/broker", "tasks/queue"},
+	"schedule/keeper":             {"internal/failpoint", "schedule", "tasks", "tasks/broker", "tasks/queue"},
 	"server/session":              {"proxy/exchange", "tokens"},
 	"server/audit":                {},
 	"notify":                      {"configs"},
 	"server/dashboard":            {"configs", "tasks", "tasks/api"},
-	"server":                      {"server/dashboard", "notify", "server/audit", "server/session", "schedule", "schedule/keeper", "pipeline", "proxy", "proxy/admin", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
+	"server/pipelines":            {"configs", "metrics", "pipeline", "pipeline/journal", "rpool", "schedule", "schedule/keeper", "sinks", "stages", "tasks", "tasks/api"},
+	"server":                      {"server/pipelines", "server/dashboard", "notify", "server/audit", "server/session", "schedule", "schedule/keeper", "pipeline", "proxy", "proxy/admin", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"tools/sbom":                  {}, // a command of releases
 	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rdata", "rpool", "server", "sinks", "sinks/compact", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }

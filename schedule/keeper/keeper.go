@@ -49,10 +49,11 @@ type Entry struct {
 
 // Options are those of a Keeper.
 type Options struct {
-	Server string           // id of this server; "" makes one
-	Notify func(Event)      // is told what happens to runs, at least once; nil for none. It must not block for long.
-	Now    func() time.Time // the clock; nil is time.Now
-	Log    *slog.Logger     // nil discards
+	Server  string           // id of this server; "" makes one
+	Notify  func(Event)      // is told what happens to runs, at least once; nil for none. It must not block for long.
+	Now     func() time.Time // the clock; nil is time.Now
+	Changed func()           // is called after each change of what List and Runs tell; nil for none. It must not block.
+	Log     *slog.Logger     // nil discards
 }
 
 // Event is what somebody may want to be told of.
@@ -88,9 +89,10 @@ type Range struct {
 	ID     string         `json:"id"`
 	Cause  schedule.Cause `json:"cause"` // backfill or catch_up
 	By     string         `json:"by,omitempty"`
-	From   time.Time      `json:"from"`   // from this time on
-	To     time.Time      `json:"to"`     // before this one
-	Cursor time.Time      `json:"cursor"` // what is before has been begun
+	From   time.Time      `json:"from"`            // from this time on
+	To     time.Time      `json:"to"`              // before this one
+	Cursor time.Time      `json:"cursor"`          // what is before has been begun
+	Times  int            `json:"times,omitempty"` // how many there are in it; 0 where nobody has counted
 }
 
 // Filter says which runs are listed.

@@ -2,54 +2,207 @@ package keeper
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/sourcegraph/conc"
+
 	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
-// Keeper keeps schedules.
-type Keeper struct{}
+// Keeper keeps schedules. Its methods may be called by several goroutines.
+type Keeper struct {
+	broker *broker.Broker
+	o      Options
+	log    *slog.Logger
+
+	wake     chan struct{}      // has an element when something may be due
+	abdicate context.CancelFunc // ends leading
+	stop     context.CancelFunc // ends the rest of group
+	group    conc.WaitGroup     // the mirror, presence, and who leads
+	work     context.Context
+	handOff  context.CancelCauseFunc // of work
+	works    conc.WaitGroup          // attempts
+
+	mu      sync.Mutex
+	mirror  mirror
+	entries map[string]*entry
+	order   []string // of entries: each after those that it comes after
+	set     bool     // Set was called
+	running map[string]*attempt
+	closed  bool
+}
+
+// entry is an Entry that was understood.
+type entry struct {
+	Entry
+	plan *schedule.Plan
+}
+
+// role is what servers elect a leader for.
+const role = "schedules"
 
 // Open begins to keep the schedules of a broker; there are none until Set.
-func Open(ctx context.Context, b *broker.Broker, o Options) (*Keeper, error) { panic("coming") }
-
-// Set replaces the schedules, also later, at a reload: what runs goes on.
-func (k *Keeper) Set(entries []Entry) error { panic("coming") }
+func Open(ctx context.Context, b *broker.Broker, o Options) (*Keeper, error) {
+	if o.Server == "" {
+		o.Server = newID()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	k := &Keeper{
+		broker: b, o: o, log: o.Log, wake: make(chan struct{}, 1),
+		mirror: newMirror(), entries: map[string]*entry{}, running: map[string]*attempt{},
+	}
+	if err := k.announce(ctx); err != nil {
+		return nil, fmt.Errorf("schedules: %w", err)
+	}
+	long, stop := context.WithCancel(context.WithoutCancel(ctx))
+	leading, abdicate := context.WithCancel(long)
+	k.stop, k.abdicate = stop, abdicate
+	k.work, k.handOff = context.WithCancelCause(context.WithoutCancel(ctx))
+	level, failed := make(chan struct{}), make(chan error, 1)
+	k.group.Go(func() {
+		if err := k.follow(long, sync.OnceFunc(func() { close(level) })); err != nil && long.Err() == nil {
+			failed <- err
+			k.log.Error("schedules: records are no longer followed", "err", err)
+		}
+	})
+	select {
+	case <-level:
+	case err := <-failed:
+		k.Close()
+		return nil, fmt.Errorf("schedules: %w", err)
+	case <-ctx.Done():
+		k.Close()
+		return nil, context.Cause(ctx)
+	}
+	k.group.Go(func() { k.stayPresent(long) })
+	k.group.Go(func() {
+		if err := b.Lead(leading, role, k.lead); err != nil && leading.Err() == nil {
+			k.log.Error("schedules: this server cannot lead any more", "err", err)
+		}
+	})
+	return k, nil
+}
 
 // Close hands the runs under way over to another server, or to the next start of this one.
-func (k *Keeper) Close() error { panic("coming") }
-
-// List are all schedules by name, also those gone.
-func (k *Keeper) List() []Schedule { panic("coming") }
-
-// Get is one of them.
-func (k *Keeper) Get(name string) (Schedule, error) { panic("coming") }
-
-// Next are the next n times of a schedule.
-func (k *Keeper) Next(name string, n int) ([]time.Time, error) { panic("coming") }
-
-// Runs lists runs, newest first, without their reports.
-func (k *Keeper) Runs(f Filter) []schedule.Run { panic("coming") }
-
-// Run is one run with all of its record.
-func (k *Keeper) Run(ctx context.Context, id string) (schedule.Run, error) { panic("coming") }
-
-// Trigger has a schedule run now, for the scheduled time at; zero is now.
-func (k *Keeper) Trigger(ctx context.Context, name string, at time.Time, by string) (schedule.Run, error) {
-	panic("coming")
+func (k *Keeper) Close() error {
+	k.mu.Lock()
+	again := k.closed
+	k.closed = true
+	k.mu.Unlock()
+	if again {
+		return nil
+	}
+	k.abdicate()
+	k.handOff(ErrHandover)
+	k.works.Wait()
+	k.stop()
+	k.group.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := k.broker.Withdrawn(ctx, presentKey+k.o.Server)
+	if errors.Is(err, broker.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
-// Pause has nothing due until Resume.
-func (k *Keeper) Pause(ctx context.Context, name, by string) error { panic("coming") }
-
-// Resume ends a pause.
-func (k *Keeper) Resume(ctx context.Context, name, by string) error { panic("coming") }
-
-// Backfill runs a schedule for its times from one on and before another, oldest first and one at a time.
-func (k *Keeper) Backfill(ctx context.Context, name string, from, to time.Time, by string) (Range, error) {
-	panic("coming")
+// Set replaces the schedules, also later, at a reload: what runs goes on.
+func (k *Keeper) Set(entries []Entry) error {
+	all := make(map[string]*entry, len(entries))
+	for _, e := range entries {
+		if err := tasks.CheckName("a schedule", e.Name); err != nil {
+			return err
+		}
+		if other := all[e.Name]; other != nil {
+			return fmt.Errorf("there are two schedules %s, in %s and %s: give one of them another name", e.Name, other.From, e.From)
+		}
+		plan, err := e.Timing.Compile()
+		if err != nil {
+			return fmt.Errorf("schedule %s: %w", e.Name, err)
+		}
+		if e.Timing.Keep.Runs == 0 {
+			e.Timing.Keep.Runs = 100
+		}
+		if !plan.Clocked() && len(e.Timing.After) == 0 {
+			return fmt.Errorf("schedule %s: it has neither cron nor after, so that nothing would ever be due", e.Name)
+		}
+		all[e.Name] = &entry{e, plan}
+	}
+	order, err := ordered(all)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.entries, k.order, k.set = all, order, true
+	k.mu.Unlock()
+	k.nudge()
+	return nil
 }
 
-// Cancel ends a run, also one that has not begun.
-func (k *Keeper) Cancel(ctx context.Context, id, by string) error { panic("coming") }
+// ordered are the names of schedules, each after those that it comes after.
+func ordered(all map[string]*entry) ([]string, error) {
+	names := make([]string, 0, len(all))
+	for name := range all {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var order, path []string
+	done := map[string]bool{}
+	var visit func(name string) error
+	visit = func(name string) error {
+		if done[name] {
+			return nil
+		}
+		if i := slices.Index(path, name); i >= 0 {
+			return fmt.Errorf("schedule %s comes after itself, by after: %v", name, append(path[i:], name))
+		}
+		path = append(path, name)
+		for _, before := range all[name].Timing.After {
+			if all[before] == nil {
+				return fmt.Errorf("schedule %s: after names %q, and there is no such schedule", name, before)
+			}
+			if err := visit(before); err != nil {
+				return err
+			}
+		}
+		path = path[:len(path)-1]
+		done[name] = true
+		order = append(order, name)
+		return nil
+	}
+	for _, name := range names {
+		if err := visit(name); err != nil {
+			return nil, err
+		}
+	}
+	return order, nil
+}
+
+// nudge has the leader look what is due.
+func (k *Keeper) nudge() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// told calls those who want to know of changes.
+func (k *Keeper) told() {
+	if k.o.Changed != nil {
+		k.o.Changed()
+	}
+}
+
+func (k *Keeper) now() time.Time { return k.o.Now().UTC() }

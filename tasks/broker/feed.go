@@ -24,6 +24,16 @@ const (
 // none: what LastSeq said before Feed has been read then, also where the last ones are
 // not there any more. Feed returns when ctx ends, or f with its error.
 func (b *Broker) Feed(ctx context.Context, from uint64, f func([]Record) error) error {
+	return b.follow(ctx, subscription{stream: recordStream, from: from}, f)
+}
+
+// Follow is as Feed from the beginning, for records whose subjects match one of filters,
+// such as rp.q.>, which must not overlap.
+func (b *Broker) Follow(ctx context.Context, filters []string, f func([]Record) error) error {
+	return b.follow(ctx, subscription{stream: recordStream, filters: filters}, f)
+}
+
+func (b *Broker) follow(ctx context.Context, s subscription, f func([]Record) error) error {
 	told := false
 	level := func(pending uint64) error {
 		if told || pending > 0 {
@@ -32,7 +42,8 @@ func (b *Broker) Feed(ctx context.Context, from uint64, f func([]Record) error) 
 		told = true
 		return f(nil)
 	}
-	err := b.feed(ctx, subscription{stream: recordStream, from: from, level: level}, func(ms []*nats.Msg) error {
+	s.level = level
+	err := b.feed(ctx, s, func(ms []*nats.Msg) error {
 		rs := make([]Record, len(ms))
 		for i, m := range ms {
 			var err error
@@ -70,11 +81,12 @@ func delivered(m *nats.Msg) (Record, error) {
 
 // subscription is what feed reads.
 type subscription struct {
-	stream string
-	filter string // "" is all
-	from   uint64 // after this one
-	batch  int    // messages asked for at a time, and given at most; 0 is feedBatch
-	heads  bool   // headers only
+	stream  string
+	filter  string   // "" is all
+	filters []string // in its place
+	from    uint64   // after this one
+	batch   int      // messages asked for at a time, and given at most; 0 is feedBatch
+	heads   bool     // headers only
 	// until it has nothing more to give; else until the context ends.
 	once bool
 	// level is told how many messages are still to come when reading begins; nil for none.
@@ -119,7 +131,7 @@ func (b *Broker) feedSome(ctx context.Context, s *subscription, f func([]*nats.M
 		Name:          "f_" + b.tag + "_" + base36(b.writes.Add(1)),
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.from + 1,
 		AckPolicy: jetstream.AckNonePolicy, MaxDeliver: 1, MemoryStorage: true, Replicas: 1,
-		FilterSubject: s.filter, HeadersOnly: s.heads, InactiveThreshold: time.Minute,
+		FilterSubject: s.filter, FilterSubjects: s.filters, HeadersOnly: s.heads, InactiveThreshold: time.Minute,
 	}
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	consumer, err := b.js.CreateConsumer(try, s.stream, config)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -209,5 +210,36 @@ func TestRangeAndEpoch(t *testing.T) {
 	}
 	if other, err := open(t).Epoch(ctx); err != nil || other == epoch {
 		t.Errorf("another store has epoch %q, %v, as this one", other, err)
+	}
+}
+
+// TestFollowTellsOfSomeSubjects: of those that are there, that come, and that go.
+func TestFollowTellsOfSomeSubjects(t *testing.T) {
+	b, ctx := open(t), within(t)
+	write := func(w Write) {
+		if _, err := b.Write(ctx, w); err != nil {
+			t.Error(err)
+		}
+	}
+	write(Write{Subject: "rp.r.a", Data: []byte("1")})
+	write(Write{Subject: "rp.q.a", Data: []byte("no")})
+	write(Write{Subject: "rp.h.a.1", Data: []byte("2")})
+	var got []string
+	err := b.Follow(ctx, []string{"rp.r.>", "rp.h.>"}, func(rs []Record) error {
+		if rs == nil {
+			got = append(got, "level")
+			write(Write{Subject: "rp.s.a.1", Data: []byte("no")})
+			write(Write{Subject: "rp.r.a", Delete: true, Any: true})
+		}
+		for _, r := range rs {
+			got = append(got, r.Subject+"="+string(r.Data))
+		}
+		if len(got) == 4 {
+			return errEnd
+		}
+		return nil
+	})
+	if want := []string{"rp.r.a=1", "rp.h.a.1=2", "level", "rp.r.a="}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q (%v)", got, want, err)
 	}
 }

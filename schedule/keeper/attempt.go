@@ -1,0 +1,221 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
+)
+
+const (
+	maxError  = 8 << 10   // bytes of an error in a record
+	maxReport = 512 << 10 // bytes of a report in a record
+	maxFiles  = 1000
+)
+
+// attempt is one that this server has under way.
+type attempt struct {
+	cancel context.CancelCauseFunc
+	seq    uint64 // of the record with which it began
+}
+
+// attempt runs what a run's record says that this server runs.
+func (k *Keeper) attempt(e *entry, run *schedule.Run) {
+	ctx, cancel := context.WithCancelCause(k.work)
+	k.mu.Lock()
+	if k.closed || k.running[run.ID] != nil { // Close leaves it to the next
+		k.mu.Unlock()
+		cancel(nil)
+		return
+	}
+	a := &attempt{cancel: cancel}
+	if now := k.mirror.runs[run.ID]; now != nil {
+		a.seq = now.seq
+		if now.Stop != "" {
+			cancel(ErrCanceled)
+		}
+	}
+	k.running[run.ID] = a
+	k.works.Go(func() {
+		defer cancel(nil)
+		k.do(ctx, e, run)
+		k.mu.Lock()
+		delete(k.running, run.ID)
+		k.mu.Unlock()
+		k.nudge()
+	})
+	k.mu.Unlock()
+}
+
+// do runs an attempt to its end, and writes down what came of it.
+func (k *Keeper) do(ctx context.Context, e *entry, run *schedule.Run) {
+	if d := time.Duration(e.Timing.Timeout); d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, run.Started.Add(d).Sub(k.now()), ErrTimeout)
+		defer cancel()
+	}
+	// What is written outlives the work, which a cancelled context has ended.
+	keep := context.WithoutCancel(ctx)
+	log := func(line string) {
+		if err := k.broker.Log(keep, run.ID, 0, []byte(line)); err != nil {
+			k.log.Warn("schedules: a line of a run's log is lost", "schedule", run.Schedule, "run", run.ID, "err", err)
+		}
+	}
+	tell := func(o schedule.Outcome) {
+		err := k.changeRun(keep, run, func(now *schedule.Run) error {
+			if !k.holds(now, run) {
+				return errUnchanged
+			}
+			now.Outcome = trimmed(o)
+			return nil
+		})
+		if err != nil {
+			k.log.Warn("schedules: what a run has told is not kept", "schedule", run.Schedule, "run", run.ID, "err", err)
+		}
+	}
+	if run.Taken > 0 {
+		log(fmt.Sprintf("[rpipe] attempt %d goes on at another server: the one before is gone", run.Attempt))
+	} else {
+		log(fmt.Sprintf("[rpipe] attempt %d, for %s", run.Attempt, stamp(run.Scheduled)))
+	}
+	given := *run
+	err := protect(func() error { return e.Work.Run(ctx, &given, tell, log) })
+	cause := context.Cause(ctx)
+	if err != nil && errors.Is(cause, ErrHandover) {
+		log("[rpipe] this server leaves it to another, or to its next start")
+		k.flush(keep)
+		k.leave(keep, run)
+		return
+	}
+	hit("ended")
+	k.finish(keep, e, run, err, cause, log)
+}
+
+// holds reports whether the record of a run says that this server has the attempt.
+func (k *Keeper) holds(now, run *schedule.Run) bool {
+	return now.State == schedule.Running && now.Server == k.o.Server && now.Attempt == run.Attempt
+}
+
+// protect makes an error of a panic.
+func protect(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+func trimmed(o schedule.Outcome) schedule.Outcome {
+	if len(o.Error) > maxError {
+		o.Error = o.Error[:maxError] + " …"
+	}
+	if len(o.Report) > maxReport {
+		o.Report = nil
+	}
+	o.Files = o.Files[:min(len(o.Files), maxFiles)]
+	return o
+}
+
+// finish writes down how an attempt ended.
+func (k *Keeper) finish(ctx context.Context, e *entry, run *schedule.Run, err, cause error, log func(string)) {
+	var now *schedule.Run
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		failed := k.changeRun(ctx, run, func(r *schedule.Run) error {
+			if now = r; !k.holds(r, run) {
+				return errUnchanged
+			}
+			k.settle(e, r, err, cause)
+			return nil
+		})
+		if failed == nil || errors.Is(failed, ErrMissing) || errors.Is(failed, broker.ErrClosed) {
+			break
+		}
+		k.log.Warn("schedules: the end of a run is not kept yet", "schedule", run.Schedule, "run", run.ID, "err", failed)
+		select {
+		case <-time.After(pause):
+		case <-k.work.Done(): // the next server does it again
+			return
+		}
+	}
+	if now == nil {
+		return
+	}
+	text := "[rpipe] " + string(now.State)
+	if err != nil {
+		text += ": " + trimmed(schedule.Outcome{Error: err.Error()}).Error
+	}
+	if now.State == schedule.Retrying {
+		text += fmt.Sprintf("; attempt %d at %s", now.Attempt+1, stamp(now.NotBefore))
+	}
+	log(text)
+	k.flush(ctx)
+}
+
+// settle changes the record of a run by how its attempt ended.
+func (k *Keeper) settle(e *entry, r *schedule.Run, err, cause error) {
+	r.Server, r.Ended = "", k.now()
+	if err != nil {
+		r.Error = trimmed(schedule.Outcome{Error: err.Error()}).Error
+	}
+	switch {
+	case err == nil:
+		r.State, r.Error = schedule.Complete, ""
+		k.mu.Lock()
+		t := k.mirror.timers[r.Schedule]
+		r.Passed = t != nil && !t.Failing && !k.precedes(r.Schedule)
+		k.mu.Unlock()
+		return
+	case errors.Is(cause, ErrCanceled):
+		r.State, r.Reason, r.Error = schedule.Canceled, "by "+r.Stop, ""
+		return
+	case errors.Is(cause, ErrTimeout):
+		r.State = schedule.TimedOut
+		r.Error = fmt.Sprintf("it has taken longer than its timeout, %s", time.Duration(e.Timing.Timeout))
+	default:
+		r.State = schedule.Error
+	}
+	if r.Attempt <= e.Timing.Retries {
+		r.State, r.NotBefore, r.Ended = schedule.Retrying, k.now().Add(e.Timing.Retry(r.Attempt)), time.Time{}
+	}
+}
+
+// precedes reports whether another schedule comes after this one. k.mu is held.
+func (k *Keeper) precedes(name string) bool {
+	for _, e := range k.entries {
+		for _, before := range e.Timing.After {
+			if before == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leave says that nobody runs it now, so that the next leader does at once.
+func (k *Keeper) leave(ctx context.Context, run *schedule.Run) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := k.changeRun(ctx, run, func(now *schedule.Run) error {
+		if !k.holds(now, run) {
+			return errUnchanged
+		}
+		now.Server = ""
+		return nil
+	})
+	if err != nil { // the next leader finds out by itself
+		k.log.Debug("schedules: a run is left without saying so", "run", run.ID, "err", err)
+	}
+}
+
+func (k *Keeper) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := k.broker.FlushLog(ctx); err != nil {
+		k.log.Debug("schedules: logs may not be stored yet", "err", err)
+	}
+}
