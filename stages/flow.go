@@ -145,6 +145,7 @@ func (r *Run) spawn(name string, f func(ctx context.Context) error) {
 		ctx, span := trace.Start(r.ctx, "stage "+name)
 		err := guard(func() error { return f(withMeter(ctx, m)) })
 		m.finish()
+		endStage(span, m, err)
 		if err == nil {
 			return
 		}
