@@ -125,3 +125,13 @@ func (f *File) Outputs(ctx context.Context) ([]Output, error) {
 	}
 	return all, nil
 }
+
+// Endless reports whether the source may have no end.
+func (f *File) Endless() bool { return f.endless() }
+
+// Close lets go of what looking at the file has opened. A run does so itself.
+func (f *File) Close() {
+	if f.s3 != nil {
+		f.s3.Close()
+	}
+}

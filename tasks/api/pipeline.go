@@ -69,17 +69,16 @@ type PipelinePlan struct {
 
 // PipelineStart is what a run by hand is given.
 type PipelineStart struct {
-	Variables map[string]string `json:"variables,omitempty" doc:"Values of ${name} in the file; each must stand there."`
+	Values    map[string]string `json:"values,omitempty" doc:"Of variables in the file, name to value; each must stand there."`
 	Scheduled *time.Time        `json:"scheduled,omitempty" doc:"The time that it is for, ${run.scheduled_time}. Without it, now. What an earlier run for the same time has written is replaced."`
 }
 
 // PipelineReplay says which rows of a dead letter run again.
 type PipelineReplay struct {
-	Stage string     `json:"stage,omitempty" doc:"Those that failed in the stage of this label."`
-	Run   string     `json:"run,omitempty" doc:"Those of this run."`
-	Since *time.Time `json:"since,omitempty" doc:"Those of stages that have failed rows since then."`
-	// Variables of the file, as in PipelineStart.
-	Variables map[string]string `json:"variables,omitempty" doc:"Values of ${name} in the file."`
+	Stage string `json:"stage,omitempty" doc:"Those that failed in the stage of this label."`
+	Run   string `json:"run,omitempty" doc:"Those of this run."`
+	// Of variables in the file, as in PipelineStart.
+	Values map[string]string `json:"values,omitempty" doc:"Of variables in the file."`
 }
 
 // PipelineRuns are runs, newest first.
@@ -108,10 +107,10 @@ type PipelineRun struct {
 	Rows      int64      `json:"rows" doc:"Written."`
 	Error     string     `json:"error,omitempty"`
 
-	Variables map[string]string `json:"variables,omitempty" doc:"That were given by hand."`
-	Files     []string          `json:"files,omitempty" doc:"Written, at most 1000."`
-	Report    any               `json:"report,omitempty" doc:"As rpipe run --json prints it, with the first files of each sink."`
-	Live      *PipelineLive     `json:"live,omitempty" doc:"Figures of a run under way on the server that answers."`
+	Values map[string]string `json:"values,omitempty" doc:"That were given by hand."`
+	Files  []string          `json:"files,omitempty" doc:"Written, at most 1000."`
+	Report any               `json:"report,omitempty" doc:"As rpipe run --json prints it, with the first files of each sink."`
+	Live   *PipelineLive     `json:"live,omitempty" doc:"Figures of a run under way on the server that answers."`
 }
 
 // PipelineLive is where a run under way stands.
@@ -174,7 +173,8 @@ type PipelineEdge struct {
 	Capacity int    `json:"capacity"`
 }
 
-// PipelineOutput is what a run has written, as the manifests of its outputs say now.
+// PipelineOutput is what a run has written, as the manifests of its outputs say now: what
+// later runs have replaced is not there any more.
 type PipelineOutput struct {
 	Sinks []PipelineSink `json:"sinks"`
 }
@@ -183,10 +183,13 @@ type PipelineOutput struct {
 type PipelineSink struct {
 	Label string         `json:"label"`
 	Path  string         `json:"path"`
-	Files []PipelineFile `json:"files" doc:"At most 1000."`
-	Rows  int64          `json:"rows" doc:"In all of its files."`
+	Files []PipelineFile `json:"files" doc:"Of the run, at most 1000."`
+	Rows  int64          `json:"rows" doc:"In the files of the run."`
 	Bytes int64          `json:"bytes"`
-	Count int            `json:"count" doc:"Files."`
+	Count int            `json:"count" doc:"Files of the run."`
+
+	AllRows  int64 `json:"all_rows" doc:"Of all runs that the output has."`
+	AllFiles int   `json:"all_files"`
 }
 
 // PipelineFile is a file of an output.
@@ -195,7 +198,6 @@ type PipelineFile struct {
 	Rows      int64     `json:"rows"`
 	Bytes     int64     `json:"bytes"`
 	SHA256    string    `json:"sha256,omitempty"`
-	Run       string    `json:"run,omitempty" doc:"That wrote it."`
 	Scheduled Strings   `json:"scheduled,omitempty" doc:"Times that its rows are for."`
 	Created   time.Time `json:"created"`
 }

@@ -1,0 +1,209 @@
+package pipelines
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/pipeline"
+	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/tasks"
+)
+
+// Load reads the directory. Files that are as they were are left alone, those that are
+// wrong have their problems said. It reports whether what Entries gives has changed; the
+// error is that the directory cannot be read, and then everything stays.
+func (s *Set) Load() (changed bool, err error) {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	if s.o.Dir == "" {
+		return false, nil
+	}
+	paths, err := files(s.o.Dir)
+	if err != nil {
+		return false, fmt.Errorf("pipelines.dir: %w", err)
+	}
+	s.mu.Lock()
+	before := map[string]*entry{} // by path
+	for _, e := range s.all {
+		before[e.path] = e
+	}
+	s.mu.Unlock()
+
+	all := map[string]*entry{}
+	var others configs.Problems
+	for _, path := range paths {
+		e := s.load(path, before[path])
+		if old := before[path]; old == nil || old.good != e.good {
+			changed = changed || e.good != nil
+		}
+		if first, taken := all[e.name]; taken {
+			others = append(others, configs.Problem{
+				File: path, Path: "name", Message: fmt.Sprintf("%s is the name of %s too", e.name, first.path), Hint: "give one of them another name:",
+			})
+			continue
+		}
+		all[e.name] = e
+		s.tell(e.problems, before[path])
+	}
+	for path := range before {
+		if !slices.Contains(paths, path) {
+			s.log.Info("a pipeline file is gone: it is not run any more", "file", path)
+			changed = true
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if others.Error() != s.problems.Error() {
+		for _, p := range others {
+			s.log.Error("a pipeline file is not used", "problem", p.String(), "hint", p.Hint)
+		}
+	}
+	s.all, s.problems = all, others
+	return changed, nil
+}
+
+// files are the pipeline files of a directory.
+func files(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		if isPipeline(e.Name()) && !e.IsDir() {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, nil
+}
+
+// isPipeline reports whether a file of that name is one. Hidden files are editors' own.
+func isPipeline(name string) bool {
+	ext := filepath.Ext(name)
+	return !strings.HasPrefix(name, ".") && (ext == ".yaml" || ext == ".yml")
+}
+
+// load reads one file. Where it has errors, the version before stays.
+func (s *Set) load(path string, before *entry) *entry {
+	e := &entry{name: nameOf(path), path: path}
+	if before != nil {
+		e.name, e.good = before.name, before.good
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		e.problems = configs.Problems{{File: path, Message: "cannot be read: " + reason(err)}}
+		return e
+	}
+	if e.good != nil && len(before.problems.Errors()) == 0 && bytes.Equal(e.good.text, text) {
+		e.problems = before.problems
+		return e
+	}
+	v := &version{path: path, text: text, loaded: time.Now().UTC().Truncate(time.Second)}
+	f, problems := s.given(v, nil).Load(path)
+	e.problems = problems
+	if f == nil || len(problems.Errors()) > 0 {
+		return e
+	}
+	if err := tasks.CheckName("a pipeline under serve", f.Name); err != nil {
+		at := f.Place("name")
+		e.problems = append(e.problems, configs.Problem{File: path, Line: at.Line, Column: at.Column, Path: "name", Message: err.Error(), Hint: "say another name:"})
+		return e
+	}
+	if s.Pool() == Shared {
+		e.problems = append(e.problems, f.Unshared()...)
+	}
+	if e.good != nil && e.good.file.Name == f.Name && bytes.Equal(e.good.text, text) {
+		return e // it was mended to what it had been
+	}
+	v.file, v.timing = f, timing(f)
+	e.name, e.good = f.Name, v
+	return e
+}
+
+// timing is when a pipeline is due: never, where it says no schedule. Runs by hand then
+// follow one another.
+func timing(f *pipeline.File) schedule.Timing {
+	if f.Schedule != nil {
+		return *f.Schedule
+	}
+	var t schedule.Timing
+	configs.SetDefaults(&t)
+	t.Overlap = "queue"
+	return t
+}
+
+// tell logs the problems of a file that are new.
+func (s *Set) tell(problems configs.Problems, before *entry) {
+	for _, p := range problems {
+		if before != nil && slices.ContainsFunc(before.problems, func(o configs.Problem) bool { return o.String() == p.String() }) {
+			continue
+		}
+		switch {
+		case p.Warning:
+			s.log.Warn("pipeline", "problem", p.String(), "hint", p.Hint)
+		case before != nil && before.good != nil:
+			s.log.Error("a pipeline file has an error: its version of before is run on", "problem", p.String(), "hint", p.Hint)
+		default:
+			s.log.Error("a pipeline file has an error: it is not run", "problem", p.String(), "hint", p.Hint)
+		}
+	}
+}
+
+func reason(err error) string {
+	if p, ok := err.(*fs.PathError); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+// settle is how long files must be left alone before they are read: editors write in
+// several steps.
+const settle = 150 * time.Millisecond
+
+// Watch reads the directory again when a pipeline file in it has changed, and calls
+// changed where that gives other entries. It returns when ctx ends.
+func (s *Set) Watch(ctx context.Context, changed func()) error {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch %s: %w; pipelines.watch: false does without", s.o.Dir, err)
+	}
+	defer w.Close()
+	if err := w.Add(s.o.Dir); err != nil {
+		return fmt.Errorf("watch %s: %w; pipelines.watch: false does without", s.o.Dir, err)
+	}
+	again := func() {
+		switch differs, err := s.Load(); {
+		case err != nil:
+			s.log.Error("pipelines are as they were", "error", err)
+		case differs:
+			changed()
+		}
+	}
+	again() // what has changed since the start
+	still := time.NewTimer(settle)
+	still.Stop()
+	for {
+		select {
+		case e := <-w.Events:
+			if e.Op != fsnotify.Chmod && isPipeline(filepath.Base(e.Name)) {
+				still.Reset(settle)
+			}
+		case err := <-w.Errors:
+			s.log.Warn("watching pipeline files: some changes may have been missed", "error", err)
+		case <-still.C:
+			again()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
