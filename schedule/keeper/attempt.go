@@ -2,12 +2,14 @@ package keeper
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
@@ -16,6 +18,9 @@ const (
 	maxReport = 512 << 10 // bytes of a report in a record
 	maxFiles  = 1000
 )
+
+// LogStream is the stream of the lines of a run's log that neither R nor a worker wrote.
+const LogStream = "run"
 
 // attempt is one that this server has under way.
 type attempt struct {
@@ -61,7 +66,11 @@ func (k *Keeper) do(ctx context.Context, e *entry, run *schedule.Run) {
 	// What is written outlives the work, which a cancelled context has ended.
 	keep := context.WithoutCancel(ctx)
 	log := func(line string) {
-		if err := k.broker.Log(keep, run.ID, 0, []byte(line)); err != nil {
+		data, err := json.Marshal(tasks.Told{Attempt: run.Attempt, Lines: []tasks.ToldLine{{Time: time.Now().UTC(), Stream: LogStream, Text: line}}})
+		if err == nil {
+			err = k.broker.Log(keep, run.ID, 0, data)
+		}
+		if err != nil {
 			k.log.Warn("schedules: a line of a run's log is lost", "schedule", run.Schedule, "run", run.ID, "err", err)
 		}
 	}
@@ -78,15 +87,15 @@ func (k *Keeper) do(ctx context.Context, e *entry, run *schedule.Run) {
 		}
 	}
 	if run.Taken > 0 {
-		log(fmt.Sprintf("[rpipe] attempt %d goes on at another server: the one before is gone", run.Attempt))
+		log(fmt.Sprintf("attempt %d goes on at another server: the one before is gone", run.Attempt))
 	} else {
-		log(fmt.Sprintf("[rpipe] attempt %d, for %s", run.Attempt, stamp(run.Scheduled)))
+		log(fmt.Sprintf("attempt %d, for %s", run.Attempt, stamp(run.Scheduled)))
 	}
 	given := *run
 	err := protect(func() error { return e.Work.Run(ctx, &given, tell, log) })
 	cause := context.Cause(ctx)
 	if err != nil && errors.Is(cause, ErrHandover) {
-		log("[rpipe] this server leaves it to another, or to its next start")
+		log("this server leaves it to another, or to its next start")
 		k.flush(keep)
 		k.leave(keep, run)
 		return
@@ -145,7 +154,7 @@ func (k *Keeper) finish(ctx context.Context, e *entry, run *schedule.Run, err, c
 	if now == nil {
 		return
 	}
-	text := "[rpipe] " + string(now.State)
+	text := string(now.State)
 	if err != nil {
 		text += ": " + trimmed(schedule.Outcome{Error: err.Error()}).Error
 	}

@@ -106,7 +106,6 @@ func TestSetRefuses(t *testing.T) {
 		`schedule a: after names "z", and there is no such schedule`: {after("a", "z")},
 		"there are two schedules job":                                {minutely(&work{}), minutely(&work{})},
 		`"a b" cannot be the name of a schedule`:                     {named("a b", &work{})},
-		"schedule a: it has neither cron nor after":                  {named("a", &work{})},
 		"schedule a: cron: has 1 fields":                             {named("a", &work{}, func(t *schedule.Timing) { t.Cron = "x" })},
 	} {
 		if err := s.Set(entries); err == nil || !strings.Contains(err.Error(), want) {

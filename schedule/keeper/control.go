@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -26,6 +27,11 @@ func (k *Keeper) configured(name string) (*entry, error) {
 // Trigger has a schedule run now, beside those by the clock, for the scheduled time at;
 // zero is now. It waits for a run under way to end, unless overlap is allow.
 func (k *Keeper) Trigger(ctx context.Context, name string, at time.Time, by string) (schedule.Run, error) {
+	return k.TriggerWith(ctx, name, at, by, nil)
+}
+
+// TriggerWith is Trigger with an input for the work.
+func (k *Keeper) TriggerWith(ctx context.Context, name string, at time.Time, by string, input json.RawMessage) (schedule.Run, error) {
 	if _, err := k.configured(name); err != nil {
 		return schedule.Run{}, err
 	}
@@ -35,7 +41,7 @@ func (k *Keeper) Trigger(ctx context.Context, name string, at time.Time, by stri
 	}
 	run := &schedule.Run{
 		ID: newID(), Schedule: name, Scheduled: at.UTC().Truncate(time.Second), Cause: schedule.ByHand, By: by,
-		State: schedule.Waiting, Created: now,
+		State: schedule.Waiting, Created: now, Input: input,
 	}
 	return *run, k.create(ctx, run)
 }
@@ -177,9 +183,9 @@ func (k *Keeper) find(id string) (schedule.Run, error) {
 	return schedule.Run{}, fmt.Errorf("run %q: %w", id, ErrMissing)
 }
 
-// Log calls f with the lines of a run's log after sequence number after, in order; where
+// Log calls f with the messages of a run's log, each a tasks.Told in JSON, after sequence number after, in order; where
 // follow is set also with those that come, until the run has ended.
-func (k *Keeper) Log(ctx context.Context, id string, after uint64, follow bool, f func(seq uint64, t time.Time, line []byte) error) error {
+func (k *Keeper) Log(ctx context.Context, id string, after uint64, follow bool, f func(seq uint64, t time.Time, data []byte) error) error {
 	if _, err := k.find(id); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ var (
 	ErrHandover = errors.New("the server is leaving the run to another")
 )
 
-// Entry is a schedule, as configured.
+// Entry is a schedule, as configured. One with neither cron nor after runs by hand.
 type Entry struct {
 	Name   string
 	Timing schedule.Timing

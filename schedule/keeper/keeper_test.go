@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/tasks"
 )
 
 func TestATimeBecomesARun(t *testing.T) {
@@ -30,8 +32,15 @@ func TestATimeBecomesARun(t *testing.T) {
 		t.Errorf("%+v", run)
 	}
 	var lines []string
-	err := s.Log(t.Context(), run.ID, 0, true, func(_ uint64, _ time.Time, line []byte) error { lines = append(lines, string(line)); return nil })
-	if got := strings.Join(lines, "|"); err != nil || got != "[rpipe] attempt 1, for 2026-01-01T00:02:00Z|hello|[rpipe] COMPLETE" {
+	err := s.Log(t.Context(), run.ID, 0, true, func(_ uint64, _ time.Time, data []byte) error {
+		var told tasks.Told
+		if err := json.Unmarshal(data, &told); err != nil {
+			return err
+		}
+		lines = append(lines, told.Lines[0].Text)
+		return nil
+	})
+	if got := strings.Join(lines, "|"); err != nil || got != "attempt 1, for 2026-01-01T00:02:00Z|hello|COMPLETE" {
 		t.Errorf("log: %s (%v)", got, err)
 	}
 }

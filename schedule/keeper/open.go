@@ -118,6 +118,9 @@ func (k *Keeper) Close() error {
 	return err
 }
 
+// Abdicate ends leading: this server begins no run any more, and those that it has go on.
+func (k *Keeper) Abdicate() { k.abdicate() }
+
 // Set replaces the schedules, also later, at a reload: what runs goes on.
 func (k *Keeper) Set(entries []Entry) error {
 	all := make(map[string]*entry, len(entries))
@@ -134,9 +137,6 @@ func (k *Keeper) Set(entries []Entry) error {
 		}
 		if e.Timing.Keep.Runs == 0 {
 			e.Timing.Keep.Runs = 100
-		}
-		if !plan.Clocked() && len(e.Timing.After) == 0 {
-			return fmt.Errorf("schedule %s: it has neither cron nor after, so that nothing would ever be due", e.Name)
 		}
 		all[e.Name] = &entry{e, plan}
 	}
