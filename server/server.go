@@ -39,9 +39,9 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks/node"
 	"github.com/rpipe-dev/rpipe/tasks/queue"
 	"github.com/rpipe-dev/rpipe/tokens"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
-	"github.com/rpipe-dev/rpipe/trace"
 // Options are what one server adds to its file.
 type Options struct {
 	Log      *slog.Logger // nil discards
@@ -87,7 +87,7 @@ type Server struct {
 	metrics  *metrics.Registry
 	recorder *admin.Recorder // of all requests
 	apis     *proxy.Mount
-	tracer   *trace.Tracer   // nil traces nothing
+	tracer   *trace.Tracer          // nil traces nothing
 	limits   atomic.Pointer[Limits] // of the newest file
 	access   access
 	streams  places // of requests that last
@@ -234,11 +234,11 @@ func (s *Server) Close() {
 		if s.tokens != nil {
 			closed("the tokens", s.tokens.Close())
 		}
+		closed("the traces", s.tracer.Close())
 		if s.lock != nil {
 			closed("the lock", s.lock.Close())
 		}
 	})
-		closed("the traces", s.tracer.Close())
 }
 
 // self is the owner of what is submitted without a token: the user that the server

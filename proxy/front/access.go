@@ -203,6 +203,7 @@ const longestTarget = 8 << 10
 
 // target is the path and query of a request as it may be written down.
 func (a *accessLog) target(uri string) string {
+	uri = withoutTokens(uri)
 	if len(uri) > longestTarget {
 		uri = uri[:longestTarget] + "…"
 	}
