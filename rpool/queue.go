@@ -57,12 +57,12 @@ func (l *line) remove(w *waiter) {
 }
 
 // hopeless is how long the next attempt to start an environment may be off for
-// those who wait at their screens to wait for it.
+// those who wait at their screens, and for tasks, to wait for it.
 const hopeless = time.Second
 
 // enqueue puts the caller at the end of its line. p.mu is held.
 func (p *Pool) enqueue(c *crew, pri Priority) (*waiter, error) {
-	if pri == Interactive && c.failure != nil && len(c.members)+c.claims == 0 && time.Until(c.notBefore) > hopeless {
+	if pri != Bulk && c.failure != nil && len(c.members)+c.claims == 0 && time.Until(c.notBefore) > hopeless {
 		return nil, c.failure
 	}
 	if n := p.waiting[pri]; n >= p.o.QueueLength {

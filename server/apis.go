@@ -35,6 +35,7 @@ func ours(path string) bool {
 // checkAPIs holds apis and pools to the rules of proxy.yaml, and to those of a listener
 // that has paths of its own.
 func (f *File) checkAPIs(report func(field, message, hint string)) {
+	p := f.mounted() // gives APIs without a name that of their path
 	for i := range f.APIs {
 		switch a := &f.APIs[i]; {
 		case ours(strings.TrimRight(a.Path, "/")):
@@ -48,7 +49,6 @@ func (f *File) checkAPIs(report func(field, message, hint string)) {
 	if _, taken := f.Pools[tasksPool]; taken {
 		report("pools."+tasksPool, "is the pool of the tasks", "what it is like is said by workers; choose another name")
 	}
-	p := f.mounted()
 	p.Check(report)
 }
 

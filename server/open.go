@@ -370,7 +370,7 @@ func (s *Server) openNode() error {
 	base := s.file.R.Environment(s.file.Dir(), s.file.R.Limits)
 	base.Packages, base.Sources, base.Setup, base.Options = nil, nil, "", nil // the environment default has them
 	s.node, err = node.New(s.broker, s.blobs, node.Options{
-		Tracer: s.tracer, Host: host, Queues: w.Queues, Min: w.Min, Max: w.most() - s.file.reserve(), Pool: s.pool, Base: *base,
+		Tracer: s.tracer, Host: host, Queues: w.Queues, Min: w.Min, Max: w.most() - s.file.reserve(), Pool: s.pool, Priority: s.file.priority(), Base: *base,
 		Grace: s.Grace(), AckWait: time.Duration(s.file.NATS.Lease), Version: s.version, LogTasks: w.LogTasks,
 		CacheDir: filepath.Join(s.data, "worker"), Log: s.log.With("part", "worker"),
 	})

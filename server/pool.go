@@ -31,6 +31,14 @@ func (f *File) reserve() int {
 	return 0
 }
 
+// priority is that of tasks in their pool: requests of APIs go before them, if any do.
+func (f *File) priority() rpool.Priority {
+	if f.shares() {
+		return rpool.Queued
+	}
+	return rpool.Interactive
+}
+
 // openPool makes the R processes of this machine's tasks, which APIs and pipelines may
 // share. None is started yet.
 func (s *Server) openPool() error {
