@@ -116,8 +116,8 @@ func (s *Server) openFront() error {
 	}
 	var err error
 	s.front, err = front.New(s.file.Listen.front(), front.Deps{
-		Log: s.log, Access: s.file.Log, Dir: s.file.Dir(), TempDir: s.data, Observer: s.recorder, Tokens: s.verifier(),
 		Tracer: s.tracer, Untraced: untraced,
+		Log: s.log, Access: s.file.Log, Dir: s.file.Dir(), TempDir: s.data, Observer: s.recorder, Tokens: s.verifier(),
 	})
 	if err != nil {
 		return fmt.Errorf("%w", err)

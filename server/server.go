@@ -85,9 +85,9 @@ type Server struct {
 	pool     *rpool.Pool // nil without workers of its own
 	node     *node.Node
 	metrics  *metrics.Registry
+	tracer   *trace.Tracer   // nil traces nothing
 	recorder *admin.Recorder // of all requests
 	apis     *proxy.Mount
-	tracer   *trace.Tracer          // nil traces nothing
 	limits   atomic.Pointer[Limits] // of the newest file
 	access   access
 	streams  places // of requests that last
