@@ -29,6 +29,8 @@ rpipe <- function(expr = NULL, substitute = TRUE, envir = parent.frame(), lazy =
   invisible(f)
 }
 class(rpipe) <- c("rpipe", "multiprocess", "future", "function")
+attr(rpipe, "factory") <- function(...) RpipeFutureBackend(...) # of future 1.40 and later
+attr(attr(rpipe, "factory"), "tweakable") <- TWEAKABLE
 
 # run_future evaluates a future as a worker of future does: its globals are in the global
 # environment. What they hide there comes back.
@@ -47,30 +49,47 @@ environment(run_future) <- globalenv()
 
 #' @exportS3Method future::run
 run.RpipeFuture <- function(future, ...) {
+  if (has_backends()) {
+    return(NextMethod())
+  }
   if (!identical(future$state, "created")) {
     stop(future::FutureError("A future can only be launched once.", future = future))
   }
+  submit_future(future)
+  invisible(future)
+}
+
+# submit_future submits a future: by an expression of its own, or by data for evalFuture()
+# of future 1.40 and later. Large globals go by themselves, once.
+submit_future <- function(future, data = NULL) {
   con <- connection(future$rpipe_con)
-  globals <- as.list(future$globals)
+  globals <- as.list(if (is.null(data)) future$globals else unclass(data$core$globals))
   attributes(globals) <- list(names = names(globals))
   globals <- lapply(globals, function(v) if (inherits(v, "rpipe_handle")) structure(list(v), class = "rpipe_kept") else v)
-  parts <- list(small = globals, large = list())
+  large <- list()
   for (name in names(globals)) {
     stored <- elsewhere(con, globals[[name]])
     if (!is.null(stored)) {
-      parts$large[[name]] <- stored
-      parts$small[[name]] <- NULL
+      large[[name]] <- stored
+      globals[name] <- list(NULL)
     }
   }
-  plan <- list(expr = expression_of(future), globals = parts$small)
+  if (is.null(data)) {
+    run <- run_future
+    plan <- list(expr = expression_of(future), globals = globals[setdiff(names(globals), names(large))])
+  } else {
+    run <- run_data
+    attributes(globals) <- attributes(data$core$globals)
+    data$core["globals"] <- list(globals)
+    plan <- list(data = data)
+  }
   options <- unclass(future$rpipe_options)
   if (is.null(options$name) && !is.null(future$label)) options$name <- future$label
   options$result_ttl <- options$result_ttl %||% 3600
-  handle <- submit(con, run_future, c(list(.rp_plan = plan), parts$large), options, future$packages, "The future")
+  handle <- submit(con, run, c(list(.rp_plan = plan), large), options, future$packages, "The future")
   future$rpipe_con <- con
   future$rpipe_handle <- handle$id
   future$state <- "running"
-  invisible(future)
 }
 
 # expression_of is what a worker evaluates. It sets the plan of this session again in the
