@@ -79,6 +79,7 @@ const (
 	CauseWorker    = "worker_stopped" // the worker was told to stop before it was done
 	CauseHost      = "host_lost"      // the worker did not renew its lease
 	CauseStart     = "start"          // the environment could not be brought up
+	CauseParent    = "impossible"     // what it depends on failed, or is no more
 )
 
 // Failure is why there is no value.

@@ -60,7 +60,7 @@ var follows = map[State][]State{
 	"":         {Pending, Deferred},
 	Pending:    {Pending, Running, Cancelled, Deferred},
 	Deferred:   {Pending, Impossible, Cancelled},
-	Running:    {Running, Pending, Complete, Error, Cancelled, Died, Timeout},
+	Running:    {Running, Pending, Complete, Error, Cancelled, Died, Timeout, Impossible},
 	Impossible: {Deferred},
 	Complete:   {Moved}, Error: {Moved}, Cancelled: {Moved}, Died: {Moved}, Timeout: {Moved},
 }

@@ -123,6 +123,8 @@ func (t *Task) tally(j *Job, o *Outcome) (again bool, final State) {
 		return false, Complete
 	case CauseCancelled:
 		return false, Cancelled
+	case CauseParent:
+		return false, Impossible
 	case CauseError, CauseStart:
 		t.Errors++
 		return t.Errors < max(r.Errors, 1) && r.covers(o.Failure), Error
@@ -232,16 +234,21 @@ func (t *Task) Release() error {
 	return nil
 }
 
-// Forbid makes a DEFERRED task IMPOSSIBLE because of those that failed.
-func (t *Task) Forbid(failed []string, now time.Time) error {
-	if err := t.move(Impossible); err != nil {
+// Forbid makes a DEFERRED task IMPOSSIBLE because of those that failed, the first of which,
+// where gone, was deleted or has expired.
+func (t *Task) Forbid(failed []string, gone bool, now time.Time) error {
+	if err := t.moveFrom(Deferred, Impossible); err != nil {
 		return err
 	}
 	if len(failed) > 5 {
 		failed = failed[:5]
 	}
 	t.Ended = now
-	t.Failure = &Failure{Cause: "impossible", Message: fmt.Sprintf("it depends on %s, which failed", failed[0]), Tasks: failed}
+	why := "failed"
+	if gone {
+		why = "is no more: it was deleted, or its result has expired"
+	}
+	t.Failure = &Failure{Cause: CauseParent, Message: fmt.Sprintf("it depends on %s, which %s", failed[0], why), Tasks: failed}
 	return nil
 }
 

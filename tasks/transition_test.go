@@ -55,7 +55,7 @@ func TestLife(t *testing.T) {
 			case "release":
 				err = task.Release()
 			case "forbid":
-				err = task.Forbid([]string{"x"}, now)
+				err = task.Forbid([]string{"x"}, false, now)
 			case "allow":
 				err = task.Allow()
 			case "move":

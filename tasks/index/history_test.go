@@ -131,7 +131,7 @@ func (h *history) change() {
 		if h.chance(2) {
 			err = t.Release()
 		} else {
-			err = t.Forbid([]string{"x"}, now)
+			err = t.Forbid([]string{"x"}, false, now)
 		}
 	case tasks.Impossible:
 		err = t.Allow()

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/index"
 )
 
 // graph knows which jobs wait for which tasks and jobs, and how far those are. One
@@ -22,9 +23,15 @@ type graph struct {
 	// released are jobs that waited until lately: tasks of theirs that are still being
 	// written need not have their dependencies looked up again.
 	released map[string]bool
+
+	// asleep are jobs that have become IMPOSSIBLE lately, with why: tasks of theirs that
+	// are still being written become so too. The graph knows nothing else of them: they
+	// are looked up again when one that they depend on is in revived.
+	asleep  map[string]reason
+	revived map[string]bool // ids of tasks that were retried or came back, and of their jobs
 }
 
-// maxReleased is how many jobs graph.released has.
+// maxReleased is how many jobs graph.released and graph.asleep have.
 const maxReleased = 10000
 
 // waiter is a job whose tasks wait.
@@ -45,6 +52,7 @@ type parent struct {
 	revs    []uint64       // by number, or the one: of what is known of it
 	left    int            // of those not COMPLETE
 	failed  map[int]string // ids by number
+	gone    map[int]bool   // of those, deleted or expired
 	moved   []key          // successors of those that were retried
 	waiters map[*waiter]bool
 }
@@ -60,6 +68,7 @@ func newGraph(q *Queue) *graph {
 		q: q, waiters: map[string]*waiter{}, parents: map[string]*parent{}, byJob: map[string][]*parent{},
 		moved: map[key][]slot{}, movedIn: map[string]int{}, dirty: map[*waiter]bool{},
 		fresh: map[string][]*tasks.Task{}, released: map[string]bool{},
+		asleep: map[string]reason{}, revived: map[string]bool{},
 	}
 }
 
@@ -120,7 +129,7 @@ func (g *graph) parent(ctx context.Context, id string) (p *parent, made bool, er
 	if err != nil {
 		return nil, false, err
 	}
-	p = &parent{id: id, job: k.job, n: k.n, left: 1, failed: map[int]string{}, waiters: map[*waiter]bool{}}
+	p = &parent{id: id, job: k.job, n: k.n, left: 1, failed: map[int]string{}, gone: map[int]bool{}, waiters: map[*waiter]bool{}}
 	p.done, p.revs = make([]bool, 1), make([]uint64, 1)
 	if k.n == 0 {
 		if err := g.readJob(ctx, p); err != nil {
@@ -140,12 +149,13 @@ func (g *graph) readJob(ctx context.Context, p *parent) error {
 		return err
 	}
 	if j == nil {
-		p.failed[0] = p.id
+		p.failed[0], p.gone[0] = p.id, true
 		return nil
 	}
 	p.done, p.revs, p.left = make([]bool, j.N), make([]uint64, j.N), j.N
 	for n := range j.Dropped.All {
 		p.failed[n] = tasks.TaskID(p.job, n)
+		p.gone[n] = true
 	}
 	return g.q.eachOf(ctx, p.job, 1, j.N, func(ts []*tasks.Task) error {
 		for _, t := range ts {
@@ -202,7 +212,7 @@ func (g *graph) set(ctx context.Context, s slot, t *tasks.Task) error {
 		}
 	}
 	if t.State == tasks.Missing || t.State.Failed() {
-		s.p.failed[s.n] = t.ID()
+		s.p.failed[s.n], s.p.gone[s.n] = t.ID(), t.State == tasks.Missing
 	} else {
 		delete(s.p.failed, s.n)
 	}
@@ -270,23 +280,30 @@ func (w *waiter) condition() tasks.State {
 	return tasks.Complete
 }
 
-// failures are ids of what has failed.
-func (w *waiter) failures() []string {
-	var ids []string
+// reason is why tasks are IMPOSSIBLE: ids of what has failed, or is no more.
+type reason struct {
+	failed []string
+	gone   bool // the first of them
+}
+
+func (w *waiter) reason() (r reason) {
 	for _, p := range w.parents {
-		for _, id := range p.failed {
-			if ids = append(ids, id); len(ids) == 5 {
-				return ids
+		for n, id := range p.failed {
+			if len(r.failed) == 0 {
+				r.gone = p.gone[n]
+			}
+			if r.failed = append(r.failed, id); len(r.failed) == 5 {
+				return r
 			}
 		}
 	}
-	return ids
+	return r
 }
 
 // deferred takes in a task that has become DEFERRED, or was written so.
 func (g *graph) deferred(ctx context.Context, t *tasks.Task) error {
 	g.fresh[t.Job] = append(g.fresh[t.Job], t)
-	if g.waiters[t.Job] != nil || g.released[t.Job] {
+	if _, asleep := g.asleep[t.Job]; asleep || g.waiters[t.Job] != nil || g.released[t.Job] {
 		return nil
 	}
 	j, _, err := g.q.job(ctx, t.Job)
@@ -300,11 +317,16 @@ func (g *graph) deferred(ctx context.Context, t *tasks.Task) error {
 func (g *graph) settle(ctx context.Context) error {
 	fresh := g.fresh
 	g.fresh = map[string][]*tasks.Task{}
-	for w := range g.dirty {
-		if err := g.apply(ctx, w); err != nil {
+	for len(g.dirty)+len(g.revived) > 0 { // what comes back may bring back others
+		if err := g.revive(ctx); err != nil {
 			return err
 		}
-		delete(g.dirty, w)
+		for w := range g.dirty {
+			if err := g.apply(ctx, w); err != nil {
+				return err
+			}
+			delete(g.dirty, w)
+		}
 	}
 	for job, ts := range fresh {
 		w := g.waiters[job]
@@ -320,8 +342,8 @@ func (g *graph) settle(ctx context.Context) error {
 			if err := g.q.release(ctx, j, ts); err != nil {
 				return err
 			}
-		case w != nil && w.state == tasks.Impossible:
-			if err := g.q.forbid(ctx, ts, w.failures()); err != nil {
+		case w == nil && g.asleep[job].failed != nil:
+			if err := g.q.forbid(ctx, ts, g.asleep[job]); err != nil {
 				return err
 			}
 		}
@@ -329,7 +351,42 @@ func (g *graph) settle(ctx context.Context) error {
 	if len(g.released) > maxReleased {
 		clear(g.released)
 	}
+	if len(g.asleep) > maxReleased {
+		clear(g.asleep)
+	}
 	return nil
+}
+
+// movedAway takes in that a task was retried: what is IMPOSSIBLE because of it may be so no
+// longer.
+func (g *graph) movedAway(t *tasks.Task) {
+	job, n := t.Job, t.N
+	g.revived[job], g.revived[t.ID()] = true, true
+	if t.Origin != "" { // what waits may name the first of the chain
+		job, n = t.Origin, t.RootN
+		g.revived[job], g.revived[tasks.TaskID(job, n)] = true, true
+	}
+}
+
+// revive takes those IMPOSSIBLE jobs in again that depend on what was retried.
+func (g *graph) revive(ctx context.Context) error {
+	if len(g.revived) == 0 {
+		return nil
+	}
+	if err := g.q.index.Sync(ctx, g.q.last.get()); err != nil { // what this server has made IMPOSSIBLE
+		return err
+	}
+	err := g.q.eachWaiting(ctx, []tasks.State{tasks.Impossible}, func(r index.JobRow) error {
+		if !slices.ContainsFunc(r.DependsOn, func(id string) bool { return g.revived[id] }) {
+			return nil
+		}
+		delete(g.asleep, r.ID)
+		return g.wait(ctx, r.ID, r.DependsOn, tasks.Impossible)
+	})
+	if err == nil {
+		clear(g.revived)
+	}
+	return err
 }
 
 // apply brings the tasks of a job to where they belong.
@@ -337,6 +394,9 @@ func (g *graph) apply(ctx context.Context, w *waiter) error {
 	was, now := w.state, w.condition()
 	w.state = now
 	if was == now {
+		if now == tasks.Impossible {
+			g.sleep(w)
+		}
 		return nil
 	}
 	j, _, err := g.q.job(ctx, w.job)
@@ -349,18 +409,36 @@ func (g *graph) apply(ctx context.Context, w *waiter) error {
 	}
 	err = g.q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
 		if now == tasks.Impossible {
-			return g.q.forbid(ctx, ts, w.failures())
+			return g.q.forbid(ctx, ts, w.reason())
 		}
-		if err := g.q.allow(ctx, ts); err != nil || now == tasks.Deferred {
+		if err := g.q.allow(ctx, ts); err != nil {
 			return err
+		}
+		if was == tasks.Impossible || was == "" {
+			for _, t := range ts {
+				g.revived[j.ID], g.revived[t.ID()] = true, true
+			}
+		}
+		if now == tasks.Deferred {
+			return nil
 		}
 		return g.q.release(ctx, j, ts)
 	})
-	if err == nil && now == tasks.Complete {
+	switch {
+	case err != nil:
+	case now == tasks.Complete:
 		g.forget(w.job)
 		g.released[w.job] = true
+	case now == tasks.Impossible:
+		g.sleep(w)
 	}
 	return err
+}
+
+// sleep forgets a job whose tasks are IMPOSSIBLE, of which there may be very many.
+func (g *graph) sleep(w *waiter) {
+	g.asleep[w.job] = w.reason()
+	g.forget(w.job)
 }
 
 // forget drops a job that waits no longer, and what nobody else waits for.

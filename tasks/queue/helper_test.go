@@ -256,3 +256,25 @@ func unmarshal(t testing.TB, data []byte, v any) {
 		t.Errorf("%v in %s", err, data)
 	}
 }
+
+// changes are the records of jobs and tasks that have changed after seq, in order.
+func (r *rig) changes(t testing.TB, seq uint64) (all []broker.Record, err error) {
+	t.Helper()
+	last, err := r.b.LastSeq(within(t))
+	if err != nil || last <= seq {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(within(t))
+	defer cancel()
+	err = r.b.Feed(ctx, seq, func(records []broker.Record) error {
+		all = append(all, records...)
+		if len(records) > 0 && records[len(records)-1].Seq >= last {
+			cancel()
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return all, err
+}

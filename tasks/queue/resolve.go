@@ -20,22 +20,20 @@ import (
 // wait as of the change seq, and then hears of every change.
 func (l *leader) resolve(ctx context.Context, seq uint64) error {
 	g := newGraph(l.q)
-	filter := index.Filter{States: []tasks.State{tasks.Deferred, tasks.Impossible}, Limit: chunk, Oldest: true}
-	for {
-		rows, next, err := l.q.index.Jobs(ctx, filter)
-		if err != nil {
+	n := 0
+	err := l.q.eachWaiting(ctx, []tasks.State{tasks.Deferred, tasks.Impossible}, func(r index.JobRow) error {
+		if err := g.wait(ctx, r.ID, r.DependsOn, ""); err != nil {
 			return err
 		}
-		for _, r := range rows {
-			if err := g.wait(ctx, r.ID, r.DependsOn, ""); err != nil {
-				return err
-			}
+		if n++; n%chunk == 0 { // so that not all that is IMPOSSIBLE is known at a time
+			return g.settle(ctx)
 		}
-		if filter.After = next; next == "" {
-			break
-		}
+		return nil
+	})
+	if err == nil {
+		err = g.settle(ctx)
 	}
-	if err := g.settle(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	return l.q.broker.Feed(ctx, seq, func(records []broker.Record) error {
@@ -46,6 +44,28 @@ func (l *leader) resolve(ctx context.Context, seq uint64) error {
 		}
 		return g.settle(ctx)
 	})
+}
+
+// eachWaiting calls f with the jobs that depend on others and have tasks in one of states.
+func (q *Queue) eachWaiting(ctx context.Context, states []tasks.State, f func(index.JobRow) error) error {
+	filter := index.Filter{States: states, Limit: chunk, Oldest: true}
+	for {
+		rows, next, err := q.index.Jobs(ctx, filter)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if len(r.DependsOn) == 0 {
+				continue
+			}
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		if filter.After = next; next == "" {
+			return nil
+		}
+	}
 }
 
 // heard takes a change in. Most are passed over unread.
@@ -72,11 +92,11 @@ func (l *leader) heard(ctx context.Context, g *graph, r broker.Record) error {
 	}
 	job, _, _ := strings.Cut(strings.TrimPrefix(r.Subject, "rp.s."), ".")
 	b := l.blocked.Load()
-	deferred := bytes.Contains(r.Data, []byte(`"state":"DEFERRED"`))
+	matters := bytes.Contains(r.Data, []byte(`"state":"DEFERRED"`)) || bytes.Contains(r.Data, []byte(`"state":"MOVED"`))
 	if bytes.Contains(r.Data, []byte(`"held":true`)) {
 		l.nudge()
 	}
-	if !deferred && !g.watches(job) && b == nil {
+	if !matters && !g.watches(job) && b == nil {
 		return nil
 	}
 	t, err := taskOf(r)
@@ -86,10 +106,13 @@ func (l *leader) heard(ctx context.Context, g *graph, r broker.Record) error {
 	if b != nil && t.State != tasks.Running && (b.jobs[t.Job] || b.owners[t.Owner] || t.State == tasks.Missing) {
 		l.nudge()
 	}
-	if t.State == tasks.Deferred {
+	switch t.State {
+	case tasks.Deferred:
 		if err := g.deferred(ctx, t); err != nil {
 			return err
 		}
+	case tasks.Moved:
+		g.movedAway(t)
 	}
 	return g.changed(ctx, t)
 }
@@ -125,12 +148,12 @@ func (q *Queue) release(ctx context.Context, j *tasks.Job, ts []*tasks.Task) err
 }
 
 // forbid makes tasks IMPOSSIBLE that were DEFERRED.
-func (q *Queue) forbid(ctx context.Context, ts []*tasks.Task, failed []string) error {
+func (q *Queue) forbid(ctx context.Context, ts []*tasks.Task, why reason) error {
 	return firstError(q.change(ctx, ts, func(t *tasks.Task) (bool, error) {
 		if t.State != tasks.Deferred {
 			return false, nil
 		}
-		return true, t.Forbid(failed, time.Now().UTC())
+		return true, t.Forbid(why.failed, why.gone, time.Now().UTC())
 	}))
 }
 
