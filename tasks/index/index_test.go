@@ -182,6 +182,24 @@ func compareChores(t *rapid.T, x *Index, h *history) {
 			same(t, "held of "+owner+job, ids, want[:min(limit, len(want))])
 		}
 	}
+	for _, owner := range append(owners, "") {
+		for _, job := range []string{"", jobID(h.number(1, h.made))} {
+			limit := h.number(1, 20)
+			rows, err := x.Queued(ctx, owner, job, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ids []string
+			for _, r := range rows {
+				ids = append(ids, r.ID())
+			}
+			want := h.pick(func(t *tasks.Task) bool {
+				return t.State == tasks.Pending && !t.Held && (owner == "" || t.Owner == owner) && (job == "" || t.Job == job)
+			}, func(t *tasks.Task) int64 { return int64(t.Lane) })
+			slices.Reverse(want)
+			same(t, "queued of "+owner+job, ids, want[:min(limit, len(want))])
+		}
+	}
 	rows, _, err := x.Incomplete(ctx, now.Add(time.Second), "", 1000)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,9 @@ import (
 const (
 	// admitMost is how many tasks one round admits.
 	admitMost = 2000
+	// admitLeast is how many tasks of an owner are looked at to begin with, in place of
+	// admitMost, where there are many owners.
+	admitLeast = 50
 	// admitEvery is how long rounds are apart at least.
 	admitEvery = 2 * time.Millisecond
 )
@@ -82,6 +85,7 @@ type candidate struct {
 	jobs  map[string]int // of those that may begin a job: how many more of it may run
 	begin int64          // how many more jobs may begin
 	rows  []index.TaskRow
+	read  int  // how many rows have been read
 	all   bool // rows are all that there are
 }
 
@@ -102,13 +106,13 @@ func (l *leader) admit(ctx context.Context) (more bool, err error) {
 	b := &blocked{map[string]bool{}, map[string]bool{}}
 	var cs []*candidate
 	for _, owner := range owners {
-		c, err := l.candidate(ctx, owner, now, b)
+		c, err := l.candidate(ctx, owner, now, max(admitLeast, 2*admitMost/len(owners)), b)
 		if err != nil {
 			return false, err
 		}
 		cs = append(cs, c)
 	}
-	picked, err := l.pick(ctx, cs, b)
+	picked, err := l.pick(ctx, cs, now, b)
 	if err != nil {
 		return false, err
 	}
@@ -119,8 +123,8 @@ func (l *leader) admit(ctx context.Context) (more bool, err error) {
 	return len(picked) == admitMost, l.let(ctx, picked)
 }
 
-// candidate looks up what an owner may still run, and the tasks that wait.
-func (l *leader) candidate(ctx context.Context, owner string, now time.Time, b *blocked) (*candidate, error) {
+// candidate looks up what an owner may still run, and most of the tasks that wait.
+func (l *leader) candidate(ctx context.Context, owner string, now time.Time, most int, b *blocked) (*candidate, error) {
 	c := &candidate{owner: owner, free: math.MaxInt64, begin: math.MaxInt64, jobs: map[string]int{}}
 	limits, err := l.q.limits(ctx, owner)
 	if err != nil {
@@ -142,9 +146,21 @@ func (l *leader) candidate(ctx context.Context, owner string, now time.Time, b *
 		b.owners[owner] = true
 		return c, nil
 	}
-	c.rows, err = l.q.index.Held(ctx, owner, "", now, admitMost)
-	c.all = len(c.rows) < admitMost
-	return c, err
+	if c.free < int64(most) {
+		most = max(int(c.free), admitLeast)
+	}
+	return c, l.readHeld(ctx, c, now, min(most, admitMost))
+}
+
+// readHeld reads rows up to most, those that were read before left out.
+func (l *leader) readHeld(ctx context.Context, c *candidate, now time.Time, most int) error {
+	rows, err := l.q.index.Held(ctx, c.owner, "", now, most)
+	if err != nil {
+		return err
+	}
+	c.rows, c.all = append(c.rows, rows[min(c.read, len(rows)):]...), len(rows) < most
+	c.read = max(c.read, most)
+	return nil
 }
 
 // begun counts the jobs of an owner that have tasks in their queue or running.
@@ -189,13 +205,13 @@ func room(most int, active int64) int {
 }
 
 // pick chooses tasks lane by lane, an owner after the other within each.
-func (l *leader) pick(ctx context.Context, cs []*candidate, b *blocked) ([]key, error) {
+func (l *leader) pick(ctx context.Context, cs []*candidate, now time.Time, b *blocked) ([]key, error) {
 	var picked []key
 	for lane := tasks.Front; lane < tasks.Lanes; lane++ {
 		for turn := true; turn; {
 			turn = false
 			for _, c := range cs {
-				k, ok, err := l.next(ctx, c, lane, b)
+				k, ok, err := l.next(ctx, c, lane, now, b)
 				if err != nil {
 					return nil, err
 				}
@@ -213,7 +229,7 @@ func (l *leader) pick(ctx context.Context, cs []*candidate, b *blocked) ([]key, 
 }
 
 // next is the next task of an owner in a lane.
-func (l *leader) next(ctx context.Context, c *candidate, lane tasks.Lane, b *blocked) (key, bool, error) {
+func (l *leader) next(ctx context.Context, c *candidate, lane tasks.Lane, now time.Time, b *blocked) (key, bool, error) {
 	for c.free > 0 && len(c.rows) > 0 && c.rows[0].Lane <= lane {
 		r := c.rows[0]
 		c.rows = c.rows[1:]
@@ -222,7 +238,12 @@ func (l *leader) next(ctx context.Context, c *candidate, lane tasks.Lane, b *blo
 			return key{}, false, err
 		}
 		if len(c.rows) == 0 && !c.all {
-			if err := l.further(ctx, c, b); err != nil {
+			if c.read < admitMost {
+				err = l.readHeld(ctx, c, now, min(4*c.read, admitMost))
+			} else {
+				err = l.further(ctx, c, b)
+			}
+			if err != nil {
 				return key{}, false, err
 			}
 		}

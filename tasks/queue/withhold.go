@@ -61,7 +61,7 @@ func (l *leader) withhold(ctx context.Context) error {
 		}
 		queued := s.Counts[tasks.Pending] - s.Held
 		over := min(queued, queued+s.Counts[tasks.Running]-int64(limits.MaxRunning))
-		if err := l.q.withhold(ctx, index.Filter{Owner: owner}, over); err != nil {
+		if err := l.q.withhold(ctx, owner, "", over); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func (l *leader) withhold(ctx context.Context) error {
 }
 
 // withholdJobs takes back the tasks of jobs beyond the first most: those that run count
-// as earlier than those that wait.
+// as earlier than those that wait, and of these those of an earlier lane.
 func (l *leader) withholdJobs(ctx context.Context, owner string, most int) error {
 	var begun []index.JobRow
 	err := l.eachBegun(ctx, owner, func(r index.JobRow, _ int64) { begun = append(begun, r) })
@@ -77,30 +77,28 @@ func (l *leader) withholdJobs(ctx context.Context, owner string, most int) error
 		return err
 	}
 	slices.SortStableFunc(begun, func(a, b index.JobRow) int {
-		return -cmp.Compare(min(a.Counts[tasks.Running], 1), min(b.Counts[tasks.Running], 1))
+		runs := -cmp.Compare(min(a.Counts[tasks.Running], 1), min(b.Counts[tasks.Running], 1))
+		return cmp.Or(runs, cmp.Compare(a.Lane, b.Lane))
 	})
 	for _, r := range begun[most:] {
-		if err := l.q.withhold(ctx, index.Filter{Job: r.ID}, math.MaxInt64); err != nil {
+		if err := l.q.withhold(ctx, "", r.ID, math.MaxInt64); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// withhold makes the last n of the PENDING tasks that f finds Held, and takes back their
-// messages. What is claimed in the meantime runs.
-func (q *Queue) withhold(ctx context.Context, f index.Filter, n int64) error {
-	f.States, f.Limit = []tasks.State{tasks.Pending}, chunk
+// withhold makes the last n PENDING tasks of an owner, or of a job, Held, those of the last
+// lane first, and takes back their messages. What is claimed in the meantime runs.
+func (q *Queue) withhold(ctx context.Context, owner, job string, n int64) error {
 	for n > 0 {
-		rows, next, err := q.index.Tasks(ctx, f)
-		if err != nil {
+		rows, err := q.index.Queued(ctx, owner, job, int(min(n, chunk)))
+		if err != nil || len(rows) == 0 {
 			return err
 		}
-		var keys []key
-		for _, r := range rows {
-			if !r.Held && int64(len(keys)) < n {
-				keys = append(keys, key{r.Job, r.N})
-			}
+		keys := make([]key, len(rows))
+		for i, r := range rows {
+			keys[i] = key{r.Job, r.N}
 		}
 		ts, err := q.tasksAt(ctx, keys)
 		if err != nil {
@@ -121,8 +119,8 @@ func (q *Queue) withhold(ctx context.Context, f index.Filter, n int64) error {
 		}
 		q.withdraw(ctx, queued.of(ts, errs))
 		n -= int64(len(keys))
-		if f.After = next; next == "" {
-			return nil
+		if err := q.sync(ctx); err != nil { // so that the same are not found again
+			return err
 		}
 	}
 	return nil

@@ -45,6 +45,71 @@ func TestLowerLimits(t *testing.T) {
 	r.wait(first.ID, second.ID, other.ID)
 }
 
+// TestWithholdKeepsLanes: what is of a later lane goes first, whenever it was submitted.
+func TestWithholdKeepsLanes(t *testing.T) {
+	r := start(t)
+	lane := func(l tasks.Lane) func(*Submission) { return func(s *Submission) { s.Job.Lane = l } }
+	low := r.submit(ann, text("a", over(5), in("q"), lane(tasks.Low)))
+	front := r.submit(ann, text("b", over(3), in("q"), lane(tasks.Front)))
+	high := r.submit(ann, text("c", over(3), in("other"), lane(tasks.High)))
+	_, err := r.SetOwner(within(t), root, "ann", func(c *tasks.OwnerConfig) { c.MaxRunning = 5 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.queued("q", 3)
+	r.queued("other", 2)
+	if a, b, c := r.task(low.ID+".1"), r.task(front.ID+".3"), r.task(high.ID+".2"); !a.Held || b.Held || c.Held {
+		t.Errorf("held: of low %v, of front %v, of high %v", a.Held, b.Held, c.Held)
+	}
+	// Of jobs the one with an earlier lane goes on.
+	_, err = r.SetOwner(within(t), root, "ann", func(c *tasks.OwnerConfig) { c.MaxRunning, c.MaxJobs = 0, 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.queued("other", 0)
+	r.queued("q", 3)
+	if got := r.task(front.ID + ".1"); got.Held {
+		t.Error("the job in front is held")
+	}
+}
+
+// TestManyOwners: a turn reads of each no more than there may be need of, and all are
+// admitted in the end.
+func TestManyOwners(t *testing.T) {
+	r := start(t, noChores)
+	_, err := r.SetOwner(within(t), root, "ann", func(c *tasks.OwnerConfig) { c.MaxRunning = 1000 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	most1 := func(s *Submission) { s.Job.MaxRunning = 1 } // most of what is found first may not run
+	first := r.submit(ann, text("a", over(900), in("q"), most1))
+	second := r.submit(ann, text("b", over(700), in("q")))
+	l := newLeader(r.Queue)
+	seq, err := r.b.LastSeq(within(t))
+	if err == nil {
+		err = r.x.Sync(within(t), seq)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := &blocked{map[string]bool{}, map[string]bool{}}
+	c, err := l.candidate(within(t), "ann", time.Now(), admitLeast, kept)
+	if err != nil || len(c.rows) != admitLeast || c.all {
+		t.Errorf("%d rows, all %v, %v", len(c.rows), c.all, err)
+	}
+	picked, err := l.pick(within(t), []*candidate{c}, time.Now(), kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	for _, k := range picked {
+		count[k.job]++
+	}
+	if count[first.ID] != 1 || count[second.ID] != 700 {
+		t.Errorf("%d of the first and %d of the second are admitted, want 1 and 700", count[first.ID], count[second.ID])
+	}
+}
+
 // TestElementsCount: bytes of elements count, also of those that are yielded.
 func TestElementsCount(t *testing.T) {
 	r := start(t, noChores)
