@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
@@ -220,16 +219,26 @@ func (q *Queue) removeStrays(ctx context.Context, job string) error {
 	return q.removeTasks(ctx, map[string]bool{job: true}, ns)
 }
 
-// expired deletes tasks that have been kept for as long as their job says.
+// expired deletes tasks that have been kept for as long as their job says, and that
+// nothing waits for: who depends on them may need their results, and whoever leads next
+// could not tell that they were COMPLETE.
 func (l *leader) expired(ctx context.Context, _ bool) error {
+	var awaited map[string]bool
+	kept := map[key]bool{}
 	for {
-		ids, err := l.q.index.Expired(ctx, time.Now(), chunk)
-		if err != nil || len(ids) == 0 {
+		limit := chunk + 2*len(kept)
+		ids, err := l.q.index.Expired(ctx, time.Now(), limit)
+		if err != nil || len(ids) == len(kept) {
 			return err
+		}
+		if awaited == nil {
+			if awaited, err = l.q.index.Awaited(ctx); err != nil {
+				return err
+			}
 		}
 		keys := make([]key, 0, len(ids))
 		for _, id := range ids {
-			if k, err := keyOf(id); err == nil {
+			if k, err := keyOf(id); err == nil && !kept[k] {
 				keys = append(keys, k)
 			}
 		}
@@ -238,13 +247,21 @@ func (l *leader) expired(ctx context.Context, _ bool) error {
 			return err
 		}
 		r := removal{all: map[string]map[int]*tasks.Task{}}
-		r.add(slices.DeleteFunc(present(ts), func(t *tasks.Task) bool { return !t.State.Final() })...)
+		for _, t := range present(ts) {
+			switch {
+			case !t.State.Final():
+			case awaited[t.ID()], awaited[t.Job], awaited[t.Origin], t.Origin != "" && awaited[tasks.TaskID(t.Origin, t.RootN)]:
+				kept[key{t.Job, t.N}] = true
+			default:
+				r.add(t)
+			}
+		}
 		if len(r.all) > 0 {
 			if err := l.q.remove(ctx, &r); err != nil {
 				return err
 			}
 		}
-		if err := l.q.index.Sync(ctx, l.q.last.get()); err != nil || len(ids) < chunk {
+		if err := l.q.index.Sync(ctx, l.q.last.get()); err != nil || len(ids) < limit {
 			return err
 		}
 	}

@@ -189,6 +189,44 @@ func TestExpired(t *testing.T) {
 	}
 }
 
+// TestAwaitedStay: what others wait for does not expire, so that any leader can tell that
+// it was COMPLETE, and its value is there for them.
+func TestAwaitedStay(t *testing.T) {
+	r := start(t, noChores)
+	w := r.work("w", done)
+	short := r.submit(ann, text("a", over(3), func(s *Submission) { s.Job.ResultTTL = time.Millisecond }))
+	slow := r.submit(ann, text("a", in("slow")))
+	child := r.submit(ann, text("b", after(short.ID, slow.ID+".1")))
+	r.wait(short.ID)
+	end := r.task(short.ID + ".3").Ended
+	for !time.Now().After(end.Add(2 * time.Millisecond)) {
+		continue // it is as good as over
+	}
+	sweep := func() { t.Helper(); r.leads(func(l *leader) error { return l.expired(within(t), false) }) }
+	sweep()
+	if got := r.task(short.ID + ".1"); got.State != tasks.Complete {
+		t.Errorf("what a task waits for has expired: %s", got.State)
+	}
+	r.work("v", done, "slow")
+	r.wait(slow.ID)
+	g := newGraph(r.Queue) // of the next leader
+	if err := g.wait(within(t), child.ID, []string{short.ID, slow.ID + ".1"}, tasks.Deferred); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.settle(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(child.ID)
+	w.stop()
+	if got := r.task(child.ID + ".1"); got.State != tasks.Complete {
+		t.Errorf("%+v", got)
+	}
+	sweep()
+	if got := r.task(short.ID + ".1"); got.State != tasks.Missing {
+		t.Errorf("nothing waits for it any more, and it is %s", got.State)
+	}
+}
+
 // TestBlobs: values that nobody refers to are swept away, and no others.
 func TestBlobs(t *testing.T) {
 	r := start(t, noChores)
