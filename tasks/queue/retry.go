@@ -26,9 +26,13 @@ type RetryOptions struct {
 // Tasks of one job are retried as one new job. Of a job all tasks are retried that have
 // failed (what is COMPLETE only where it is named as a task); those that are IMPOSSIBLE
 // come back by themselves. Of one that was retried before the successor is retried,
-// or is the answer where that has not failed too.
+// or is the answer where that has not failed too. Where there is no room for all in their
+// queues, or of their owners' shares, none is: RefusedError.
 func (q *Queue) Retry(ctx context.Context, who Who, ids []string, o RetryOptions) ([]Outcome, error) {
 	if err := checkPlace(o.Queue, o.Lane); err != nil {
+		return nil, err
+	}
+	if err := checkLimits(&tasks.Job{Memory: o.Memory, Timeout: o.Timeout}); err != nil {
 		return nil, err
 	}
 	a, err := q.ask(ctx, who, ids)
@@ -44,13 +48,52 @@ func (q *Queue) Retry(ctx context.Context, who Who, ids []string, o RetryOptions
 			return nil, err
 		}
 	}
-	for _, job := range slices.Sorted(maps.Keys(r.olds)) {
-		if err := q.retryJob(ctx, &r, job, o); err != nil {
+	jobs, err := q.successors(ctx, &r, o)
+	defer func() {
+		for _, s := range jobs {
+			s.room.end()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range jobs {
+		if err := q.retryJob(ctx, &r, s); err != nil {
 			return nil, err
 		}
 	}
 	r.answer(a)
 	return a.outcomes, nil
+}
+
+// retriedJob is a job that is about to retry tasks, and the room that it has.
+type retriedJob struct {
+	*tasks.Job
+	room *reservation
+}
+
+// successors are the jobs that retry tasks, for all of which there is room.
+func (q *Queue) successors(ctx context.Context, r *retrial, o RetryOptions) (jobs []retriedJob, err error) {
+	for _, id := range slices.Sorted(maps.Keys(r.olds)) {
+		old, _, err := q.job(ctx, id)
+		if err != nil {
+			return jobs, err
+		}
+		if old == nil {
+			return jobs, fmt.Errorf("retry tasks of job %s: %w", id, ErrMissing)
+		}
+		olds := r.olds[id]
+		j := successor(old, slices.Collect(maps.Keys(olds)), o)
+		if !slices.ContainsFunc(slices.Collect(maps.Values(olds)), func(t *tasks.Task) bool { return t.Attempt == 0 }) {
+			j.DependsOn = nil // all have run, so what they depend on was there
+		}
+		room := &reservation{q: q, queue: j.Queue, owner: j.Owner}
+		jobs = append(jobs, retriedJob{j, room})
+		if err := room.take(ctx, int64(j.N), valueBytes(j)); err != nil {
+			return jobs, fmt.Errorf("retry %d tasks of job %s: %w", j.N, id, err)
+		}
+	}
+	return jobs, nil
 }
 
 // retrial is what one call retries.
@@ -109,28 +152,20 @@ func (q *Queue) pickJob(ctx context.Context, a *asked, place int, r *retrial) er
 }
 
 // retryJob submits a job with those tasks of another one that are retried.
-func (q *Queue) retryJob(ctx context.Context, r *retrial, job string, o RetryOptions) error {
-	old, _, err := q.job(ctx, job)
-	if err != nil {
-		return err
-	}
-	if old == nil {
-		return fmt.Errorf("retry tasks of job %s: %w", job, ErrMissing)
-	}
-	olds := r.olds[job]
-	j := successor(old, slices.Collect(maps.Keys(olds)), o)
-	if !slices.ContainsFunc(slices.Collect(maps.Values(olds)), func(t *tasks.Task) bool { return t.Attempt == 0 }) {
-		j.DependsOn = nil // all have run, so what they depend on was there
-	}
-	data, err := json.Marshal(j)
+func (q *Queue) retryJob(ctx context.Context, r *retrial, j retriedJob) error {
+	data, err := json.Marshal(j.Job)
 	if err != nil {
 		return err
 	}
 	if _, err := q.write(ctx, broker.Write{Subject: tasks.JobSubject(j.ID), Data: data}); err != nil {
-		return fmt.Errorf("retry %d tasks of job %s: %w", j.N, job, q.tooLarge(err, len(data)))
+		return fmt.Errorf("retry %d tasks of job %s: %w", j.N, j.RetriedFrom, q.tooLarge(err, len(data)))
 	}
 	failpoint.Hit("retry-job")
-	return q.finishRetry(ctx, j, r)
+	if err := q.finishRetry(ctx, j.Job, r); err != nil {
+		return err
+	}
+	j.room.written(q.last.get())
+	return nil
 }
 
 // successor is the job that retries tasks ns of old.
