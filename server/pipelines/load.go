@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,13 +44,13 @@ func (s *Set) Load() (changed bool, err error) {
 	var others configs.Problems
 	for _, path := range paths {
 		e := s.load(path, before[path])
-		if old := before[path]; old == nil || old.good != e.good {
-			changed = changed || e.good != nil
-		}
 		if first, taken := all[e.name]; taken {
-			others = append(others, configs.Problem{
-				File: path, Path: "name", Message: fmt.Sprintf("%s is the name of %s too", e.name, first.path), Hint: "give one of them another name:",
-			})
+			p := configs.Problem{File: path, Path: "name", Message: fmt.Sprintf("%s is the name of %s too", e.name, first.path), Hint: "give one of them another name:"}
+			if e.good != nil {
+				at := e.good.file.Place("name")
+				p.Line, p.Column = at.Line, at.Column
+			}
+			others = append(others, p)
 			continue
 		}
 		all[e.name] = e
@@ -58,7 +59,6 @@ func (s *Set) Load() (changed bool, err error) {
 	for path := range before {
 		if !slices.Contains(paths, path) {
 			s.log.Info("a pipeline file is gone: it is not run any more", "file", path)
-			changed = true
 		}
 	}
 	s.mu.Lock()
@@ -68,8 +68,20 @@ func (s *Set) Load() (changed bool, err error) {
 			s.log.Error("a pipeline file is not used", "problem", p.String(), "hint", p.Hint)
 		}
 	}
+	changed = !maps.Equal(goods(s.all), goods(all))
 	s.all, s.problems = all, others
 	return changed, nil
+}
+
+// goods are the versions that are run, by name.
+func goods(all map[string]*entry) map[string]*version {
+	runs := map[string]*version{}
+	for name, e := range all {
+		if e.good != nil {
+			runs[name] = e.good
+		}
+	}
+	return runs
 }
 
 // files are the pipeline files of a directory.

@@ -1,0 +1,173 @@
+package pipelines
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	plain = "version: 1\nsource: {range: {to: 3}}\nsink: {csv: {path: out, if_exists: append}}\n"
+	daily = plain + "schedule: {cron: '@daily'}\n"
+)
+
+// states are the pipelines of a set and how they stand.
+func states(s *Set) (all []string) {
+	list, others := s.List()
+	for _, p := range list {
+		when := "by hand"
+		if p.Timing != nil {
+			when = p.Timing.Cron
+		}
+		all = append(all, fmt.Sprintf("%s %s %s", p.Name, p.State, when))
+	}
+	for _, p := range others {
+		all = append(all, p.String())
+	}
+	return all
+}
+
+// A file with an error keeps no other from running, and has its version of before run on.
+func TestADirectoryOfPipelines(t *testing.T) {
+	s := set(t, map[string]string{
+		"a.yaml": daily, "b.yml": plain, "notes.txt": "no pipeline", ".hidden.yaml": "x: 1",
+		"c.yaml": "version: 1\nname: third\nsource: {range: {to: 3}}\nsink: {csv: {path: out}}\nschedule: {cron: '@hourly'}\n",
+		"d.yaml": "version: 1\nname: a\nsource: {range: {to: 3}}\nsink: {csv: {path: out}}\n",
+		"e.yaml": "version: 1\nname: no.name\nsource: {range: {to: 3}}\nsink: {csv: {path: out}}\n",
+	})
+	dir := s.o.Dir
+	want := []string{
+		"a ok @daily", "b ok by hand", "c broken by hand", "e broken by hand",
+		filepath.Join(dir, "d.yaml") + ":2:7: name: a is the name of " + filepath.Join(dir, "a.yaml") + " too",
+	}
+	if d := cmp.Diff(want, states(s)); d != "" {
+		t.Error(d)
+	}
+	c, _ := s.Get("c")
+	if text := c.Problems.Error(); !strings.Contains(text, "c.yaml:4:13: sink.csv: does not say if_exists") {
+		t.Error(text)
+	}
+	e, _ := s.Get("e")
+	if text := e.Problems.Error(); !strings.Contains(text, `e.yaml:2:7: name: "no.name" cannot be the name of a pipeline under serve`) {
+		t.Error(text)
+	}
+	if changed, err := s.Load(); changed || err != nil {
+		t.Errorf("as it was: %v %v", changed, err)
+	}
+
+	good := s.version("a")
+	put(t, dir, map[string]string{"a.yaml": strings.Replace(daily, "to: 3", "to: x", 1)})
+	changed, err := s.Load()
+	if err != nil || changed || s.version("a") != good || states(s)[0] != "a stale @daily" {
+		t.Errorf("broken: %v %v %v", changed, err, states(s))
+	}
+	put(t, dir, map[string]string{"a.yaml": daily})
+	if changed, err := s.Load(); err != nil || changed || states(s)[0] != "a ok @daily" {
+		t.Errorf("mended to what it was: %v %v %v", changed, err, states(s))
+	}
+	put(t, dir, map[string]string{"a.yaml": daily + "memory: 2GiB\n"})
+	if changed, err := s.Load(); err != nil || !changed || s.version("a") == good {
+		t.Errorf("another version: %v %v", changed, err)
+	}
+	if names := entries(s); !slices.Equal(names, []string{"a", "b"}) {
+		t.Errorf("entries %v", names)
+	}
+}
+
+func entries(s *Set) (names []string) {
+	for _, e := range s.Entries() {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// Files that come, change and go are noticed by themselves.
+func TestFilesAreWatched(t *testing.T) {
+	s := set(t, map[string]string{"a.yaml": daily})
+	changed, ended := make(chan struct{}), make(chan error, 1)
+	ctx, cancel := contextOf(t)
+	go func() {
+		ended <- s.Watch(ctx, func() {
+			select {
+			case changed <- struct{}{}:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	put(t, s.o.Dir, map[string]string{"b.yaml": plain})
+	wait(t, changed)
+	if names := entries(s); !slices.Equal(names, []string{"a", "b"}) {
+		t.Errorf("entries %v", names)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A backfill that is done twice ends with the same rows, and leaves those of other times.
+func TestABackfillMayBeRepeated(t *testing.T) {
+	files := map[string]string{
+		"paths": "version: 1\nsource: {range: {to: '${rows:4}'}}\nstages: [{derive: {at: \"'${run.scheduled_time}'\"}}]\nsink: {csv: {path: 'paths/${run.scheduled_time}', if_exists: append}}\nschedule: {cron: '@daily'}\n",
+		"added": "version: 1\nsource: {range: {to: '${rows:4}'}}\nstages: [{derive: {at: \"'${run.scheduled_time}'\"}}]\nsink: {csv: {path: added, if_exists: append}}\nschedule: {cron: '@daily'}\n",
+		"parts": "version: 1\nsource: {range: {to: '${rows:4}'}}\nstages: [{derive: {at: \"'${run.scheduled_time}'\", p: \"'${run.scheduled_time}'\"}}]\nsink: {csv: {path: parts, partition_by: [p], if_exists: replace_partitions}}\nschedule: {cron: '@daily'}\n",
+	}
+	for name, text := range files {
+		s := set(t, map[string]string{name + ".yaml": text})
+		run := func(id, n int, values map[string]string) {
+			t.Helper()
+			r, err := s.doOnce(t.Context(), name, fmt.Sprintf("run%d", id), day(n), Input{Values: values})
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, r.text())
+			}
+			want := int64(4)
+			if values != nil {
+				want = 2
+			}
+			if r.out.Rows != want || len(r.out.Files) != 1 || len(r.out.Report) == 0 {
+				t.Errorf("%s: told of %d rows and files %v", name, r.out.Rows, r.out.Files)
+			}
+		}
+		for i := range 3 {
+			run(i, i+1, nil)
+		}
+		once := rows(t, filepath.Join(s.o.Dir, name))
+		if len(once) != 12 {
+			t.Fatalf("%s: %d rows", name, len(once))
+		}
+		for i := range 3 {
+			run(10+i, i+1, nil)
+		}
+		if d := cmp.Diff(once, rows(t, filepath.Join(s.o.Dir, name))); d != "" {
+			t.Errorf("%s: done twice: %s", name, d)
+		}
+		run(20, 2, map[string]string{"rows": "2"})
+		if n := len(rows(t, filepath.Join(s.o.Dir, name))); n != 10 {
+			t.Errorf("%s: %d rows after a run of two for a time of four", name, n)
+		}
+	}
+}
+
+// What is asked of a run and cannot be is said before anything is read.
+func TestValuesOfARun(t *testing.T) {
+	s := set(t, map[string]string{"a.yaml": strings.Replace(plain, "to: 3", "to: '${rows:3}'", 1)})
+	if err := s.Check("a", map[string]string{"rows": "5"}, time.Time{}); err != nil {
+		t.Error(err)
+	}
+	for values, want := range map[string]string{"rows=x": "x", "other=1": "other"} {
+		name, value, _ := strings.Cut(values, "=")
+		if err := s.Check("a", map[string]string{name: value}, time.Time{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", values, err)
+		}
+	}
+	s.o.Values = map[string]string{"rows": "7", "unused": "1"}
+	r, err := s.doOnce(t.Context(), "a", "run1", day(1), Input{})
+	if err != nil || r.out.Rows != 7 {
+		t.Errorf("%d rows, %v", r.out.Rows, err)
+	}
+}
