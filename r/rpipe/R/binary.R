@@ -47,7 +47,9 @@ above <- function(dir) {
   all
 }
 
-not_on_windows <- function(what, type = .Platform$OS.type) {
+os_type <- function() .Platform$OS.type
+
+not_on_windows <- function(what, type = os_type()) {
   if (type == "windows") {
     fail(
       what, " is for running R processes on this machine, which rpipe does not do on Windows. ",

@@ -110,12 +110,26 @@ data_dir <- function() {
   file.path(state, "rpipe")
 }
 
-# local_server is list(url, pid, version, started) of the server that runs on a data
-# directory, or NULL.
+# local_server is list(url, host, pid, version, started) of the server that runs on a data
+# directory, or NULL. One of another machine, with which this one shares the directory, is
+# an error; one that was killed has left its file, and somebody else may be at its address.
 local_server <- function(dir) {
   path <- file.path(dir, "server.json")
   if (!file.exists(path)) {
     return(NULL)
   }
-  tryCatch(jsonlite::fromJSON(path), error = function(e) NULL)
+  local <- tryCatch(jsonlite::fromJSON(path), error = function(e) NULL)
+  here <- Sys.info()[["nodename"]]
+  if (nzchar(local$host %||% "") && !identical(local$host, here)) {
+    fail(
+      "The task server of ", dir, " is on ", local$host, ", and this is ", here, ": say where it is, by rp_connect(url) or RPIPE_URL.",
+      class = "rpipe_elsewhere"
+    )
+  }
+  if (!is.null(local$pid) && os_type() != "windows" && !is_there(local$pid)) NULL else local
+}
+
+# is_there reports whether a process lives, another user's too.
+is_there <- function(pid) {
+  if (dir.exists("/proc/self")) dir.exists(file.path("/proc", pid)) else is_alive(pid) || system2("ps", c("-p", pid), stdout = FALSE) == 0L
 }

@@ -4,7 +4,7 @@
 # RpipeFutureBackend is what future makes of plan(rpipe, ...).
 RpipeFutureBackend <- function(workers = NULL, options = NULL, con = NULL, ..., expr, substitute, envir) {
   core <- getExportedValue("future", "MultiprocessFutureBackend")(...)
-  core[["workers"]] <- workers
+  core[["workers"]] <- check_workers(workers)
   core[["options"]] <- options
   core[["con"]] <- con
   core[["running"]] <- list()
@@ -14,6 +14,16 @@ RpipeFutureBackend <- function(workers = NULL, options = NULL, con = NULL, ..., 
 
 # What plan(rpipe, ...) and tweak() take.
 TWEAKABLE <- c("workers", "options", "con", "earlySignal", "gc", "interrupts", "maxSizeOfObjects", "hooks")
+
+# check_workers is how many workers others are told of, as plan() was given it: a number,
+# or a function that returns one.
+check_workers <- function(workers) {
+  if (is.function(workers)) workers <- workers()
+  if (!is.null(workers) && (!is.numeric(workers) || length(workers) != 1L || is.na(workers) || workers < 1)) {
+    fail("`workers` must be a number, 1 or more: how many R processes others should reckon with.")
+  }
+  workers
+}
 
 has_backends <- function() exists("launchFuture", asNamespace("future"), inherits = FALSE)
 
@@ -91,9 +101,7 @@ backend_stopWorkers <- function(backend, ...) invisible(FALSE)
 
 #' @exportS3Method future::nbrOfWorkers
 nbrOfWorkers.RpipeFutureBackend <- function(evaluator) {
-  workers <- evaluator[["workers"]]
-  if (is.function(workers)) workers <- workers()
-  as.integer(workers %||% workers_of(connection(evaluator[["con"]])))
+  as.integer(evaluator[["workers"]] %||% workers_of(connection(evaluator[["con"]])))
 }
 
 #' @exportS3Method future::nbrOfFreeWorkers

@@ -21,6 +21,7 @@
 rpipe <- function(expr = NULL, substitute = TRUE, envir = parent.frame(), lazy = FALSE, ...,
                   workers = NULL, options = NULL, con = NULL) {
   if (substitute) expr <- substitute(expr)
+  check_workers(workers)
   f <- future::Future(expr = expr, substitute = FALSE, envir = envir, lazy = lazy, ...)
   f$rpipe_options <- options %||% rp_options()
   f$rpipe_con <- con
@@ -135,8 +136,7 @@ result.RpipeFuture <- function(future, ...) {
 #' @exportS3Method future::nbrOfWorkers
 nbrOfWorkers.rpipe <- function(evaluator) {
   f <- formals(evaluator)
-  workers <- eval(f$workers)
-  if (is.function(workers)) workers <- workers()
+  workers <- check_workers(eval(f$workers))
   as.integer(workers %||% workers_of(connection(eval(f$con))))
 }
 

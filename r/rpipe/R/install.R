@@ -96,7 +96,7 @@ installed <- function(dir = installed_dir()) {
 }
 
 # platform_of is how releases name a system and its processor.
-platform_of <- function(system = Sys.info()[["sysname"]], machine = Sys.info()[["machine"]], type = .Platform$OS.type) {
+platform_of <- function(system = Sys.info()[["sysname"]], machine = Sys.info()[["machine"]], type = os_type()) {
   not_on_windows("rp_install()", type)
   os <- c(Linux = "linux", Darwin = "darwin")[system]
   arch <- c(x86_64 = "amd64", amd64 = "amd64", aarch64 = "arm64", arm64 = "arm64")[machine]

@@ -1,6 +1,6 @@
 #' Watch queues, workers and tasks
 #'
-#' Prints a table, and again every so many seconds until Ctrl-C. In RStudio and Positron
+#' Prints the dashboard's address and a table, and again every so many seconds until Ctrl-C. In RStudio and Positron
 #' `job = TRUE` has a job of the background pane do it.
 #'
 #' @param interval Seconds between two tables.
@@ -42,6 +42,7 @@ monitor_lines <- function(con, states) {
   table <- function(d) if (nrow(d)) utils::capture.output(print(d, row.names = FALSE)) else "  none"
   c(
     paste0("rpipe at ", con$url, ", ", format(Sys.time(), "%H:%M:%S")),
+    if (is.null(con$socket)) paste0("Dashboard: ", con$base, "/ui/"),
     paste0("Tasks: ", if (length(states)) paste(unlist(states), names(states), collapse = ", ") else "none"),
     "Queues:", table(queues[c("name", "pending", "deferred", "running", "workers", "paused")]),
     "Workers:", table(workers[c("id", "host", "state", "queues", "busy", "max", "done", "rss")])
@@ -50,13 +51,33 @@ monitor_lines <- function(con, states) {
 
 # monitor_job has the IDE run the monitor in its pane for background jobs.
 monitor_job <- function(con, interval) {
+  script <- monitor_script(con, interval)
+  tryCatch(run_in_ide(script), error = function(e) {
+    unlink(script)
+    stop(e)
+  })
+}
+
+# monitor_script is a file that watches what con is connected to, and removes itself when
+# it has begun: it may hold a token, and is for this user alone.
+monitor_script <- function(con, interval) {
+  script <- tempfile("rpipe-monitor", fileext = ".R")
+  file.create(script)
+  Sys.chmod(script, "0600")
+  path <- function(x) if (!is.null(x)) normalizePath(x)
+  given <- list(url = con$url, token = con$token, ca = path(con$ca), cert = path(con$cert), key = path(con$key))
+  given <- given[!vapply(given, is.null, NA)]
+  writeLines(c(
+    sprintf("unlink(%s)", deparse(script)),
+    sprintf("rpipe::rp_connect(%s)", paste(names(given), vapply(given, deparse, ""), sep = " = ", collapse = ", ")),
+    sprintf("rpipe::rp_monitor(interval = %s, times = Inf)", format(max(interval, 2)))
+  ), script)
+  script
+}
+
+run_in_ide <- function(script) {
   if (!requireNamespace("rstudioapi", quietly = TRUE) || !rstudioapi::isAvailable()) {
     fail("`job = TRUE` needs RStudio or Positron, and the package rstudioapi.")
   }
-  script <- tempfile("rpipe-monitor", fileext = ".R")
-  writeLines(c(
-    sprintf("rpipe::rp_connect(%s)", deparse(con$url)),
-    sprintf("rpipe::rp_monitor(interval = %s, times = Inf)", format(max(interval, 2)))
-  ), script)
   rstudioapi::jobRunScript(script, name = "rpipe")
 }

@@ -16,11 +16,14 @@ launch <- function(command, args, autoclose = TRUE, dir = NULL) {
     paste("mv", shQuote(paste0(base, ".new")), shQuote(paste0(base, ".pid"))),
     paste0("wait $!; echo $? >", shQuote(paste0(base, ".status")))
   ), script)
-  # Where there is no setsid, as on macOS, sh has job control without a terminal.
+  # Where there is no setsid, as on macOS, Perl makes the session, or else a shell that has
+  # job control without a terminal, as bash.
   run <- paste0("/bin/sh ", shQuote(script), " >/dev/null 2>&1 </dev/null &")
   system2("/bin/sh", c("-c", shQuote(paste0(
     if (!is.null(dir)) paste0("cd ", shQuote(dir), " || exit 1; "),
-    "if command -v setsid >/dev/null; then setsid ", run, " else set -m; ", run, " fi"
+    "if command -v setsid >/dev/null; then setsid ", run,
+    " elif command -v perl >/dev/null; then perl -MPOSIX -e 'POSIX::setsid(); exec @ARGV' ", run,
+    " else set -m; ", run, " fi"
   ))))
   until <- Sys.time() + 30
   while (!file.exists(paste0(base, ".pid"))) {

@@ -152,7 +152,7 @@ put_bytes <- function(con, bytes) {
 #' @param x A value.
 #' @param con A connection. Without it, the session's.
 #' @return A reference: a hash of the value. The server removes a value that no task
-#'   refers to within an hour.
+#'   refers to within a day.
 #' @examplesIf rpipe:::can_serve()
 #' rp_start(workers = 1, data = tempfile("rpipe"))
 #' cars <- rp_value(mtcars)

@@ -25,3 +25,27 @@ eventually <- function(f, seconds = 30) {
   }
   TRUE
 }
+
+# load_this_package is a line of R that loads the package that is tested: where it was
+# installed, or by pkgload where it was loaded from its source.
+load_this_package <- function() {
+  path <- getNamespaceInfo("rpipe", "path")
+  if (dir.exists(file.path(path, "Meta"))) {
+    sprintf("library(rpipe, lib.loc = %s)", deparse(dirname(path)))
+  } else {
+    sprintf("suppressMessages(getExportedValue('pkgload', 'load_all')(%s, quiet = TRUE))", deparse(path))
+  }
+}
+
+# mock replaces a function of the package until the caller ends.
+mock <- function(name, value, frame = parent.frame()) {
+  put <- function(v) {
+    ns <- asNamespace("rpipe")
+    unlockBinding(name, ns)
+    assign(name, v, envir = ns)
+    lockBinding(name, ns)
+  }
+  old <- get(name, asNamespace("rpipe"))
+  put(value)
+  do.call(on.exit, list(bquote(.(put)(.(old))), add = TRUE), envir = frame)
+}

@@ -47,7 +47,7 @@ test_that("a server ends with the session that started it", {
   data <- tempfile("own")
   script <- tempfile(fileext = ".R")
   writeLines(c(
-    if (nzchar(Sys.getenv("RPIPE_PKG"))) sprintf("suppressMessages(pkgload::load_all(%s, quiet = TRUE))", deparse(Sys.getenv("RPIPE_PKG"))) else "library(rpipe)",
+    load_this_package(),
     sprintf("con <- rp_start(workers = 1, data = %s)", deparse(data)),
     "cat(con$process$pid, '\\n')", "tools::pskill(Sys.getpid(), 9L)"
   ), script)

@@ -90,6 +90,34 @@ test_that("options of the plan reach tasks", {
   expect_identical(rp_info(fut$rpipe_handle)$queue, "quick")
 })
 
+test_that("a number of workers that is none is an error", {
+  use_future()
+  for (workers in list(0L, NA_integer_, "many", 1:2)) {
+    expect_error({
+      future::plan(rpipe, workers = workers)
+      future::nbrOfWorkers()
+    }, "1 or more")
+  }
+  future::plan(rpipe, workers = function() 3)
+  expect_equal(future::nbrOfWorkers(), 3)
+})
+
+test_that("large globals are sent once, and come whole", {
+  use_future()
+  big <- as.numeric(seq_len(1e5))
+  fs <- lapply(1:3, function(i) future::future(sum(big) + i))
+  expect_identical(unlist(future::value(fs)), sum(big) + 1:3)
+})
+
+test_that("a future that is cancelled is no longer run", {
+  skip_if_not("cancel" %in% getNamespaceExports("future"), "this version of future cannot cancel")
+  use_future()
+  fut <- future::future(Sys.sleep(60))
+  getExportedValue("future", "cancel")(fut)
+  expect_identical(unname(rp_wait(fut$rpipe_handle, timeout = 30)), FALSE)
+  expect_identical(rp_status(fut$rpipe_handle)[[1L]], "CANCELLED")
+})
+
 test_that("future.apply, furrr, doFuture and nested plans run unchanged", {
   use_future()
   expect_equal(future::nbrOfWorkers(), 2)
