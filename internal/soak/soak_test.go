@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/marked"
 )
 
 var (
@@ -53,7 +55,7 @@ func TestNoRequestIsLostWhateverGoesWrong(t *testing.T) {
 // kill kills an R process now and then, one of three times a template or standby.
 func (s *trial) kill(ctx context.Context, rng *rand.Rand) {
 	for pause(ctx, killEvery/2+time.Duration(rng.Int64N(int64(killEvery)))) {
-		workers, templates := s.census.victims()
+		workers, templates := s.census.Victims()
 		if rng.IntN(3) == 0 && len(templates) > 0 {
 			s.shoot(anyOf(rng, templates))
 			s.templates.Add(1)
@@ -112,15 +114,15 @@ func (s *trial) bring(ctx context.Context, text string, done func() bool) {
 
 // watch takes samples until the soak is over: when its time is, and enough has
 // happened for it to tell something, which on a busy machine may take longer.
-func (s *trial) watch(ctx context.Context) (all []sample) {
+func (s *trial) watch(ctx context.Context) (all []marked.Sample) {
 	begun := time.Now()
 	for pause(ctx, *long/200) {
-		one, err := measure(s.cmd.Process.Pid)
+		one, err := marked.Measure(s.cmd.Process.Pid)
 		if err != nil {
 			s.t.Errorf("the proxy is gone: %v\n%s", err, s.said())
 			return all
 		}
-		s.census.take()
+		s.census.Take()
 		all = append(all, one)
 		if took := time.Since(begun); took > *long && (s.enough() || took > *long+2*patience) {
 			return all
@@ -168,7 +170,7 @@ func kinds() map[string]bool {
 // checkFlat holds that the end of the soak took no more than its second quarter.
 // Before some minutes are over Go's collector has not found its level: of a short
 // soak memory has a bound only.
-func (s *trial) checkFlat(all []sample) {
+func (s *trial) checkFlat(all []marked.Sample) {
 	if len(all) < 100 {
 		s.t.Errorf("%d samples tell nothing", len(all))
 		return
@@ -176,17 +178,17 @@ func (s *trial) checkFlat(all []sample) {
 	early, late := all[len(all)/4:len(all)/2], all[3*len(all)/4:]
 	for _, f := range []struct {
 		name string
-		of   func(sample) int64
+		of   func(marked.Sample) int64
 		more func(int64) int64
 	}{
-		{"bytes resident", func(s sample) int64 { return s.rss }, func(v int64) int64 { return v + v/4 + 16<<20 }},
-		{"descriptors", func(s sample) int64 { return s.fds }, func(v int64) int64 { return v + 20 }},
+		{"bytes resident", func(s marked.Sample) int64 { return s.RSS }, func(v int64) int64 { return v + v/4 + 16<<20 }},
+		{"descriptors", func(s marked.Sample) int64 { return s.FDs }, func(v int64) int64 { return v + 20 }},
 	} {
-		from, to := middle(early, f.of), middle(late, f.of)
+		from, to := marked.Middle(early, f.of), marked.Middle(late, f.of)
 		if *long < 2*time.Minute && f.name == "bytes resident" {
 			from = 384 << 20
 		}
-		s.t.Logf("%s: %d in the second quarter, %d in the last", f.name, middle(early, f.of), to)
+		s.t.Logf("%s: %d in the second quarter, %d in the last", f.name, marked.Middle(early, f.of), to)
 		if to > f.more(from) {
 			s.t.Errorf("%s grow: %d at the end, from %d", f.name, to, from)
 		}
@@ -268,7 +270,7 @@ func TestNothingOutlivesAProxyThatIsKilled(t *testing.T) {
 		})
 	}
 	for deadline := time.Now().Add(patience); ; {
-		if workers, _ := s.census.victims(); len(workers) > 1 {
+		if workers, _ := s.census.Victims(); len(workers) > 1 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -282,9 +284,9 @@ func TestNothingOutlivesAProxyThatIsKilled(t *testing.T) {
 	<-s.ended
 	cancel()
 	load.Wait()
-	for deadline := time.Now().Add(10 * time.Second); len(markedWith(s.mark)) > 0; pause(t.Context(), 50*time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); len(marked.With(s.mark)) > 0; pause(t.Context(), 50*time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("processes are left: %+v", markedWith(s.mark))
+			t.Fatalf("processes are left: %+v", marked.With(s.mark))
 		}
 	}
 }

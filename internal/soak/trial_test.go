@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/internal/marked"
 	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
@@ -33,7 +34,7 @@ type trial struct {
 	mark   string
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed when the process has ended
-	census *census
+	census *marked.Census
 
 	version   atomic.Int64 // the newest that an answer came from
 	templates atomic.Int64 // and standbys that were killed
@@ -51,7 +52,7 @@ func start(t *testing.T, workers int) *trial {
 		t: t, dir: filepath.Join(dir, "api"), tmp: filepath.Join(dir, "tmp"), addr: free(t),
 		mark: "RPIPE_SOAK=" + rand.Text(), ended: make(chan struct{}), asked: map[string]int{},
 	}
-	s.census = &census{mark: s.mark, first: map[int]time.Time{}}
+	s.census = &marked.Census{Mark: s.mark}
 	for _, d := range []string{s.dir, s.tmp} {
 		if err := os.Mkdir(d, 0o777); err != nil {
 			t.Fatal(err)
@@ -155,14 +156,14 @@ func (s *trial) checkNothingLeft() {
 	s.t.Helper()
 	deadline := time.Now().Add(5 * time.Second) // what is killed takes a moment to be gone
 	for {
-		left := markedWith(s.mark)
+		left := marked.With(s.mark)
 		if len(left) == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
 			s.t.Errorf("processes are left: %+v", left)
 			for _, p := range left {
-				_ = syscall.Kill(p.pid, syscall.SIGKILL)
+				_ = syscall.Kill(p.Pid, syscall.SIGKILL)
 			}
 			break
 		}

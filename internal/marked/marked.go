@@ -1,6 +1,7 @@
-//go:build linux
-
-package soak
+// Package marked finds the processes of one program under test, and what they take: a
+// variable in the environment that no other process has marks them, whoever their
+// parent is.
+package marked
 
 import (
 	"bytes"
@@ -13,16 +14,16 @@ import (
 	"time"
 )
 
-// process is one of those that a proxy has started.
-type process struct {
-	pid, group int
-	name       string
+// Process is one of those that a program has started.
+type Process struct {
+	Pid, Group int
+	Name       string
 }
 
-// forks reports whether p is a template, or its standby: by the directory of the
+// Forks reports whether p is a template, or its standby: by the directory of the
 // FIFO that it reads.
-func (p process) forks() bool {
-	fds, _ := filepath.Glob("/proc/" + strconv.Itoa(p.pid) + "/fd/*")
+func (p Process) Forks() bool {
+	fds, _ := filepath.Glob("/proc/" + strconv.Itoa(p.Pid) + "/fd/*")
 	for _, fd := range fds {
 		if to, err := os.Readlink(fd); err == nil && filepath.Base(to) == "in" {
 			return !strings.HasPrefix(filepath.Base(filepath.Dir(to)), "w")
@@ -31,9 +32,9 @@ func (p process) forks() bool {
 	return false
 }
 
-// markedWith are the processes whose environment has a variable set to a value
-// that no other process has: those of one proxy, whoever their parent is.
-func markedWith(mark string) (found []process) {
+// With are the processes that have mark, name=value, in their environment. They are found
+// in /proc: elsewhere than on Linux there are none.
+func With(mark string) (found []Process) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
 		env, err := os.ReadFile(dir + "/environ")
@@ -50,51 +51,55 @@ func markedWith(mark string) (found []process) {
 		if fields[0] == "Z" {
 			continue
 		}
-		p := process{name: string(stat[open+1 : close])}
-		p.pid, _ = strconv.Atoi(filepath.Base(dir))
-		p.group, _ = strconv.Atoi(fields[2])
+		p := Process{Name: string(stat[open+1 : close])}
+		p.Pid, _ = strconv.Atoi(filepath.Base(dir))
+		p.Group, _ = strconv.Atoi(fields[2])
 		found = append(found, p)
 	}
 	return found
 }
 
-// census knows how long each process has been there.
-type census struct {
-	mark string
+// Census knows how long each process has been there.
+type Census struct {
+	Mark string
 
 	mu    sync.Mutex
 	first map[int]time.Time
 }
 
-func (c *census) take() []process {
-	all := markedWith(c.mark)
+// Take is who is there now.
+func (c *Census) Take() []Process {
+	all := With(c.Mark)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.first == nil {
+		c.first = map[int]time.Time{}
+	}
 	for _, p := range all {
-		if _, known := c.first[p.pid]; !known {
-			c.first[p.pid] = time.Now()
+		if _, known := c.first[p.Pid]; !known {
+			c.first[p.Pid] = time.Now()
 		}
 	}
 	return all
 }
 
-// victims are the R processes that may be killed: workers that have served for a
+// Victims are the R processes that may be killed: workers that have served for a
 // while, and templates and standbys that have such a worker and one another. One
 // that is just starting is not among them: it may be the code of a reload, which
 // then would rightly fail.
-func (c *census) victims() (workers, templates []int) {
-	all := c.take()
+func (c *Census) Victims() (workers, templates []int) {
+	all := c.Take()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	grown, pairs := map[int]bool{}, map[int][]int{}
 	for _, p := range all {
 		switch {
-		case p.name != "R" || time.Since(c.first[p.pid]) < time.Second:
-		case p.forks():
-			pairs[p.group] = append(pairs[p.group], p.pid)
+		case p.Name != "R" || time.Since(c.first[p.Pid]) < time.Second:
+		case p.Forks():
+			pairs[p.Group] = append(pairs[p.Group], p.Pid)
 		default:
-			workers = append(workers, p.pid)
-			grown[p.group] = true
+			workers = append(workers, p.Pid)
+			grown[p.Group] = true
 		}
 	}
 	for group, pair := range pairs {
@@ -106,10 +111,11 @@ func (c *census) victims() (workers, templates []int) {
 	return workers, templates
 }
 
-// sample is what the proxy's own process takes.
-type sample struct{ rss, fds int64 }
+// Sample is what one process takes: bytes resident, and descriptors.
+type Sample struct{ RSS, FDs int64 }
 
-func measure(pid int) (s sample, err error) {
+// Measure is what a process takes.
+func Measure(pid int) (s Sample, err error) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return s, err
@@ -120,16 +126,16 @@ func measure(pid int) (s sample, err error) {
 			if err != nil {
 				return s, err
 			}
-			s.rss = kb << 10
+			s.RSS = kb << 10
 		}
 	}
 	fds, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/fd")
-	s.fds = int64(len(fds))
+	s.FDs = int64(len(fds))
 	return s, err
 }
 
-// middle is the median of one figure of samples.
-func middle(all []sample, of func(sample) int64) int64 {
+// Middle is the median of one figure of samples.
+func Middle(all []Sample, of func(Sample) int64) int64 {
 	v := make([]int64, len(all))
 	for i, s := range all {
 		v[i] = of(s)
