@@ -47,6 +47,7 @@ type File struct {
 	resumes   *journal.Journal  // the run that it was loaded to go on with
 	replay    *replaying        // nil unless ForReplay made it
 	forTime   bool              // it was loaded for a run for a time, as a server has them
+	alone     bool              // with forTime: for no time that another run could be for
 }
 
 // Dir is the directory that relative paths start from: the file's own.

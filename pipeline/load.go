@@ -30,8 +30,9 @@ type Given struct {
 	Run       string            // id; "" makes one
 	Scheduled time.Time         // zero is now
 	// Again says that the run is for its scheduled time: its rows take the place of
-	// those that an earlier run for that time has written.
-	Again bool
+	// those that an earlier run for that time has written. With Alone they take that of
+	// an earlier attempt of the run itself, and of no other's.
+	Again, Alone bool
 }
 
 // Load reads a pipeline file, as the function Load does.
@@ -85,7 +86,7 @@ func (g *Given) load(path, scheduled string) (*File, configs.Problems) {
 			return nil, configs.Problems{unreadable(path, err)}
 		}
 	}
-	f := &File{Path: path, RunID: run, Scheduled: scheduled, forTime: g.Again, print: hash(string(data)), variables: map[string]string{}}
+	f := &File{Path: path, RunID: run, Scheduled: scheduled, forTime: g.Again, alone: g.Alone, print: hash(string(data)), variables: map[string]string{}}
 	for name, value := range vars {
 		f.variables[name] = hash(run + name + value)
 	}

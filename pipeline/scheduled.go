@@ -36,8 +36,8 @@ func (f *File) checkSchedule(report func(field, message, hint string)) {
 	}
 }
 
-// times are the scheduled times that the rows of a run are for, and whether they take
-// the place of those that earlier runs have written for them. An incremental source
+// times are the scheduled times that the rows of a run are for, or its id where it is for
+// none but its own, and whether they take the place of those that earlier runs have written for them. An incremental source
 // gives what is new, whatever the time: nothing comes again.
 func (f *File) times() (times []string, again bool) {
 	if f.replay != nil {
@@ -49,6 +49,9 @@ func (f *File) times() (times []string, again bool) {
 	}
 	if !f.forTime || f.Incremental() {
 		return nil, false
+	}
+	if f.alone {
+		return []string{f.RunID}, true
 	}
 	return []string{f.Scheduled}, true
 }

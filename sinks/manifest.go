@@ -49,8 +49,9 @@ type manifestFile struct {
 	Part
 	Run     string `json:"run"`
 	Partial bool   `json:"partial,omitempty"` // the run did not read all of its input
-	// Scheduled are the times of a schedule that the rows are for: one, or, where
-	// files were put together, several. A run for one of them takes its place.
+	// Scheduled are the times of a schedule that the rows are for, or the id of a run by
+	// hand: one, or, where files were put together, several. A run for one of them
+	// takes its place.
 	Scheduled []string `json:"scheduled,omitempty"`
 }
 

@@ -33,8 +33,8 @@ type Env struct {
 
 	S3     *store.Client // for paths that begin with s3://; nil where the run has none
 	Resume bool          // the run goes on after an earlier process of the same id
-	// Scheduled are the times of a schedule that the rows are for, as RFC 3339; nil for
-	// none. With Again the output of earlier runs for the same time is replaced.
+	// Scheduled are the times of a schedule that the rows are for, as RFC 3339, or the id
+	// of a run by hand; nil for none. With Again the output of earlier runs for the same time is replaced.
 	Scheduled []string
 	Again     bool
 	// Interactive says that somebody waits for the rows: the stages serve requests,

@@ -54,6 +54,9 @@ func (s *Set) Load() (changed bool, err error) {
 			continue
 		}
 		all[e.name] = e
+	}
+	s.connect(all)
+	for path, e := range byPath(all) {
 		s.tell(e.problems, before[path])
 	}
 	for path := range before {

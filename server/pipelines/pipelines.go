@@ -31,6 +31,7 @@ type Options struct {
 	Owner   string            // of the pipelines
 	R       *rpool.Pool       // of the workers; nil where there are none
 	Metrics *metrics.Registry // shows runs; nil shows none
+	Others  func() []string   // names of schedules that are no pipelines; nil for none
 	Log     *slog.Logger      // nil discards
 	// Run finds the record of a run, also of one that has ended. Nil finds none.
 	Run func(ctx context.Context, id string) (schedule.Run, error)

@@ -171,3 +171,38 @@ func TestValuesOfARun(t *testing.T) {
 		t.Errorf("%d rows, %v", r.out.Rows, err)
 	}
 }
+
+// Pipelines that come after others are run where those are there; the rest has an error.
+func TestPipelinesComeAfterOthers(t *testing.T) {
+	after := func(name string) string { return plain + "schedule: {after: " + name + "}\n" }
+	s := set(t, map[string]string{
+		"a.yaml": daily, "b.yaml": after("a"), "c.yaml": after("bb"), "d.yaml": after("e"), "e.yaml": after("d"), "f.yaml": after("nightly"), "g.yaml": after("c"),
+	})
+	s.o.Others = func() []string { return []string{"nightly"} }
+	if _, err := s.Load(); err != nil {
+		t.Fatal(err)
+	}
+	if names := entries(s); !slices.Equal(names, []string{"a", "b", "f"}) {
+		t.Errorf("entries %v", names)
+	}
+	for name, want := range map[string]string{
+		"c": `c.yaml:4:19: schedule.after[0]: there is no schedule or pipeline "bb"`, "d": "e has an error, or comes after this one itself", "g": "c has an error",
+	} {
+		if p, _ := s.Get(name); p.State != Broken || !strings.Contains(p.Problems.Error(), want) {
+			t.Errorf("%s %s: %v, want …%s…", name, p.State, p.Problems, want)
+		}
+	}
+	put(t, s.o.Dir, map[string]string{"bb.yaml": daily, "nightly.yaml": daily})
+	if changed, err := s.Load(); !changed || err != nil {
+		t.Error(changed, err)
+	}
+	if names := entries(s); !slices.Equal(names, []string{"a", "b", "bb", "c", "f", "g"}) {
+		t.Errorf("then entries %v", names)
+	}
+	if p, _ := s.Get("nightly"); !strings.Contains(p.Problems.Error(), "is the name of a schedule of rpipe.yaml too") {
+		t.Error(p.Problems)
+	}
+	if changed, err := s.Load(); changed || err != nil {
+		t.Errorf("as it was: %v %v", changed, err)
+	}
+}

@@ -133,8 +133,16 @@ func (s *Set) turn(ctx context.Context, name string, log *slog.Logger) (release 
 func (a *attempt) load(values map[string]string, id string, scheduled time.Time) (*pipeline.File, error) {
 	g := a.set.given(a.version, values)
 	g.Run, g.Scheduled, g.Again = id, scheduled, true
+	g.Alone = id == a.run.ID && a.forNow()
 	f, problems := g.Load(a.version.path)
 	return f, wrong(problems)
+}
+
+// forNow reports whether the run was asked for by hand, and for no time: another one of
+// the same second has nothing to do with it.
+func (a *attempt) forNow() bool {
+	since := a.run.Created.Sub(a.run.Scheduled)
+	return a.run.Cause == schedule.ByHand && since >= 0 && since < time.Second
 }
 
 // wrong is an error of the problems that are errors; nil for none.

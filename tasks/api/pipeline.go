@@ -198,7 +198,7 @@ type PipelineFile struct {
 	Rows      int64     `json:"rows"`
 	Bytes     int64     `json:"bytes"`
 	SHA256    string    `json:"sha256,omitempty"`
-	Scheduled Strings   `json:"scheduled,omitempty" doc:"Times that its rows are for."`
+	Scheduled Strings   `json:"scheduled,omitempty" doc:"Times that its rows are for, or the id of a run by hand."`
 	Created   time.Time `json:"created"`
 }
 
