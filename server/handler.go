@@ -111,7 +111,7 @@ func (s *Server) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux, operations := http.NewServeMux(), s.operations()
+	mux, inner, operations := http.NewServeMux(), http.NewServeMux(), s.operations()
 	for i := range api.Routes {
 		route := &api.Routes[i]
 		op, ok := operations[route.Op]
@@ -122,12 +122,15 @@ func (s *Server) handler() (http.Handler, error) {
 		if route.Tag == "values" {
 			guard, most = plain, func() int64 { return int64(s.limits.Load().Value) }
 		}
-		mux.Handle(route.Method+" "+route.Path, guard(s.route(route, most, op)))
+		answer := s.route(route, most, op)
+		mux.Handle(route.Method+" "+route.Path, guard(answer))
+		inner.Handle(route.Method+" "+route.Path, answer)
 	}
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, r, unrouted(mux, r))
 	}))
 	s.handlePages(mux)
+	s.handleDashboard(mux, inner, usual)
 	return s.guarded(mux), nil
 }
 

@@ -48,6 +48,7 @@ func (s *Server) open(o Options) error {
 		s.awaitIndex,
 		s.openQueue,
 		s.openSeries,
+		s.openDashboard,
 		s.setDefaults,
 		s.openPool,
 		s.runStartup,

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/user"
 	"sync"
@@ -31,6 +32,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/server/audit"
+	"github.com/rpipe-dev/rpipe/server/dashboard"
 	"github.com/rpipe-dev/rpipe/server/session"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
@@ -92,7 +94,9 @@ type Server struct {
 	access   access
 	streams  places // of requests that last
 
-	series *series
+	series    *series
+	dashboard *dashboard.Dashboard // nil for none
+	inner     http.Handler         // what its pages ask
 
 	options   Options
 	reloading sync.Mutex // over held, and what follows from it

@@ -64,7 +64,7 @@ var allowed = map[string][]string{
 	"server/session":              {"proxy/exchange", "tokens"},
 	"server/audit":                {},
 	"notify":                      {"configs"},
-	"server/dashboard":            {"configs", "tasks", "tasks/api"},
+	"server/dashboard":            {"configs", "schedule", "tasks", "tasks/api"},
 	"server/pipelines":            {"configs", "metrics", "pipeline", "pipeline/journal", "rpool", "schedule", "schedule/keeper", "sinks", "stages", "tasks", "tasks/api"},
 	"server":                      {"server/pipelines", "server/dashboard", "notify", "server/audit", "server/session", "schedule", "schedule/keeper", "pipeline", "proxy", "proxy/admin", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"tools/sbom":                  {}, // a command of releases
