@@ -126,6 +126,7 @@ func (s *Server) handler() (http.Handler, error) {
 		mux.Handle(route.Method+" "+route.Path, guard(answer))
 		inner.Handle(route.Method+" "+route.Path, answer)
 	}
+	mux.Handle("/debug/pprof/", plain(s.debug()))
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, r, unrouted(mux, r))
 	}))

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
-	"github.com/rpipe-dev/rpipe/tasks/broker"
 	"github.com/rpipe-dev/rpipe/tasks/index"
 )
 
@@ -86,27 +84,6 @@ func (s *Server) getDescription(w http.ResponseWriter, r *http.Request, _ *who) 
 func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request, _ *who) error {
 	s.metrics.Handler().ServeHTTP(w, r)
 	return nil
-}
-
-func (s *Server) getHealth(w http.ResponseWriter, r *http.Request, _ *who) error {
-	return writeText(w, 200, "ok\n")
-}
-
-// getReadiness answers whether tasks are taken.
-func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request, _ *who) error {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	switch _, err := s.broker.LastSeq(ctx); {
-	case s.draining.Load():
-		return writeText(w, http.StatusServiceUnavailable, "draining\n")
-	case errors.Is(s.broker.Health(), broker.ErrFull):
-		return writeText(w, http.StatusServiceUnavailable, "the store is full\n")
-	case err != nil, s.broker.Health() != nil:
-		return writeText(w, http.StatusServiceUnavailable, "the engine does not answer\n")
-	case s.index.Status().Rebuilding:
-		return writeText(w, http.StatusServiceUnavailable, "the index is being rebuilt\n")
-	}
-	return writeText(w, 200, "ready\n")
 }
 
 func writeText(w http.ResponseWriter, status int, text string) error {

@@ -87,6 +87,8 @@ type Server struct {
 	pool     *rpool.Pool // nil without workers of its own
 	node     *node.Node
 	metrics  *metrics.Registry
+	pulse    pulse
+	behind   lag             // of the index
 	tracer   *trace.Tracer   // nil traces nothing
 	recorder *admin.Recorder // of all requests
 	apis     *proxy.Mount

@@ -164,7 +164,7 @@ func (d *describer) responses(r *Route) object {
 	}
 	for _, f := range faults {
 		answer := object{"description": faultTexts[f], "content": object{JSON: object{"schema": d.ref(reflect.TypeFor[Fault]())}}}
-		if r.Op == "getReadiness" {
+		if r.Op == "getReadiness" || r.Op == "getHealth" {
 			answer = object{"description": "Not ready: the text says why.", "content": object{Text: object{}}}
 		}
 		all[strconv.Itoa(f)] = answer

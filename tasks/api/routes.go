@@ -177,6 +177,6 @@ var Routes = []Route{
 	{Method: "POST", Path: "/v1/reload", Op: "reload", Tag: "server", Right: Admin, Summary: "Read the configuration file again", Doc: "As SIGHUP does: what can change while the server runs changes, and the code of the mounted APIs is loaded afresh; the answer names what takes a restart. A file that is wrong changes nothing, and gets 422 with its problems and their places.", Out: Reload{}, Faults: []int{422, 503}},
 	{Method: "GET", Path: "/openapi.json", Op: "getDescription", Tag: "server", Summary: "This description", OutAs: []string{JSON}},
 	{Method: "GET", Path: "/metrics", Op: "getMetrics", Tag: "server", Right: Read, Summary: "Figures for Prometheus", OutAs: []string{Text}},
-	{Method: "GET", Path: "/healthz", Op: "getHealth", Tag: "server", Summary: "200 while the server runs", OutAs: []string{Text}},
-	{Method: "GET", Path: "/readyz", Op: "getReadiness", Tag: "server", Summary: "200 while tasks are taken: the engine answers, the index has caught up, and no shutdown is under way", OutAs: []string{Text}, Faults: []int{503}},
+	{Method: "GET", Path: "/healthz", Op: "getHealth", Tag: "server", Summary: "200 while the server runs; 503 where it would have to be started anew: the engine has stopped, or a part does not answer", Out: Health{}, OutAs: []string{Text, JSON}, Faults: []int{503}},
+	{Method: "GET", Path: "/readyz", Op: "getReadiness", Tag: "server", Summary: "200 while tasks are taken: the engine answers, the disk has room, the index has caught up, R comes up where it is to, and no shutdown is under way. With Accept: application/json each part", Out: Readiness{}, OutAs: []string{Text, JSON}, Faults: []int{503}},
 }
