@@ -43,6 +43,8 @@ type File struct {
 	Pools map[string]proxy.Pool `yaml:"pools" doc:"Sets of R workers for apis, by name. default is there without being named; tasks is that of the tasks, which workers describes."`
 	APIs  []proxy.API           `yaml:"apis" doc:"plumber APIs and others that are served below a path of the same address, beside the REST API."`
 
+	Schedules []Schedule `yaml:"schedules" doc:"R functions, expressions and scripts that run by the clock, as jobs of the task queue."`
+
 	Values    Values           `yaml:"values" doc:"Where values go that are too large for a record."`
 	Limits    Limits           `yaml:"limits" doc:"What is taken from a request."`
 	Dashboard dashboard.Config `yaml:"dashboard" doc:"The pages under /ui/."`
@@ -129,6 +131,7 @@ type Retention struct {
 
 // Check implements configs.Checker.
 func (f *File) Check(report func(field, message, hint string)) {
+	checkSchedules(f.Schedules, report)
 	if _, err := broker.ParseDurability(f.Durability); err != nil {
 		report("durability", err.Error(), "such as always, or interval:200ms")
 	}

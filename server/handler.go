@@ -81,6 +81,19 @@ func (s *Server) operations() map[string]operation {
 		"getOwner":           s.getOwner,
 		"setOwner":           s.setOwner,
 
+		"listSchedules":    s.listSchedules,
+		"getSchedule":      s.getSchedule,
+		"nextTimes":        s.nextTimes,
+		"listRunsOf":       s.listRunsOf,
+		"runSchedule":      s.runSchedule,
+		"pauseSchedule":    s.pauseSchedule,
+		"resumeSchedule":   s.resumeSchedule,
+		"backfillSchedule": s.backfillSchedule,
+		"listRuns":         s.listRuns,
+		"getRun":           s.getRun,
+		"getRunLog":        s.getRunLog,
+		"cancelRun":        s.cancelRun,
+
 		"putValue": s.putValue,
 		"getValue": s.getValue,
 

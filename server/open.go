@@ -54,6 +54,7 @@ func (s *Server) open(o Options) error {
 		s.runStartup,
 		s.openNode,
 		s.openAPIs,
+		s.openSchedules,
 		s.serve,
 	} {
 		if err := step(); err != nil {

@@ -30,6 +30,7 @@ func (s *Server) renewals() []renewal {
 		{"retention", s.setRetention},
 		{"r", func(_ context.Context, next *File) error { return s.setDefaultsOf(next) }},
 		{"apis", s.setAPIs},
+		{"schedules", s.setSchedules},
 	}
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/admin"
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rpool"
+	"github.com/rpipe-dev/rpipe/schedule/keeper"
 	"github.com/rpipe-dev/rpipe/server/audit"
 	"github.com/rpipe-dev/rpipe/server/dashboard"
 	"github.com/rpipe-dev/rpipe/server/session"
@@ -86,6 +87,12 @@ type Server struct {
 	queue    *queue.Queue
 	pool     *rpool.Pool // nil without workers of its own
 	node     *node.Node
+	keeper   *keeper.Keeper // of schedules
+
+	scheduleMu      sync.Mutex // over what follows, and what the keeper is given
+	scheduleEntries []keeper.Entry
+	scheduleSources []func() []keeper.Entry // of those beside the file's
+
 	metrics  *metrics.Registry
 	pulse    pulse
 	behind   lag             // of the index
@@ -162,6 +169,9 @@ func (s *Server) Drain(ctx context.Context) {
 	s.drained.Do(func() {
 		s.draining.Store(true)
 		s.soften(ErrDraining)
+		if s.keeper != nil {
+			s.keeper.Abdicate() // another server goes on, or the next start of this one
+		}
 		if s.node != nil {
 			s.node.Drain()
 			select {
@@ -205,6 +215,9 @@ func (s *Server) Close() {
 		if s.front != nil {
 			s.front.Close()
 			closed("the address", api.RemoveLocal(s.data))
+		}
+		if s.keeper != nil {
+			closed("the schedules", s.keeper.Close())
 		}
 		s.running.Wait()
 		if s.apis != nil {

@@ -68,7 +68,7 @@ var allowed = map[string][]string{
 	"server/pipelines":            {"configs", "metrics", "pipeline", "pipeline/journal", "rpool", "schedule", "schedule/keeper", "sinks", "stages", "tasks", "tasks/api"},
 	"server":                      {"server/pipelines", "server/dashboard", "notify", "server/audit", "server/session", "schedule", "schedule/keeper", "pipeline", "proxy", "proxy/admin", "configs", "internal/filelock", "metrics", "proxy/exchange", "proxy/fault", "proxy/front", "rblock", "rdata", "rpool", "store", "tasks", "tasks/api", "tasks/blob", "tasks/broker", "tasks/index", "tasks/node", "tasks/queue", "tasks/rvalue", "tokens"},
 	"tools/sbom":                  {}, // a command of releases
-	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rdata", "rpool", "server", "sinks", "sinks/compact", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
+	"cmd/rpipe":                   {"configs", "configs/examples", "pipeline", "pipeline/journal", "pipeline/view", "proxy", "rdata", "rpool", "schedule", "server", "sinks", "sinks/compact", "sources", "stages", "store", "tasks", "tasks/api", "tasks/client", "tasks/launch", "tasks/worker", "tokens"},
 }
 
 // anywhere is what every package but configs may import besides: what there is to

@@ -144,6 +144,14 @@ func (k *Keeper) Cancel(ctx context.Context, id, by string) error {
 	return nil
 }
 
+// ScheduleOf is the name of the schedule that a run, or a Range under way, is of.
+func (k *Keeper) ScheduleOf(id string) (name string, ok bool) {
+	if run, err := k.find(id); err == nil {
+		return run.Schedule, true
+	}
+	return k.rangeOf(id)
+}
+
 // rangeOf is the schedule that has a range.
 func (k *Keeper) rangeOf(id string) (name string, ok bool) {
 	k.mu.Lock()

@@ -62,7 +62,8 @@ var tagTexts = map[string]string{
 	"jobs": "What is submitted: a call of R, or one for each of many elements.", "tasks": "The single calls.",
 	"many": "Many tasks and jobs in one request.", "events": "Server-sent events.", "queues": "Queues and their limits.",
 	"workers": "Processes that run tasks.", "apis": "plumber APIs and others that the server has mounted below their paths.", "settings": "Environments, worker configurations, owners.",
-	"values": "R values apart from submissions and results.", "server": "The server itself.",
+	"schedules": "What runs by the clock, and its runs.",
+	"values":    "R values apart from submissions and results.", "server": "The server itself.",
 }
 
 func tags() []any {
@@ -123,7 +124,7 @@ func (d *describer) operation(r *Route) object {
 		content[t] = object{}
 	}
 	if len(content) > 0 {
-		op["requestBody"] = object{"required": r.Op != "retryJob" && r.Op != "retryTask", "content": content}
+		op["requestBody"] = object{"required": r.Op != "retryJob" && r.Op != "retryTask" && r.Op != "runSchedule", "content": content}
 	}
 	return op
 }
