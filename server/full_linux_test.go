@@ -14,8 +14,8 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
-// TestFullDisk: on a disk that fills up the server says that it is not ready and takes
-// nothing; once the engine has stopped, the server ends with an error, so that whoever
+// TestFullDisk: on a disk that fills up the server says that it is not ready, takes
+// nothing, and keeps what it has; with room again it takes what comes. Once the engine has stopped, the server ends with an error, so that whoever
 // watches it starts it anew. Only root can have such a disk here.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
@@ -31,24 +31,28 @@ func TestFullDisk(t *testing.T) {
 	f.MaxStore = 1 << 40
 	s := begin(t, f, Options{})
 	defer s.close()
-	submit(t, s.c, `{"fun": "identity", "args": [1]}`)
+	before := submit(t, s.c, `{"fun": "identity", "args": [1]}`)
 
-	fill, err := os.Create(filepath.Join(dir, "fill"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer fill.Close()
-	for some := make([]byte, 1<<20); err == nil; {
-		_, err = fill.Write(some)
-	}
-	if !errors.Is(err, unix.ENOSPC) {
-		t.Fatal(err)
-	}
+	fill := filepath.Join(dir, "fill")
+	fillUp(t, fill)
 	if status, _, body := s.ask(t, "GET", "/readyz", ""); status != 503 || !strings.Contains(body, "full") {
 		t.Errorf("readiness: %d %s", status, body)
 	}
-	s.fault(t, 507, "POST", "/v1/jobs", `{"fun": "identity", "args": [1]}`)
+	if f := s.fault(t, 507, "POST", "/v1/jobs", `{"fun": "identity", "args": [2]}`); f.Code != "store_full" {
+		t.Errorf("%+v", f)
+	}
+	if kept, err := s.c.Task(t.Context(), before.ID+".1"); err != nil || kept.State != "PENDING" {
+		t.Errorf("what was there before: %+v, %v", kept, err)
+	}
 
+	// With room again it goes on by itself.
+	if err := os.Remove(fill); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { status, _, _ := s.ask(t, "GET", "/readyz", ""); return status == 200 })
+	submit(t, s.c, `{"fun": "identity", "args": [3]}`)
+
+	fillUp(t, fill)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Wait() }()
 	for begun := time.Now(); ; {
@@ -67,5 +71,21 @@ func TestFullDisk(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Error("the engine has stopped, and the server has not")
+	}
+}
+
+// fillUp writes a file until its disk has no space left.
+func fillUp(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for some := make([]byte, 1<<20); err == nil; {
+		_, err = f.Write(some)
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
 	}
 }
