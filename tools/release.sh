@@ -8,7 +8,7 @@
 #   tools/release.sh package           archives, .deb, SBOM, R package, SHA256SUMS, of all in dist/bin
 #   tools/release.sh notes             what the changelog says of this version
 #   tools/release.sh verify            whether what is in dist is whole, and runs
-#   tools/release.sh try               whether rp_install() of the R package installs it
+#   tools/release.sh try               whether rp_install() and apt-get install it
 #   tools/release.sh snapshot          build for this machine, package, verify
 #   tools/release.sh reproduce         build twice, in two places, and compare
 set -eu
@@ -216,14 +216,20 @@ glibc() {
 	! readelf -d "$1" | grep -q 'NEEDED.*libstdc++' || fail "$1 needs a libstdc++, which was to be linked in"
 }
 
-# try_r has the R package install the release from a web server, and run a task with it.
-try_r() {
+# try_all has the R package install the release from a web server and run a task with it,
+# and apt-get install the .deb into a new system, where there is one to be had.
+try_all() {
 	[ -f "$dist/SHA256SUMS" ] || fail "there is no $dist/SHA256SUMS: tools/release.sh package"
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	R CMD INSTALL --no-docs --library="$work" "$dist/rpipe_$base.tar.gz" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 	(cd r/rpipe/tests/testthat && R_LIBS="$work${R_LIBS:+:$R_LIBS}" RPIPE_DIST="$dist" Rscript --vanilla -e \
 		'testthat::test_file("test-install.R", package = "rpipe", load_package = "installed", reporter = "summary", stop_on_failure = TRUE)')
+	if [ "$(id -u)" = 0 ] && command -v mmdebstrap >/dev/null; then
+		tools/deb/try.sh "$dist/rpipe_${version}_$(go env GOARCH).deb"
+	else
+		say "the .deb was not installed: that needs root and mmdebstrap"
+	fi
 }
 
 # reproduce builds this commit in two directories, the second with an empty cache.
@@ -244,7 +250,7 @@ reproduce() {
 case "${1:-}" in
 version) echo "$version" ;;
 check | notes | package | verify | reproduce) "$1" ;;
-try) try_r ;;
+try) try_all ;;
 build) [ $# -ge 3 ] || fail "tools/release.sh build OS ARCH"; shift; build "$@" ;;
 snapshot)
 	rm -rf "$dist"

@@ -19,7 +19,17 @@ done
 grep -qx /etc/rpipe/rpipe.yaml "$root/DEBIAN/conffiles" || fail "/etc/rpipe/rpipe.yaml is no conffile: upgrades would overwrite it"
 ! grep -l /usr/local "$root"/lib/systemd/system/*.service || fail "a unit names /usr/local"
 if "$root/usr/bin/rpipe" version >/dev/null 2>&1; then
-	"$root/usr/bin/rpipe" check "$root/etc/rpipe/rpipe.yaml" >/dev/null || fail "rpipe check does not like /etc/rpipe/rpipe.yaml"
+	# A server with that configuration comes up, and ends with status 0.
+	data=$(mktemp -d)
+	"$root/usr/bin/rpipe" serve "$root/etc/rpipe/rpipe.yaml" --data "$data/data" --listen 127.0.0.1:0 --max -1 >"$data/log" 2>&1 &
+	server=$!
+	for _ in $(seq 300); do
+		[ ! -f "$data/data/server.json" ] || break
+		sleep 0.1 # between two looks
+	done
+	kill -TERM $server 2>/dev/null || true
+	wait $server || { cat "$data/log" >&2; fail "rpipe serve does not run with /etc/rpipe/rpipe.yaml"; }
+	rm -rf "$data"
 fi
 if command -v lintian >/dev/null; then
 	# initial-upload-closes-no-bugs is for packages of Debian's own.
