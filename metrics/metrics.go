@@ -59,7 +59,7 @@ func New() *Registry {
 		r.version = info.Main.Version
 	}
 	r.prom.MustRegister(
-		collectors.NewGoCollector(),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsScheduler, collectors.MetricsGC)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector{r},
 	)

@@ -139,8 +139,7 @@ func TestDocs(t *testing.T) {
 		labels := "`" + strings.Join(f.labels, "`, `") + "`"
 		io.WriteString(&want, "| `"+f.name+"` | "+kinds[f.kind]+" | "+labels+" | "+f.help+" |\n")
 	}
-	rows := regexp.MustCompile("(?m)^\\| `rpipe_[a-z_]+` .*\n").FindAll(page, -1)
-	if got := bytes.Join(rows, nil); !bytes.Equal(got, want.Bytes()) {
+	if !bytes.Contains(page, want.Bytes()) { // those of the task server follow; see internal/observe
 		t.Errorf("docs/metrics.md should have these rows:\n%s", want.Bytes())
 	}
 

@@ -109,8 +109,11 @@ func (s *Server) openData() error {
 func (s *Server) openFront() error {
 	s.metrics = metrics.New()
 	s.metrics.SetVersion(s.version)
-	if err := s.metrics.Prometheus().Register(&collector{s}); err != nil {
-		return fmt.Errorf("metrics: %w", err)
+	s.meters = newMeters()
+	for _, m := range append(s.meters.all(), &collector{s}) {
+		if err := s.metrics.Prometheus().Register(m); err != nil {
+			return fmt.Errorf("metrics: %w", err)
+		}
 	}
 	s.recorder = admin.NewRecorder(0)
 	if err := s.metrics.Prometheus().Register(s.recorder); err != nil {
@@ -119,7 +122,7 @@ func (s *Server) openFront() error {
 	var err error
 	s.front, err = front.New(s.file.Listen.front(), front.Deps{
 		Tracer: s.tracer, Untraced: untraced,
-		Log: s.log, Access: s.file.Log, Dir: s.file.Dir(), TempDir: s.data, Observer: s.recorder, Tokens: s.verifier(),
+		Log: s.log, Access: s.file.Log, Dir: s.file.Dir(), TempDir: s.data, Observer: observer{s.meters, s.recorder}, Tokens: s.verifier(),
 	})
 	if err != nil {
 		return fmt.Errorf("%w", err)

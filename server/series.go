@@ -282,6 +282,7 @@ func (s *Server) openSeries() error {
 	s.series = newSeries()
 	_, stop := s.index.Subscribe(func(t *tasks.Task) bool {
 		s.series.see(t)
+		s.meters.see(t)
 		return false // nothing is sent: what is counted here is not missed
 	})
 	context.AfterFunc(s.ctx, stop)

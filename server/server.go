@@ -94,6 +94,7 @@ type Server struct {
 	scheduleSources []func() []keeper.Entry // of those beside the file's
 
 	metrics  *metrics.Registry
+	meters   *meters
 	pulse    pulse
 	behind   lag             // of the index
 	tracer   *trace.Tracer   // nil traces nothing

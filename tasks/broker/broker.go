@@ -71,6 +71,7 @@ type Broker struct {
 	grouped  bool // singles cost a sync each: Write goes by batches
 	ackWait  time.Duration
 	commits  committer
+	figures  figures
 	room     room
 	reserve  int64
 	tag      string // of this connection, in the headers of what it writes

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -120,6 +121,7 @@ func (t *taken) from(queue []*pending, most int) []*pending {
 
 // commit stores ps, and settles all of them.
 func (c *committer) commit(ps []*pending) {
+	defer func(n int, start time.Time) { c.b.figures.add(n, time.Since(start)) }(len(ps), time.Now())
 	// The context is that of all callers, each of which has its own for waiting.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
