@@ -107,10 +107,11 @@ rp_list <- function(status = NULL, since = NULL, label = NULL, name = NULL, queu
   if (what == "jobs") jobs_frame(rows) else tasks_frame(rows)
 }
 
-# pages asks for pages of a list until there are no more, or limit rows.
-pages <- function(con, path, field, limit = Inf, query = list()) {
+# pages asks for pages of a list, of as many rows as the server gives at once, until there
+# are no more, or limit rows.
+pages <- function(con, path, field, limit = Inf, query = list(), most = 10000) {
   rows <- list()
-  query$limit <- min(limit, 10000)
+  query$limit <- min(limit, most)
   repeat {
     page <- GET(con, path, query)
     rows <- c(rows, page[[field]])
