@@ -60,3 +60,14 @@ test_that("partitions are read as columns", {
   expect_identical(sort(rp_read(dir)$month, na.last = TRUE), c(1L, 1L, 2L, 2L, NA, NA))
   expect_error(rp_read(tempfile()), "nothing")
 })
+
+test_that("Parquet of a pipeline is read, with its types and partitions", {
+  local_rpipe()
+  skip_if_not(requireNamespace("nanoparquet", quietly = TRUE) || requireNamespace("arrow", quietly = TRUE), "neither nanoparquet nor arrow is here")
+  yaml <- pipeline(tempfile("run"), "sink:", "  parquet: {path: out, partition_by: [gear]}")
+  expect_identical(rp_process_wait(rp_run(yaml), timeout = 60), 0L)
+  d <- rp_read(file.path(dirname(yaml), "out"))
+  expect_setequal(names(d), names(mtcars))
+  expect_identical(nrow(d), nrow(mtcars))
+  expect_equal(tapply(d$mpg, d$gear, sum), tapply(mtcars$mpg, mtcars$gear, sum))
+})
