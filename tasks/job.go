@@ -95,7 +95,8 @@ type Over struct {
 // Retry says when a task that came to nothing is tried again by itself.
 type Retry struct {
 	// Attempts that may end so: an R error, its time limit, or the death of process,
-	// worker or host. 0 is the default: 1, 1 and 3.
+	// worker or host. 0 is the default: 1, 1 and 3, but 1 in
+	// place of 3 for what was over the job's own limit of memory or processor time.
 	Errors   int `json:"errors,omitempty"`
 	Timeouts int `json:"timeouts,omitempty"`
 	Lost     int `json:"lost,omitempty"`

@@ -79,6 +79,7 @@ const (
 	CauseWorker    = "worker_stopped" // the worker was told to stop before it was done
 	CauseHost      = "host_lost"      // the worker did not renew its lease
 	CauseStart     = "start"          // the environment could not be brought up
+	CauseValues    = "values_away"    // the store of values could not be reached for a minute
 	CauseParent    = "impossible"     // what it depends on failed, or is no more
 )
 

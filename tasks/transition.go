@@ -131,13 +131,16 @@ func (t *Task) tally(j *Job, o *Outcome) (again bool, final State) {
 	case CauseTimeout:
 		t.Timeouts++
 		return t.Timeouts < max(r.Timeouts, 1), Timeout
-	case CauseWorker: // nobody's fault: it does not count
+	case CauseWorker, CauseValues: // nobody's fault: it does not count
 		return true, Died
 	default:
 		t.Lost++
 		limit := r.Lost
 		if limit == 0 {
 			limit = 3
+			if o.Cause == CauseCPU || o.Cause == CauseMemory && j.Memory > 0 { // it would be over its limit again
+				limit = 1
+			}
 		}
 		return t.Lost < limit, Died
 	}
@@ -150,11 +153,16 @@ func (r Retry) covers(f *Failure) bool {
 	return slices.ContainsFunc(f.Classes, func(c string) bool { return slices.Contains(r.Classes, c) })
 }
 
+// valuesPause is how long a task rests whose values could not be reached.
+const valuesPause = 5 * time.Second
+
 // pause is how long a task rests before its next attempt.
 func (r Retry) pause(t *Task, cause string) time.Duration {
 	switch cause {
 	case CauseWorker:
 		return 0
+	case CauseValues: // a minute has been waited, and others may not have to
+		return valuesPause
 	case CauseError, CauseStart, CauseTimeout:
 	default:
 		if t.Lost == 1 {

@@ -101,7 +101,10 @@ func (f *workerFlags) fill() error {
 	if n.IdleTimeout, err = optionalDuration("idle-timeout", f.idle); err != nil {
 		return err
 	}
-	if n.Grace, err = optionalDuration("grace", f.grace); err != nil {
+	if n.Grace, err = optionalDuration("grace", f.grace); n.Grace == 0 {
+		n.Grace = -1 // none, and not the default
+	}
+	if err != nil {
 		return err
 	}
 	if f.memory != "" {

@@ -165,6 +165,7 @@ func (n *Node) claim(ds []*broker.Delivery) {
 	if len(writes) == 0 {
 		return
 	}
+	n.claiming(claims)
 	seqs, errs := n.b.WriteAll(ctx, writes)
 	var mine []*held
 	for i, h := range claims {
@@ -181,16 +182,37 @@ func (n *Node) claim(ds []*broker.Delivery) {
 		}
 		mine = append(mine, h)
 	}
+	n.claimed(ctx, mine)
+}
+
+// claimed takes in tasks whose claims have been written.
+func (n *Node) claimed(ctx context.Context, mine []*held) {
 	n.mu.Lock()
 	for _, h := range mine {
 		n.held[h.id] = h
 		n.ready = append(n.ready, h)
 	}
+	asked := n.asked
+	n.writes, n.asked = nil, nil
 	back := n.takeBack(n.unwanted)
 	n.last = time.Now()
 	n.changed.Broadcast()
 	n.mu.Unlock()
 	n.undo(back)
+	if len(asked) > 0 { // somebody has changed them between the write and now
+		n.recheck(ctx, asked)
+	}
+}
+
+// claiming says which tasks are being claimed.
+func (n *Node) claiming(claims []*held) {
+	ids := make(map[string]bool, len(claims))
+	for _, h := range claims {
+		ids[h.id] = true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.writes, n.asked = ids, nil
 }
 
 // wrote finds out whether a claim whose write failed is in the record all the same.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rpipe-dev/rpipe/internal/tempdir"
 	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
@@ -31,6 +32,7 @@ type envCache struct {
 	ages []string          // of envs, the oldest first
 	turn int               // counts refreshes
 	dir  string            // of sources
+	temp *tempdir.Dir      // dir, where R runs as another user
 }
 
 // open makes the directory of sources: where R runs as another user, one that it may
@@ -40,10 +42,11 @@ func (c *envCache) open() (err error) {
 		c.dir = c.n.scratch("env")
 		return nil
 	}
-	if c.dir, err = os.MkdirTemp("", "rpipe-env-"); err == nil {
-		err = os.Chmod(c.dir, 0o711) // the names in it are not to be listed
+	if c.temp, err = tempdir.New("rpipe-env-"); err != nil {
+		return err
 	}
-	return err
+	c.dir = c.temp.Path
+	return os.Chmod(c.dir, 0o711) // the names in it are not to be listed
 }
 
 // newest is what the record of a name said last.
@@ -93,7 +96,10 @@ func (c *envCache) refresh() {
 
 func (c *envCache) close() {
 	c.refresh()
-	if c.dir != "" {
+	switch {
+	case c.temp != nil:
+		_ = c.temp.Close()
+	case c.dir != "":
 		_ = os.RemoveAll(c.dir)
 	}
 }
@@ -213,19 +219,23 @@ func (n *Node) source(ctx context.Context, doc *tasks.Environment, i int) (strin
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	r, _, err := n.s.Open(ctx, s.Ref)
+	fresh := filepath.Join(dir, ".new")
+	err := n.patiently(ctx, func() error {
+		r, _, err := n.s.Open(ctx, s.Ref)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		f, err := os.OpenFile(fresh, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, r)
+		return errors.Join(err, f.Close())
+	})
 	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	f, err := os.OpenFile(filepath.Join(dir, ".new"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(f, r)
-	if err = errors.Join(err, f.Close()); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, name) // which an R may be reading, where it is there
-	return path, os.Rename(f.Name(), path)
+	return path, os.Rename(fresh, path)
 }

@@ -48,7 +48,7 @@ type Options struct {
 	Priority rpool.Priority    // of tasks in the pool
 
 	IdleTimeout time.Duration // Run returns after so long without a task; 0 is never
-	Grace       time.Duration // what runs has so long to end in a Drain; 0 is 10s
+	Grace       time.Duration // what runs has so long to end in a Drain; 0 is 10s, negative none
 	AckWait     time.Duration // leases are renewed three times in it; 0 is the broker's
 	Version     string        // of rpipe
 	LogTasks    bool          // the worker's log names each task
@@ -85,9 +85,11 @@ type Node struct {
 	mu       sync.Mutex // guards what follows
 	changed  *sync.Cond // of what follows
 	held     map[string]*held
-	ready    []*held // claimed, and not begun, in order
-	busy     int     // tasks in R
-	writing  int     // tasks whose result is being written
+	writes   map[string]bool // ids of tasks whose claims are being written
+	asked    []string        // those of them that a message was about
+	ready    []*held         // claimed, and not begun, in order
+	busy     int             // tasks in R
+	writing  int             // tasks whose result is being written
 	done     int64
 	mean     time.Duration // of a task in R, lately; 0 is unknown
 	last     time.Time     // a task was held
@@ -294,7 +296,12 @@ func (n *Node) end() {
 
 // Drain claims nothing any more. What has not begun goes back to its queue, and so does
 // what has not ended within Grace. Run returns then.
-func (n *Node) Drain() { n.drainWithin(n.o.Grace) }
+func (n *Node) Drain() {
+	n.drainWithin(n.o.Grace)
+	if n.o.Grace < 0 {
+		n.kill(errStopped)
+	}
+}
 
 // drainWithin is Drain with another grace; 0 is none: what runs may end.
 func (n *Node) drainWithin(grace time.Duration) {

@@ -22,6 +22,13 @@ const (
 	recordsAtOnce = 500
 )
 
+// goneError says that what a task depends on is not there any more.
+type goneError struct{ id string }
+
+func (e *goneError) Error() string {
+	return fmt.Sprintf("it depends on %s, which is no more: it was deleted, or its result has expired", e.id)
+}
+
 // resultOf is the result of the task id for argument i of a job, or the list of those of
 // the job id.
 func (n *Node) resultOf(ctx context.Context, id, of string, i int, release *[]func()) (rpool.TaskValue, error) {
@@ -33,6 +40,9 @@ func (n *Node) resultOf(ctx context.Context, id, of string, i int, release *[]fu
 	var j tasks.Job
 	if number == 0 {
 		r, err := n.b.Get(ctx, tasks.JobSubject(parent))
+		if errors.Is(err, broker.ErrNotFound) || err == nil && r.Data == nil {
+			return none, &goneError{parent}
+		}
 		if err != nil {
 			return none, fmt.Errorf("job %s: %w", parent, err)
 		}
@@ -107,13 +117,25 @@ func (n *Node) copyResults(ctx context.Context, w io.Writer, j *tasks.Job) error
 	return nil
 }
 
+// copyBlob writes a value: from a file on this machine, so that what w has stays right
+// where the store is away for a while.
 func (n *Node) copyBlob(ctx context.Context, w io.Writer, ref string) error {
-	r, _, err := n.s.Open(ctx, ref)
+	var path string
+	var done func()
+	err := n.patiently(ctx, func() (err error) {
+		path, done, err = n.s.File(ctx, ref)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	_, err = io.Copy(w, r)
+	defer done()
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
 	return err
 }
 
@@ -129,7 +151,7 @@ func (n *Node) complete(ctx context.Context, job string, number int) (tasks.Valu
 func (n *Node) completeIn(ctx context.Context, r broker.Record, id string) (tasks.Value, error) {
 	for range follow {
 		if r.Seq == 0 || r.Data == nil {
-			return tasks.Value{}, fmt.Errorf("task %s is no more: its result has expired, or was deleted", id)
+			return tasks.Value{}, &goneError{id}
 		}
 		var t tasks.Task
 		if err := json.Unmarshal(r.Data, &t); err != nil {
@@ -158,7 +180,11 @@ func (n *Node) names(ctx context.Context, o *tasks.Over) ([]string, error) {
 	if o.NamesRef == "" {
 		return o.Names, nil
 	}
-	data, err := n.s.Bytes(ctx, o.NamesRef, 1<<30)
+	var data []byte
+	err := n.patiently(ctx, func() (err error) {
+		data, err = n.s.Bytes(ctx, o.NamesRef, 1<<30)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("names of the elements: %w", err)
 	}
@@ -171,21 +197,23 @@ func (n *Node) names(ctx context.Context, o *tasks.Over) ([]string, error) {
 
 // cutOut writes item i of a large block to a file, without the rest in memory.
 func (n *Node) cutOut(ctx context.Context, ref string, i int, name string) (string, error) {
-	r, _, err := n.s.Open(ctx, ref)
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
 	path := n.scratch("element-" + name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
-	f, err := os.Create(path)
+	err := n.patiently(ctx, func() error {
+		r, _, err := n.s.Open(ctx, ref)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(blob.CopyItem(f, r, i), f.Close())
+	})
 	if err != nil {
-		return "", err
-	}
-	err = blob.CopyItem(f, r, i)
-	if err = errors.Join(err, f.Close()); err != nil {
 		_ = os.Remove(path)
 	}
 	return path, err

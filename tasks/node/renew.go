@@ -95,8 +95,11 @@ func (n *Node) recheck(ctx context.Context, ids []string) {
 	var some []*held
 	n.mu.Lock()
 	for _, id := range ids {
-		if h := n.held[id]; h != nil {
+		switch h := n.held[id]; {
+		case h != nil:
 			some = append(some, h)
+		case n.writes[id]: // it is looked at once the claim is known
+			n.asked = append(n.asked, id)
 		}
 	}
 	n.mu.Unlock()

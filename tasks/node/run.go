@@ -100,7 +100,7 @@ func (n *Node) run(h *held) *tasks.Outcome {
 func (n *Node) perform(ctx context.Context, h *held) *tasks.Outcome {
 	env, call, done, err := n.prepare(ctx, h)
 	if err != nil {
-		return failed(tasks.CauseStart, err)
+		return unprepared(err)
 	}
 	defer done()
 	j := h.job
@@ -136,9 +136,28 @@ func (n *Node) perform(ctx context.Context, h *held) *tasks.Outcome {
 		Usage: tasks.Usage{User: reply.User, System: reply.System, PeakRSS: reply.PeakRSS},
 	}
 	if out.Result, err = n.keep(ctx, reply); err != nil {
-		return failed(tasks.CauseError, fmt.Errorf("the result cannot be kept: %w", err))
+		err = fmt.Errorf("the result cannot be kept: %w", err)
+		if away := new(awayError); errors.As(err, &away) {
+			return failed(tasks.CauseValues, err)
+		}
+		return failed(tasks.CauseError, err)
 	}
 	return out
+}
+
+// unprepared is the outcome of a task that R has not seen.
+func unprepared(err error) *tasks.Outcome {
+	var gone *goneError
+	var away *awayError
+	switch {
+	case errors.As(err, &gone):
+		out := failed(tasks.CauseParent, gone)
+		out.Failure.Tasks = []string{gone.id}
+		return out
+	case errors.As(err, &away):
+		return failed(tasks.CauseValues, err)
+	}
+	return failed(tasks.CauseStart, err)
 }
 
 // prepare gets what R is asked, and what it has loaded before.
@@ -192,15 +211,25 @@ func (n *Node) keep(ctx context.Context, reply *rpool.Reply) (tasks.Value, error
 
 // storeFor is how long values are tried to be read and written: what an hour has taken is
 // not lost to a store that is away for a moment, nor are all tasks that wait.
-const storeFor = time.Minute
+var storeFor = time.Minute // a variable for tests
 
-// patiently calls f until it succeeds, fails for good, or storeFor is over.
+// awayError says that the store of values cannot be reached, for now.
+type awayError struct{ err error }
+
+func (e *awayError) Error() string { return "values cannot be reached: " + e.err.Error() }
+func (e *awayError) Unwrap() error { return e.err }
+
+// patiently calls f until it succeeds, fails for good, or storeFor is over: then it is an
+// awayError.
 func (n *Node) patiently(ctx context.Context, f func() error) error {
 	began, wait := time.Now(), 250*time.Millisecond
 	for {
 		err := f()
-		if err == nil || ctx.Err() != nil || permanent(err) || time.Since(began) > storeFor {
+		if err == nil || ctx.Err() != nil || permanent(err) {
 			return err
+		}
+		if time.Since(began) > storeFor {
+			return &awayError{err}
 		}
 		n.log.Warn("values cannot be reached for now", "error", err)
 		select {

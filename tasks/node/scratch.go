@@ -3,9 +3,9 @@ package node
 import (
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/rpipe-dev/rpipe/internal/filelock"
+	"github.com/rpipe-dev/rpipe/internal/tempdir"
 )
 
 // scratch is the path of a file of this worker's.
@@ -23,7 +23,7 @@ func (n *Node) openScratch() (err error) {
 	_ = filelock.Take(n.lock) // without locks nobody removes anything
 	all, err := os.ReadDir(n.o.CacheDir)
 	for _, e := range all {
-		if dir := filepath.Join(n.o.CacheDir, e.Name()); e.Name() != n.o.ID && abandoned(filepath.Join(dir, lockName)) {
+		if dir := filepath.Join(n.o.CacheDir, e.Name()); e.Name() != n.o.ID && tempdir.Abandoned(filepath.Join(dir, lockName)) {
 			n.log.Info("files of a worker that was killed are removed", "dir", dir)
 			_ = os.RemoveAll(dir)
 		}
@@ -32,18 +32,6 @@ func (n *Node) openScratch() (err error) {
 }
 
 const lockName = "lock"
-
-// abandoned reports whether a lock is nobody's. Between its making and its taking there is
-// a moment.
-func abandoned(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	return err == nil && time.Since(info.ModTime()) > time.Minute && filelock.Take(f) == nil
-}
 
 func (n *Node) closeScratch() {
 	if n.lock != nil {

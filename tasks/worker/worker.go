@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/internal/tempdir"
 	"github.com/rpipe-dev/rpipe/store"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
@@ -55,7 +56,7 @@ type Worker struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 	err    error
-	cache  string // to be removed
+	cache  *tempdir.Dir // to be removed; nil where the options name one
 }
 
 // Connect opens the engine that the options name.
@@ -108,10 +109,10 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 
 func (w *Worker) open(ctx context.Context, o *Options) (err error) {
 	if o.Cache == "" {
-		if o.Cache, err = os.MkdirTemp("", "rpipe-worker-"); err != nil {
+		if w.cache, err = tempdir.New("rpipe-worker-"); err != nil {
 			return fmt.Errorf("worker: %w", err)
 		}
-		w.cache = o.Cache
+		o.Cache = w.cache.Path
 	}
 	if w.values, err = w.openValues(ctx, o); err != nil {
 		return err
@@ -168,7 +169,7 @@ func (w *Worker) openValues(ctx context.Context, o *Options) (*blob.Store, error
 }
 
 // Grace is how long a drain may take.
-func (w *Worker) Grace() time.Duration { return w.grace }
+func (w *Worker) Grace() time.Duration { return max(w.grace, 0) }
 
 // DrainLater takes no more tasks, and ends when those that run have ended, or after the
 // grace, when they go back to their queue.
@@ -195,7 +196,7 @@ func (w *Worker) release() {
 		_ = w.values.Close()
 	}
 	_ = w.broker.Close()
-	if w.cache != "" {
-		_ = os.RemoveAll(w.cache)
+	if w.cache != nil {
+		_ = w.cache.Close()
 	}
 }
