@@ -16,6 +16,10 @@ cd "$(dirname "$0")/.."
 
 dist="${DIST:-$PWD/dist}"
 
+# All that is made on the way is below it.
+scratch=$(mktemp -d)
+trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
+
 say() { echo "release: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
@@ -70,8 +74,8 @@ build() {
 	command -v "$cc" >/dev/null || fail "there is no $cc to build for $1/$2; on Debian: apt-get install g++-aarch64-linux-gnu"
 	# The build id would tell one directory of libraries from another.
 	flags="-s -w -buildid= -X main.release=v$version"
-	libraries=$(mktemp -d)
-	trap 'rm -rf "$libraries"' EXIT
+	libraries="$scratch/lib-$1-$2"
+	mkdir -p "$libraries"
 	if [ "$1" = linux ]; then
 		# The bindings say -lstdc++: here is none but the static one.
 		ln -s "$("$cxx" -print-file-name=libstdc++.a)" "$libraries/libstdc++.a"
@@ -99,9 +103,10 @@ sums() {
 
 package() {
 	ls "$dist"/bin/rpipe_* >/dev/null 2>&1 || fail "dist/bin is empty: tools/release.sh build OS ARCH"
+	[ "$(uname -s)" = Linux ] || fail "files are packed on Linux, with its tar and date: copy dist/bin there"
 	rm -f "$dist"/rpipe* "$dist"/SHA256SUMS
-	work=$(mktemp -d)
-	trap 'rm -rf "$work"' EXIT
+	work="$scratch/package"
+	mkdir "$work"
 	date=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M.%S)
 	for binary in "$dist"/bin/rpipe_*; do
 		platform=$(basename "$binary" | sed 's/^rpipe_//')
@@ -179,8 +184,8 @@ deb() {
 verify() {
 	[ -f "$dist/SHA256SUMS" ] || fail "there is no $dist/SHA256SUMS: tools/release.sh package"
 	(cd "$dist" && if command -v sha256sum >/dev/null; then sha256sum --quiet -c SHA256SUMS; else shasum -a 256 -c SHA256SUMS >/dev/null; fi) || fail "SHA256SUMS does not agree with the files"
-	work=$(mktemp -d)
-	trap 'rm -rf "$work"' EXIT
+	work="$scratch/verify"
+	mkdir "$work"
 	for archive in "$dist"/rpipe_"$version"_*.tar.gz; do
 		name=$(basename "$archive" .tar.gz)
 		tar -C "$work" -xzf "$archive"
@@ -220,8 +225,8 @@ glibc() {
 # and apt-get install the .deb into a new system, where there is one to be had.
 try_all() {
 	[ -f "$dist/SHA256SUMS" ] || fail "there is no $dist/SHA256SUMS: tools/release.sh package"
-	work=$(mktemp -d)
-	trap 'rm -rf "$work"' EXIT
+	work="$scratch/try"
+	mkdir "$work"
 	R CMD INSTALL --no-docs --library="$work" "$dist/rpipe_$base.tar.gz" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 	(cd r/rpipe/tests/testthat && R_LIBS="$work${R_LIBS:+:$R_LIBS}" RPIPE_DIST="$dist" Rscript --vanilla -e \
 		'testthat::test_file("test-install.R", package = "rpipe", load_package = "installed", reporter = "summary", stop_on_failure = TRUE)')
@@ -235,8 +240,7 @@ try_all() {
 # reproduce builds this commit in two directories, the second with an empty cache.
 reproduce() {
 	[ -z "$dirty" ] || fail "files differ from the commit: git status"
-	two=$(mktemp -d)
-	trap 'chmod -R u+w "$two"; rm -rf "$two"' EXIT
+	two="$scratch/two"
 	for place in a another/place; do
 		git clone -q . "$two/$place"
 		[ "$place" = a ] || export GOCACHE="$two/cache"

@@ -21,6 +21,9 @@ have_others() {
 	[ -z "$test" ] && return 0
 	command -v pandoc >/dev/null 2>&1 || return 1
 	[ "$(uname -s)" != Linux ] || command -v slurmctld >/dev/null 2>&1 || return 1
+	have_browser
+}
+have_browser() {
 	for name in chromium chromium-browser google-chrome; do
 		command -v $name >/dev/null 2>&1 && return 0
 	done
@@ -36,8 +39,11 @@ if have_r && have_cc && have_packages && have_others; then exit 0; fi
 if command -v apt-get >/dev/null 2>&1; then
 	echo "setup: installing R, its packages $packages and a C++ compiler with apt-get"
 	export DEBIAN_FRONTEND=noninteractive
+	# Ubuntu has no such package; its machines for tests have Chrome.
+	browser=""
+	have_browser || browser=chromium
 	as_root apt-get update -qq
-	as_root apt-get install -y -qq --no-install-recommends g++ r-base-core ${test:+chromium pandoc slurmctld slurmd slurm-client} $(printf ' r-cran-%s' $packages) >/dev/null
+	as_root apt-get install -y -qq --no-install-recommends g++ r-base-core ${test:+$browser pandoc slurmctld slurmd slurm-client} $(printf ' r-cran-%s' $packages) >/dev/null
 elif command -v brew >/dev/null 2>&1; then
 	have_cc || { echo "setup: run  xcode-select --install  for a C++ compiler" >&2; exit 1; }
 	have_r || { echo "setup: installing R with brew"; brew install r; }
