@@ -15,6 +15,7 @@ import (
 	"github.com/rpipe-dev/rpipe/proxy/front"
 	"github.com/rpipe-dev/rpipe/rblock"
 	"github.com/rpipe-dev/rpipe/server/dashboard"
+	"github.com/rpipe-dev/rpipe/server/pipelines"
 	"github.com/rpipe-dev/rpipe/store"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
@@ -43,7 +44,8 @@ type File struct {
 	Pools map[string]proxy.Pool `yaml:"pools" doc:"Sets of R workers for apis, by name. default is there without being named; tasks is that of the tasks, which workers describes."`
 	APIs  []proxy.API           `yaml:"apis" doc:"plumber APIs and others that are served below a path of the same address, beside the REST API."`
 
-	Schedules []Schedule `yaml:"schedules" doc:"R functions, expressions and scripts that run by the clock, as jobs of the task queue."`
+	Schedules []Schedule       `yaml:"schedules" doc:"R functions, expressions and scripts that run by the clock, as jobs of the task queue."`
+	Pipelines pipelines.Config `yaml:"pipelines" doc:"A directory of pipelines that the server runs, by their schedules or by hand."`
 
 	Values    Values           `yaml:"values" doc:"Where values go that are too large for a record."`
 	Limits    Limits           `yaml:"limits" doc:"What is taken from a request."`

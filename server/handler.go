@@ -64,6 +64,16 @@ func (s *Server) operations() map[string]operation {
 		"listAPIs": s.listAPIs,
 		"getAPI":   s.getAPI,
 
+		"listPipelines":     s.listPipelines,
+		"getPipeline":       s.getPipeline,
+		"getPipelinePlan":   s.getPipelinePlan,
+		"runPipeline":       s.runPipeline,
+		"listPipelineRuns":  s.listPipelineRuns,
+		"getDeadLetters":    s.getDeadLetters,
+		"replayPipeline":    s.replayPipeline,
+		"getPipelineRun":    s.getPipelineRun,
+		"getPipelineOutput": s.getPipelineOutput,
+
 		"listWorkers":   s.listWorkers,
 		"getWorker":     s.getWorker,
 		"messageWorker": s.messageWorker,

@@ -54,7 +54,9 @@ func (s *Server) open(o Options) error {
 		s.runStartup,
 		s.openNode,
 		s.openAPIs,
+		s.openPipelines,
 		s.openSchedules,
+		s.watchPipelines,
 		s.serve,
 	} {
 		if err := step(); err != nil {

@@ -31,6 +31,7 @@ func (s *Server) renewals() []renewal {
 		{"r", func(_ context.Context, next *File) error { return s.setDefaultsOf(next) }},
 		{"apis", s.setAPIs},
 		{"schedules", s.setSchedules},
+		{"pipelines", s.setPipelines},
 	}
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/rpipe-dev/rpipe/schedule/keeper"
 	"github.com/rpipe-dev/rpipe/server/audit"
 	"github.com/rpipe-dev/rpipe/server/dashboard"
+	"github.com/rpipe-dev/rpipe/server/pipelines"
 	"github.com/rpipe-dev/rpipe/server/session"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
@@ -74,20 +75,21 @@ type Server struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
-	lock     *os.File
-	tokens   *tokens.Store    // nil for none
-	sessions *session.Store   // of browsers; nil where there are no tokens
-	audit    *audit.Log       // nil for none
-	notify   *notify.Notifier // nil where there are no targets
-	front    *front.Front
-	cluster  *broker.Cluster // nil unless workers elsewhere reach the embedded engine
-	broker   *broker.Broker
-	blobs    *blob.Store
-	index    *index.Index
-	queue    *queue.Queue
-	pool     *rpool.Pool // nil without workers of its own
-	node     *node.Node
-	keeper   *keeper.Keeper // of schedules
+	lock      *os.File
+	tokens    *tokens.Store    // nil for none
+	sessions  *session.Store   // of browsers; nil where there are no tokens
+	audit     *audit.Log       // nil for none
+	notify    *notify.Notifier // nil where there are no targets
+	front     *front.Front
+	cluster   *broker.Cluster // nil unless workers elsewhere reach the embedded engine
+	broker    *broker.Broker
+	blobs     *blob.Store
+	index     *index.Index
+	queue     *queue.Queue
+	pool      *rpool.Pool // nil without workers of its own
+	node      *node.Node
+	keeper    *keeper.Keeper // of schedules
+	pipelines *pipelines.Set
 
 	scheduleMu      sync.Mutex // over what follows, and what the keeper is given
 	scheduleEntries []keeper.Entry

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 // of serving say what the file may say as well.
 type serveFlags struct {
 	config, listen, data, durability, nats, natsListen, tokens string
+	pipelines                                                  string
 	queues                                                     []string
 	max                                                        int
 	restore, imported, join                                    string
@@ -33,7 +35,8 @@ func newServe() *cobra.Command {
 		Short: "Run a task queue for R: REST API, durable store, workers",
 		Long: `Run a task queue for R: a REST API on this machine, a durable store, and R workers in
 one process. Nothing else needs to be installed. Tasks come from rpipe task, from R, and
-from any program that speaks HTTP.
+from any program that speaks HTTP. With --pipelines it runs the pipelines of a directory too,
+by their schedules or by hand.
 
 Workers on other machines: --nats-listen gives the engine a port with TLS and keys of its
 own, and --join FILE writes what rpipe worker needs there. A cluster of NATS servers in
@@ -48,6 +51,7 @@ environment is (no R, the port or the data directory is taken).`,
 			rpipe serve
 			rpipe serve --queue short,long --max 8
 			rpipe serve --nats-listen 0.0.0.0:7422 --join join.json   # workers elsewhere
+			rpipe serve --pipelines pipelines/                        # by their schedules
 			rpipe serve rpipe.yaml
 			rpipe serve --restore backup/ --data /srv/rpipe           # and end`),
 		Args: cobra.MaximumNArgs(1),
@@ -80,6 +84,7 @@ environment is (no R, the port or the data directory is taken).`,
 	flags.StringVar(&f.natsListen, "nats-listen", "", "address at which workers of other machines reach the engine, such as 0.0.0.0:7422")
 	flags.StringVar(&f.join, "join", "", "file to write what rpipe worker --join needs; it is as secret as a password")
 	flags.StringVar(&f.tokens, "tokens", "", "token store (default: $RPIPE_TOKENS, or rpipe/tokens.json in the user's configuration directory)")
+	flags.StringVar(&f.pipelines, "pipelines", "", "directory of pipeline files to run, by their schedule or by hand")
 	flags.StringVar(&f.restore, "restore", "", "put a backup into an empty data directory, and end")
 	flags.StringVar(&f.imported, "import", "", "copy the store in this data directory into the servers of --nats, and end")
 	flags.BoolVar(&f.insecure, "insecure", false, "listen elsewhere than on this machine without tokens: whoever reaches it runs code here")
@@ -121,6 +126,12 @@ func (f *serveFlags) load(c *cobra.Command, vars variables) (*server.File, confi
 	}
 	if given("tokens") {
 		file.Tokens = f.tokens
+	}
+	if given("pipelines") {
+		file.Pipelines.Dir = f.pipelines
+		if dir, err := filepath.Abs(f.pipelines); err == nil && f.pipelines != "" { // not below the file's directory
+			file.Pipelines.Dir = dir
+		}
 	}
 	return file, append(problems, checkFlags(file)...)
 }

@@ -196,3 +196,6 @@ func nameOf(path string) string {
 	base := filepath.Base(path)
 	return strings.TrimSuffix(base, filepath.Ext(base))
 }
+
+// Dir is where the files are; "" is nowhere.
+func (s *Set) Dir() string { return s.o.Dir }

@@ -63,6 +63,7 @@ var tagTexts = map[string]string{
 	"many": "Many tasks and jobs in one request.", "events": "Server-sent events.", "queues": "Queues and their limits.",
 	"workers": "Processes that run tasks.", "apis": "plumber APIs and others that the server has mounted below their paths.", "settings": "Environments, worker configurations, owners.",
 	"schedules": "What runs by the clock, and its runs.",
+	"pipelines": "Pipelines of the server, and their runs.",
 	"values":    "R values apart from submissions and results.", "server": "The server itself.",
 }
 
@@ -124,7 +125,7 @@ func (d *describer) operation(r *Route) object {
 		content[t] = object{}
 	}
 	if len(content) > 0 {
-		op["requestBody"] = object{"required": r.Op != "retryJob" && r.Op != "retryTask" && r.Op != "runSchedule", "content": content}
+		op["requestBody"] = object{"required": r.Op != "retryJob" && r.Op != "retryTask" && r.Op != "runSchedule" && r.Tag != "pipelines", "content": content}
 	}
 	return op
 }

@@ -23,7 +23,7 @@ type Pipeline struct {
 	Next     *time.Time        `json:"next,omitempty" doc:"When it is due again."`
 	Paused   bool              `json:"paused,omitempty"`
 	Running  []string          `json:"running,omitempty" doc:"Ids of runs under way."`
-	Last     *PipelineRun      `json:"last,omitempty" doc:"The newest run, without its report."`
+	Last     *Run              `json:"last,omitempty" doc:"The newest run, without its report."`
 	Dead     bool              `json:"dead_letter,omitempty" doc:"Whether rows that fail are kept."`
 }
 
@@ -79,12 +79,6 @@ type PipelineReplay struct {
 	Run   string `json:"run,omitempty" doc:"Those of this run."`
 	// Of variables in the file, as in PipelineStart.
 	Values map[string]string `json:"values,omitempty" doc:"Of variables in the file."`
-}
-
-// PipelineRuns are runs, newest first.
-type PipelineRuns struct {
-	Runs []PipelineRun `json:"runs"`
-	Next string        `json:"next,omitempty" doc:"Where the next page begins; none on the last."`
 }
 
 // PipelineRun is one run of a pipeline.
