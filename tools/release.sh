@@ -178,7 +178,7 @@ deb() {
 	sed "s/@VERSION@/$debian/; s/@ARCH@/$2/; s/@SIZE@/$size/; s/@LIBC@/$(needs_glibc "$1/rpipe")/" tools/deb/control >"$root/DEBIAN/control"
 	for script in postinst prerm postrm; do put 755 tools/deb/$script DEBIAN/$script; done
 	find "$root" -type d -exec chmod 755 {} +
-	dpkg-deb --root-owner-group -Zxz -b "$root" "$dist/rpipe_${version}_$2.deb" >/dev/null
+	dpkg-deb --root-owner-group -Zxz -z3 -b "$root" "$dist/rpipe_${version}_$2.deb" >/dev/null
 }
 
 verify() {
