@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/internal/browsertest"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 )
@@ -27,6 +28,12 @@ func setStage(t *testing.T) *stage {
 		f.Workers.None, f.Workers.Max, f.Workers.Queues = false, 2, []string{"default", "reports"}
 		f.Grace = 1e9
 		f.Dashboard.Refresh = 2e8
+		for name, cron := range map[string]string{"check-prices": "@every 2s", "nightly-report": "30 2 * * *"} {
+			var at Schedule
+			configs.SetDefaults(&at)
+			at.Name, at.Cron, at.Fun = name, cron, "function() { cat('checked 12 series\\n'); 12L }"
+			f.Schedules = append(f.Schedules, at)
+		}
 	})}
 	s.failed = submit(t, s.c, `{"name":"price-curve","labels":{"study":"a12"},"fun":"function(x) { message('fitting ', x); inner <- function(v) stop(structure(class = c('no_data', 'error', 'condition'), list(message = paste('no prices for', v), call = sys.call()))); inner(x) }","args":["EUR"]}`)
 	s.mixed = submit(t, s.c, `{"name":"simulate","labels":{"study":"b7"},"fun":"function(x) { if (x %% 9 == 4) stop('the series does not converge after 500 iterations'); data.frame(step = 1:30, value = round(sin(x + 1:30), 3), ok = TRUE) }","over":[`+strings.TrimSuffix(strings.Repeat("1,2,3,4,5,6,7,8,9,10,", 6), ",")+`]}`)
@@ -120,6 +127,26 @@ func TestDashboardInABrowser(t *testing.T) {
 	tab.Click(`#confirm-yes`)
 	tab.Wait(text("No task is like that"))
 
+	// A schedule: its calendar has runs, it is run by hand, paused, and made up for.
+	tab.Go("/ui/schedules")
+	tab.Wait(`document.querySelectorAll(".calendar tbody tr").length === 2 && document.querySelector(".calendar .mark-run.ok") !== null`)
+	tab.Click(`[aria-label="Run nightly-report now"]`)
+	tab.Wait(`document.querySelector("#flash").textContent.includes("runs")`)
+	tab.Click(`#flash a`)
+	tab.Wait(`location.pathname.startsWith("/ui/runs/") && document.querySelector(".head .badge").textContent === "complete"`)
+	tab.Wait(text("checked 12 series"))
+	tab.Click(`.crumbs a[href="/ui/schedules/nightly-report"]`)
+	tab.Wait(`document.querySelectorAll(".times li").length === 8 && document.querySelectorAll("tbody tr").length === 1`)
+	tab.Value(`document.querySelector("details.more").open = true`)
+	tab.Type(`#b-from`, "2026-01-01")
+	tab.Type(`#b-to`, "2026-01-03")
+	tab.Click(`form[action$="/backfill"] button`)
+	tab.Wait(`document.querySelector("#flash").textContent.includes("made up for")`)
+	tab.Wait(`document.querySelectorAll("tbody tr").length === 3`)
+	tab.Click(`form[action$="/pause"] button`)
+	tab.Wait(`document.querySelector(".head .badge").textContent === "paused"`)
+	tab.Value(`document.activeElement.blur()`)
+
 	// Keys.
 	tab.Key("?")
 	tab.Wait(`document.querySelector("#keys").open`)
@@ -160,6 +187,7 @@ func TestPagesAreAccessible(t *testing.T) {
 	for _, page := range []struct{ name, path string }{
 		{"overview", "/ui/"}, {"tasks", "/ui/tasks"}, {"jobs", "/ui/jobs"}, {"job", "/ui/jobs/" + s.mixed.ID}, {"big", "/ui/jobs/" + big.ID},
 		{"task", "/ui/tasks/" + s.failed.ID + ".1"}, {"result", "/ui/tasks/" + s.mixed.ID + ".1"}, {"queues", "/ui/queues"}, {"workers", "/ui/workers"},
+		{"schedules", "/ui/schedules"}, {"month", "/ui/schedules?span=month"}, {"schedule", "/ui/schedules/check-prices"}, {"apis", "/ui/apis"},
 		{"worker", "/ui/workers/" + workers.Workers[0].ID}, {"settings", "/ui/settings"}, {"missing", "/ui/tasks/01k0000000000000000000zzzz.1"}, {"nothing", "/ui/tasks?text=nosuchthing"},
 	} {
 		for _, screen := range []struct {

@@ -44,7 +44,11 @@ func inner(r *http.Request, method, path string, query url.Values, in any) (*htt
 		}
 		body = bytes.NewReader(text)
 	}
-	target := (&url.URL{Path: path, RawQuery: query.Encode()}).String()
+	at := &url.URL{Path: path, RawQuery: query.Encode()}
+	if plain, err := url.PathUnescape(path); err == nil && plain != path { // a slash in a name is written %2F
+		at.Path, at.RawPath = plain, path
+	}
+	target := at.String()
 	out, err := http.NewRequestWithContext(r.Context(), method, target, body)
 	if err != nil {
 		return nil, err

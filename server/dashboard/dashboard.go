@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -75,7 +76,13 @@ func (d *Dashboard) Close() { d.hub.close() }
 func (d *Dashboard) Changed(topic, owner string) { d.hub.changed(topic, owner) }
 
 // ServeHTTP implements http.Handler.
-func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
+func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(strings.ToLower(r.URL.EscapedPath()), "%2f") { // no name has a slash: it would be another path of the API
+		d.fault(w, r, notFound("there is no page "+r.URL.Path))
+		return
+	}
+	d.mux.ServeHTTP(w, r)
+}
 
 // routes are all pages, and what their forms do.
 func (d *Dashboard) routes() {
@@ -87,6 +94,10 @@ func (d *Dashboard) routes() {
 	d.page("GET /ui/queues", "queues", d.queues)
 	d.page("GET /ui/workers", "workers", d.workers)
 	d.page("GET /ui/workers/{id}", "worker", d.worker)
+	d.page("GET /ui/schedules", "schedules", d.schedules)
+	d.page("GET /ui/schedules/{name}", "schedule", d.schedule)
+	d.page("GET /ui/runs/{id}", "run", d.run)
+	d.page("GET /ui/apis", "apis", d.apis)
 	d.page("GET /ui/settings", "settings", d.settings)
 
 	d.mux.HandleFunc("GET /ui/tasks/{id}/result.json", d.resultJSON)
@@ -103,6 +114,12 @@ func (d *Dashboard) routes() {
 	for _, what := range []string{"pause", "resume", "stop"} {
 		d.mux.HandleFunc("POST /ui/workers/{id}/"+what, d.workerAction(what))
 	}
+
+	for _, what := range []string{"run", "pause", "resume", "backfill"} {
+		d.mux.HandleFunc("POST /ui/schedules/{name}/"+what, d.scheduleAction(what))
+	}
+	d.mux.HandleFunc("POST /ui/runs/{id}/cancel", d.cancelRun)
+	d.mux.HandleFunc("GET /ui/runs/{id}/log.txt", d.runLog)
 
 	d.mux.HandleFunc("GET /ui/events", d.events)
 	d.mux.Handle("GET /ui/static/{file}", static())

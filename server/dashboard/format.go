@@ -3,6 +3,7 @@ package dashboard
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -18,7 +19,7 @@ import (
 var funcs = template.FuncMap{
 	"number": number, "bytes": bytesText, "duration": durationText, "seconds": secondsText, "ago": ago, "at": at,
 	"stateClass": stateClass, "stateMark": stateMark, "icon": icon, "join": strings.Join, "percent": percent, "plural": plural,
-	"nav": func() []navEntry { return navigation }, "dict": dict, "short": short, "between": betweenAny, "segments": segments,
+	"nav": func() []navEntry { return navigation }, "dict": dict, "short": short, "between": betweenAny, "segments": segments, "runMark": runMark,
 	"lower": strings.ToLower, "words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 }
 
@@ -235,6 +236,23 @@ var (
 func stateClass(s string) string { return stateClasses[s] }
 func stateMark(s string) string  { return stateMarks[s] }
 
+// runMark is how a run is marked in the calendar.
+func runMark(s string) string {
+	switch stateClasses[s] {
+	case "ok":
+		return "✓"
+	case "bad":
+		return "✕"
+	case "info":
+		return "▶"
+	case "warn":
+		return "!"
+	case "wait":
+		return "…"
+	}
+	return "–"
+}
+
 // worst are states in the order in which one stands for a part of a job: what somebody
 // has to see first.
 var worst = []string{"ERROR", "DIED", "TIMEOUT", "IMPOSSIBLE", "RUNNING", "CANCELLED", "PENDING", "DEFERRED", "MOVED", "COMPLETE"}
@@ -262,8 +280,8 @@ func countsOf(states map[string]int64) []count {
 			all = append(all, count{s, n})
 		}
 	}
-	for s, n := range states {
-		if !slices.Contains(stateNames(), s) && n > 0 {
+	for _, s := range slices.Sorted(maps.Keys(states)) {
+		if n := states[s]; n > 0 && !slices.Contains(stateNames(), s) {
 			all = append(all, count{s, n})
 		}
 	}
@@ -295,6 +313,8 @@ var navigation = []navEntry{
 	{"tasks", "Tasks", "/ui/tasks", "list", "t"},
 	{"queues", "Queues", "/ui/queues", "queue", "q"},
 	{"workers", "Workers", "/ui/workers", "cpu", "w"},
+	{"schedules", "Schedules", "/ui/schedules", "clock", "s"},
+	{"apis", "APIs", "/ui/apis", "plug", "a"},
 	{"settings", "Settings", "/ui/settings", "cog", "c"},
 }
 

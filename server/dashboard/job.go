@@ -137,16 +137,19 @@ func segments(states map[string]int64) []segment {
 		total += n
 	}
 	var all []segment
-	x := 0.0
+	var widths []float64
+	sum := 0.0
 	for _, s := range []string{"COMPLETE", "RUNNING", "ERROR", "DIED", "TIMEOUT", "IMPOSSIBLE", "CANCELLED", "MOVED", "DEFERRED", "PENDING"} {
-		n := states[s]
-		if n == 0 || total == 0 {
-			continue
+		if n := states[s]; n > 0 {
+			w := max(float64(n)/float64(total), 0.012) // one of a million is seen, too
+			all, widths, sum = append(all, segment{State: s, Class: stateClasses[s], N: n}), append(widths, w), sum+w
 		}
-		w := max(float64(n)/float64(total)*1000, 12) // one of a million is seen, too
-		w = min(w, 1000-x)
-		all = append(all, segment{State: s, Class: stateClasses[s], X: int(x), W: int(w + 0.5), N: n})
-		x += w
+	}
+	x := 0.0
+	for i := range all {
+		all[i].X = int(x)
+		x += widths[i] / sum * 1000
+		all[i].W = int(x) - all[i].X
 	}
 	if n := len(all); n > 0 {
 		all[n-1].W = 1000 - all[n-1].X

@@ -152,3 +152,18 @@ func fraction(value json.RawMessage) int {
 	}
 	return int(n * 1000)
 }
+
+// indented is a document for people to read; "" for none.
+func indented(v any) string {
+	if v == nil {
+		return ""
+	}
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return ""
+	}
+	if len(text) > 4*previewText {
+		return strings.ToValidUTF8(string(text[:4*previewText]), "") + "\n…"
+	}
+	return string(text)
+}
