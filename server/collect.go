@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/schedule/keeper"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 	"github.com/rpipe-dev/rpipe/tasks/index"
@@ -51,6 +53,7 @@ var (
 	spansDesc    = figure("rpipe_trace_spans_total", "Spans for the collector by outcome: sent or failed.", "outcome")
 
 	schedulesDesc = figure("rpipe_schedules", "Schedules by state: active, paused, failing (the last run failed) or running.", "state")
+	runsDesc      = figure("rpipe_schedule_runs", "The newest thousand runs of schedules by state.", "state")
 	nextDesc      = figure("rpipe_schedule_next_run_timestamp_seconds", "When a schedule is due next, in seconds since 1970.", "schedule")
 	lastDesc      = figure("rpipe_schedule_last_run_timestamp_seconds", "When the last run of a schedule began.", "schedule")
 	failingDesc   = figure("rpipe_schedule_failing", "1 where the last run of a schedule that ended has failed.", "schedule")
@@ -226,5 +229,12 @@ func (c *collector) schedules(to gauges) {
 	}
 	for state, n := range states {
 		to.set(schedulesDesc, float64(n), state)
+	}
+	runs := map[schedule.State]int{schedule.Complete: 0, schedule.Error: 0, schedule.Running: 0}
+	for _, r := range c.s.keeper.Runs(keeper.Filter{Limit: 1000}) {
+		runs[r.State]++
+	}
+	for state, n := range runs {
+		to.set(runsDesc, float64(n), string(state))
 	}
 }

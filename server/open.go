@@ -384,6 +384,7 @@ func (s *Server) openNode() error {
 	if err != nil {
 		return fmt.Errorf("workers: %w", err)
 	}
+	s.printer.Store(s.node)
 	s.nodeDone = make(chan struct{})
 	s.running.Go(func() {
 		defer close(s.nodeDone)

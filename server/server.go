@@ -97,6 +97,7 @@ type Server struct {
 
 	metrics  *metrics.Registry
 	meters   *meters
+	printer  atomic.Pointer[node.Node] // who knows what R runs; nil before there is a worker
 	pulse    pulse
 	behind   lag             // of the index
 	tracer   *trace.Tracer   // nil traces nothing

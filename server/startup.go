@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/logs"
 	"github.com/rpipe-dev/rpipe/rdata"
 	"github.com/rpipe-dev/rpipe/rpool"
 )
@@ -125,4 +126,10 @@ func (s *Server) runScript(pool *rpool.Pool, env *rpool.Environment, c *Script) 
 }
 
 // printed logs what R writes outside of requests.
-func (s *Server) printed(pid int, line string) { s.log.Info("R: "+line, "pid", pid) }
+func (s *Server) printed(pid int, line string) {
+	if n := s.printer.Load(); n != nil {
+		n.Printed(pid, line)
+		return
+	}
+	s.log.Info("R: "+line, logs.Pid, pid)
+}

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/time/rate"
+
+	"github.com/rpipe-dev/rpipe/logs"
 )
 
 // How many lines of R's output are logged: enough to follow what it does, not
@@ -52,7 +54,7 @@ func (r *Relay) Line(worker int, line string) {
 		r.log.Warn("R prints more than is logged", "lines_left_out", r.dropped)
 		r.dropped = 0
 	}
-	r.log.Info("R: "+line, "worker", worker)
+	r.log.Info("R: "+line, logs.Pid, worker)
 }
 
 // Close says how many lines were left out since the last one that was logged.

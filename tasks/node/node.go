@@ -233,6 +233,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if pool == nil {
 		o := n.o.Limits
 		o.Min, o.Max = n.o.Min, n.o.Max
+		if o.Output == nil {
+			o.Output = n.Printed
+		}
 		if pool, err = rpool.New(o); err != nil {
 			n.closeScratch()
 			return fmt.Errorf("node: %w", err)

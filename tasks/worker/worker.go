@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -57,6 +58,9 @@ type Worker struct {
 	done   chan struct{}
 	err    error
 	cache  *tempdir.Dir // to be removed; nil where the options name one
+
+	health     *http.Server // nil for none
+	healthDone chan struct{}
 }
 
 // Connect opens the engine that the options name.
@@ -93,7 +97,11 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{broker: b, grace: o.Node.Grace, done: make(chan struct{})}
-	if err := w.open(ctx, &o); err != nil {
+	err = w.open(ctx, &o)
+	if err == nil {
+		err = w.openHealth(ctx, &o)
+	}
+	if err != nil {
 		w.release()
 		return nil, err
 	}
@@ -188,6 +196,7 @@ func (w *Worker) Wait() error {
 func (w *Worker) Close() {
 	w.cancel(errors.New("closed"))
 	<-w.done
+	w.closeHealth()
 	w.release()
 }
 
