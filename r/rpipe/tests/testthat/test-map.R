@@ -27,6 +27,33 @@ test_that("rows are arguments, chunks are frames", {
   expect_identical(rp_chunked(data.frame(a = 1:10), function(d) sum(d$a), rows = 5), c(15L, 40L))
 })
 
+test_that("chunks of a frame have its columns, whatever their kind", {
+  d <- data.frame(a = 1:6, f = factor(letters[1:6]), t = as.POSIXct("2026-01-01", tz = "UTC") + 0:5)
+  d$l <- as.list(1:6)
+  for (frame in list(d, d[0], mtcars, cbind(d, m = I(matrix(1:12, 6))))) {
+    at <- 3:5
+    want <- frame[at, , drop = FALSE]
+    got <- rpipe:::rows_of(frame, at)
+    expect_equal(got, want, ignore_attr = "row.names")
+    expect_identical(class(got), class(want))
+    expect_identical(dim(got), dim(want))
+  }
+  expect_identical(rownames(rpipe:::rows_of(mtcars, 2:3)), rownames(mtcars)[2:3])
+})
+
+test_that("a frame that is sent in several jobs comes back whole and in order", {
+  local_rpipe()
+  d <- data.frame(i = 1:600000, x = as.numeric(600000:1), y = 0)
+  got <- rp_chunked(d, function(d) {
+    d$y <- d$x + d$i
+    d
+  }, rows = 20000)
+  expect_identical(got$i, d$i)
+  expect_true(all(got$y == 600001))
+  expect_error(suppressMessages(rp_chunked(d, function(d) if (d$i[1] == 580001) stop("the last") else d, rows = 20000)), "the last", class = "rp_task_error")
+  expect_identical(sum(rp_chunked(d, function(d) if (d$i[1] == 1) stop("no") else nrow(d), rows = 20000, on_error = "null")), 580000L)
+})
+
 test_that("errors stop, stay or become NULL", {
   local_rpipe()
   f <- function(i) if (i %% 4 == 0) stop("no ", i) else i
