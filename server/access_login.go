@@ -51,11 +51,12 @@ var loginStyle []byte
 var loginPage = template.Must(template.New("login").Parse(loginText))
 
 // handlePages adds the log-in to what is served.
-func (s *Server) handlePages(mux *http.ServeMux) {
-	mux.HandleFunc("GET /login", s.showLogin)
-	mux.HandleFunc("POST /login", s.login)
-	mux.HandleFunc("POST /logout", s.logout)
-	mux.HandleFunc("GET /login/style.css", func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) handlePages(mux *http.ServeMux, guard func(http.Handler) http.Handler) {
+	handle := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, guard(h)) }
+	handle("GET /login", s.showLogin)
+	handle("POST /login", s.login)
+	handle("POST /logout", s.logout)
+	handle("GET /login/style.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		w.Header().Set("Cache-Control", "max-age=3600")
 		w.Write(loginStyle)

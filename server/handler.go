@@ -153,7 +153,7 @@ func (s *Server) handler() (http.Handler, error) {
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, r, unrouted(mux, r))
 	}))
-	s.handlePages(mux)
+	s.handlePages(mux, plain)
 	s.handleDashboard(mux, inner, usual)
 	return s.guarded(mux), nil
 }
