@@ -25,7 +25,7 @@ func put(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		if name == "rpipe.yaml" {
-			text = "listen: 127.0.0.1:0\ndata: data\ntokens: tokens.json\ndurability: interval:200ms\nlog: {access: \"off\"}\n" + text
+			text = "listen: 127.0.0.1:0\ndata: data\ntokens: " + dir + "/tokens.json\ndurability: interval:200ms\nlog: {access: \"off\"}\n" + text
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -40,6 +40,7 @@ func loaded(t *testing.T, dir string) *File {
 	if errs := problems.Errors(); len(errs) > 0 {
 		t.Fatal(errs)
 	}
+	f.Tokens = filepath.Join(dir, "tokens.json") // launch opens it too
 	return f
 }
 
