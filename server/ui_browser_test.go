@@ -22,12 +22,25 @@ type stage struct {
 	slow, mixed, failed *api.Job
 }
 
+const enrich = `version: 1
+source: {range: {to: 100000}}
+r: {setup: "score <- function(d) { Sys.sleep(0.1); d$score <- as.integer(d$i %% 7); d }"}
+stages:
+  - derive: {half: i / 2}
+  - batch: {rows: 500}
+  - map: {fun: score, returns: {i: int32, half: double, score: int32}}
+  - filter: score < 5
+sink: {parquet: {path: scores, if_exists: replace}}
+`
+
 func setStage(t *testing.T) *stage {
 	t.Helper()
+	dir := pipelineFiles(t, map[string]string{"enrich.yaml": enrich, "prices.yaml": byHand, "in.csv": "x\n1\nbad\n3\n"})
 	s := &stage{site: serve(t, func(f *File) {
 		f.Workers.None, f.Workers.Max, f.Workers.Queues = false, 2, []string{"default", "reports"}
 		f.Grace = 1e9
 		f.Dashboard.Refresh = 2e8
+		f.Pipelines.Dir = dir
 		for name, cron := range map[string]string{"check-prices": "@every 2s", "nightly-report": "30 2 * * *"} {
 			var at Schedule
 			configs.SetDefaults(&at)
@@ -129,7 +142,7 @@ func TestDashboardInABrowser(t *testing.T) {
 
 	// A schedule: its calendar has runs, it is run by hand, paused, and made up for.
 	tab.Go("/ui/schedules")
-	tab.Wait(`document.querySelectorAll(".calendar tbody tr").length === 2 && document.querySelector(".calendar .mark-run.ok") !== null`)
+	tab.Wait(`document.querySelectorAll(".calendar tbody tr").length === 4 && document.querySelector(".calendar .mark-run.ok") !== null`)
 	tab.Click(`[aria-label="Run nightly-report now"]`)
 	tab.Wait(`document.querySelector("#flash").textContent.includes("runs")`)
 	tab.Click(`#flash a`)
@@ -145,6 +158,31 @@ func TestDashboardInABrowser(t *testing.T) {
 	tab.Wait(`document.querySelectorAll("tbody tr").length === 3`)
 	tab.Click(`form[action$="/pause"] button`)
 	tab.Wait(`document.querySelector(".head .badge").textContent === "paused"`)
+	tab.Value(`document.activeElement.blur()`)
+
+	// A pipeline runs, and its graph tells how; rows that failed run again.
+	tab.Go("/ui/pipelines")
+	tab.Click(`#p-enrich td a`)
+	tab.Click(`form[action$="/run"] button`)
+	tab.Wait(`document.querySelectorAll(".graph .share-busy").length >= 5 && document.querySelector(".graph .bottleneck .label").textContent.includes("map")`)
+	tab.Wait(text("rows read"))
+	if *uiShots != "" {
+		tab.Shot(filepath.Join(*uiShots, "dashboard-pipeline-light.png"))
+		tab.Screen(1280, 900, 1, "dark")
+		tab.Accessible("pipeline")
+		tab.Shot(filepath.Join(*uiShots, "dashboard-pipeline-dark.png"))
+		tab.Screen(1280, 900, 1, "light")
+	}
+	tab.Click(`#flash a`)
+	tab.Wait(`location.pathname.startsWith("/ui/runs/")`)
+	tab.Click(`form[action$="/cancel"] button`)
+	tab.Click(`#confirm-yes`)
+	tab.Wait(`document.querySelector(".head .badge").textContent === "cancelled"`)
+	tab.Go("/ui/pipelines/prices")
+	tab.Click(`form[action$="/run"] button`)
+	tab.Wait(`document.querySelector("[aria-labelledby=h-dead] tbody tr") !== null`)
+	tab.Click(`form[action$="/replay"] button`)
+	tab.Wait(`document.querySelector("#flash").textContent.includes("run again")`)
 	tab.Value(`document.activeElement.blur()`)
 
 	// Keys.
@@ -187,7 +225,7 @@ func TestPagesAreAccessible(t *testing.T) {
 	for _, page := range []struct{ name, path string }{
 		{"overview", "/ui/"}, {"tasks", "/ui/tasks"}, {"jobs", "/ui/jobs"}, {"job", "/ui/jobs/" + s.mixed.ID}, {"big", "/ui/jobs/" + big.ID},
 		{"task", "/ui/tasks/" + s.failed.ID + ".1"}, {"result", "/ui/tasks/" + s.mixed.ID + ".1"}, {"queues", "/ui/queues"}, {"workers", "/ui/workers"},
-		{"schedules", "/ui/schedules"}, {"month", "/ui/schedules?span=month"}, {"schedule", "/ui/schedules/check-prices"}, {"apis", "/ui/apis"},
+		{"schedules", "/ui/schedules"}, {"month", "/ui/schedules?span=month"}, {"schedule", "/ui/schedules/check-prices"}, {"apis", "/ui/apis"}, {"pipelines", "/ui/pipelines"}, {"pipeline-still", "/ui/pipelines/prices"},
 		{"worker", "/ui/workers/" + workers.Workers[0].ID}, {"settings", "/ui/settings"}, {"missing", "/ui/tasks/01k0000000000000000000zzzz.1"}, {"nothing", "/ui/tasks?text=nosuchthing"},
 	} {
 		for _, screen := range []struct {

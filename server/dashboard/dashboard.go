@@ -97,6 +97,8 @@ func (d *Dashboard) routes() {
 	d.page("GET /ui/schedules", "schedules", d.schedules)
 	d.page("GET /ui/schedules/{name}", "schedule", d.schedule)
 	d.page("GET /ui/runs/{id}", "run", d.run)
+	d.page("GET /ui/pipelines", "pipelines", d.pipelines)
+	d.page("GET /ui/pipelines/{name}", "pipeline", d.pipeline)
 	d.page("GET /ui/apis", "apis", d.apis)
 	d.page("GET /ui/settings", "settings", d.settings)
 
@@ -117,6 +119,9 @@ func (d *Dashboard) routes() {
 
 	for _, what := range []string{"run", "pause", "resume", "backfill"} {
 		d.mux.HandleFunc("POST /ui/schedules/{name}/"+what, d.scheduleAction(what))
+	}
+	for _, what := range []string{"run", "replay"} {
+		d.mux.HandleFunc("POST /ui/pipelines/{name}/"+what, d.pipelineAction(what))
 	}
 	d.mux.HandleFunc("POST /ui/runs/{id}/cancel", d.cancelRun)
 	d.mux.HandleFunc("GET /ui/runs/{id}/log.txt", d.runLog)

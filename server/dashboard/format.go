@@ -19,7 +19,7 @@ import (
 var funcs = template.FuncMap{
 	"number": number, "bytes": bytesText, "duration": durationText, "seconds": secondsText, "ago": ago, "at": at,
 	"stateClass": stateClass, "stateMark": stateMark, "icon": icon, "join": strings.Join, "percent": percent, "plural": plural,
-	"nav": func() []navEntry { return navigation }, "dict": dict, "short": short, "between": betweenAny, "segments": segments, "runMark": runMark,
+	"nav": func() []navEntry { return navigation }, "dict": dict, "short": short, "between": betweenAny, "segments": segments, "runMark": runMark, "json": indented, "times100": times100,
 	"lower": strings.ToLower, "words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 }
 
@@ -314,6 +314,7 @@ var navigation = []navEntry{
 	{"queues", "Queues", "/ui/queues", "queue", "q"},
 	{"workers", "Workers", "/ui/workers", "cpu", "w"},
 	{"schedules", "Schedules", "/ui/schedules", "clock", "s"},
+	{"pipelines", "Pipelines", "/ui/pipelines", "flow", "p"},
 	{"apis", "APIs", "/ui/apis", "plug", "a"},
 	{"settings", "Settings", "/ui/settings", "cog", "c"},
 }
@@ -337,4 +338,15 @@ var icons = map[string]string{
 
 func icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" viewBox="0 0 24 24" width="18" height="18" aria-hidden="true" focusable="false">` + icons[name] + `</svg>`)
+}
+
+// times100 makes a share one of a hundred.
+func times100(v any) float64 {
+	switch v := v.(type) {
+	case float64:
+		return 100 * v
+	case *float64:
+		return 100 * *v
+	}
+	return 0
 }

@@ -264,6 +264,7 @@
   arrange();
   listen();
   setInterval(() => rpipe.clock(), 1000);
+  setInterval(() => { if ((main.dataset.live || "").includes("fast")) look(); }, 1500); // figures that change all the time
   document.addEventListener("visibilitychange", () => { listen(); follow(); if (!document.hidden) look(); });
   window.addEventListener("pagehide", () => { events?.close(); events = null; follower?.close(); follower = null; followed = ""; });
   window.addEventListener("pageshow", (e) => { if (e.persisted) { listen(); follow(); look(); } });
