@@ -19,6 +19,14 @@ telling <- FALSE       # lines and progress go to Go as they come
 reply_to <- 0L         # the request at hand
 base_globals <- NULL   # names in the global environment before the first task
 base_count <- -1L      # how many
+base_values <- NULL    # what those without a dot are; NULL where that is not to be looked at
+base_options <- NULL   # .Options
+base_env <- NULL       # environment variables, as name=value
+base_ids <- NULL       # which of them are those that tell a task who it is
+base_search <- NULL    # search()
+base_loaded <- 0L      # how many namespaces are loaded
+wanted <- character()  # packages that the plan at hand has attached beyond base_search
+found <- NULL          # search() with those
 base_dir <- ""
 base_pid <- 0L
 
@@ -36,12 +44,12 @@ task <- function(id) {
   reply_to <<- id
   path <- request[[5L]]
   most <- request[[6L]]
-  if (base_count < 0L) {
-    note_globals()
-  }
   ids <- request[[3L]]
-  .Internal(Sys.setenv(c("RPIPE_TASK_ID", "RPIPE_ATTEMPT", "RPIPE_WORKER_ID"), ids[1:3]))
+  .Internal(Sys.setenv(ID_VARIABLES[1:3], ids[1:3]))
   trace_context(ids[-(1:3)])
+  if (base_count < 0L) {
+    note_base()
+  }
   tryCatch(
     {
       value <- guarded_task(request)
@@ -91,9 +99,7 @@ perform <- function(request) {
   stamp <<- stamp + 1
   key <- request[[1L]]
   plan <- if (is.null(request[[7L]])) fetch(key)$plan else learn(key, request[[7L]])
-  for (name in plan$missing) {
-    if (!name %in% search()) attach_package(name)
-  }
+  if (!identical(plan$missing, wanted)) fit_packages(plan$missing)
   own <- new.env(parent = globalenv())
   element <- request[[8L]]
   if (is.character(element)) {
@@ -371,16 +377,56 @@ attach_package <- function(name) {
   )
 }
 
-# note_globals is what the global environment, the working directory and this process
-# are without any task.
-note_globals <- function() {
+ID_VARIABLES <- c("RPIPE_TASK_ID", "RPIPE_ATTEMPT", "RPIPE_WORKER_ID")
+
+# note_base is what the global environment, options, environment variables, attached
+# packages, the working directory and this process are without any task.
+note_base <- function() {
   base_globals <<- c(names(globalenv()), ".Random.seed")
   base_count <<- length(globalenv())
+  active <- vapply(ls(globalenv()), bindingIsActive, NA, globalenv()) # to look at one is to call it
+  base_values <<- if (!any(active)) as.list.environment(globalenv())
+  base_options <<- as.pairlist(as.list(.Options)) # .Options itself is changed in place
+  note_env()
+  base_search <<- found <<- search()
+  base_loaded <<- length(loadedNamespaces())
   base_dir <<- getwd()
   base_pid <<- Sys.getpid()
 }
 
-# tidy_task lets go of what the task has left: sinks, variables, its working directory.
+# own_env are the environment variables but for those of a trace, which some requests have.
+own_env <- function() {
+  env <- .Internal(Sys.getenv(character(), ""))
+  if (traced) env[!grepl("^TRACE(PARENT|STATE)=", env)] else env
+}
+
+note_env <- function() {
+  base_env <<- own_env()
+  base_ids <<- match(ID_VARIABLES, sub("=.*", "", base_env))
+}
+
+# fit_packages attaches what a plan wants, in place of what the last one did.
+fit_packages <- function(names) {
+  wanted <<- character()
+  detach_beyond(base_search)
+  found <<- search()
+  for (name in names) {
+    if (!name %in% search()) attach_package(name)
+  }
+  wanted <<- names
+  found <<- search()
+}
+
+# detach_beyond leaves namespaces loaded: to unload them is not safe in R.
+detach_beyond <- function(keep) {
+  for (name in setdiff(search(), keep)) {
+    tryCatch(detach(name, character.only = TRUE, force = TRUE), error = function(e) NULL)
+  }
+}
+
+# tidy_task lets go of what the task has left: sinks, variables, options, environment
+# variables, attached packages, its working directory. What it looks at costs some
+# microseconds; what it does only where there is something to do.
 tidy_task <- function() {
   if (stdout() != 1L) {
     while (sink.number() > 0L) sink()
@@ -392,9 +438,55 @@ tidy_task <- function() {
     rm(list = extra, envir = globalenv())
     base_count <<- length(globalenv())
   }
+  if (!is.null(base_values) && !identical(as.list.environment(globalenv()), base_values)) restore_globals()
+  loaded <- length(loadedNamespaces())
+  if (!identical(.Options, base_options)) restore_options(loaded > base_loaded)
+  env <- own_env()
+  env[base_ids] <- base_env[base_ids]
+  if (!identical(env, base_env)) restore_env(loaded > base_loaded)
+  base_loaded <<- loaded
+  if (!identical(search(), found)) restore_search()
   if (!identical(.Internal(getwd()), base_dir)) {
     tryCatch(setwd(base_dir), error = function(e) NULL)
   }
+}
+
+restore_globals <- function() {
+  now <- as.list.environment(globalenv())
+  for (name in names(base_values)) {
+    if (!identical(now[[name]], base_values[[name]])) {
+      tryCatch(assign(name, base_values[[name]], globalenv()), error = function(e) NULL) # it is locked
+    }
+  }
+  base_values <<- as.list.environment(globalenv()) # which may be in another order
+  base_count <<- length(globalenv())
+}
+
+# What is new where the task has loaded a namespace may be that one's, and stays.
+restore_options <- function(loaded) {
+  base <- as.list(base_options)
+  extra <- setdiff(names(.Options), names(base))
+  if (loaded) extra <- NULL
+  tryCatch(options(c(base, structure(vector("list", length(extra)), names = extra))), error = function(e) NULL)
+  base_options <<- as.pairlist(as.list(.Options))
+}
+
+restore_env <- function(loaded) {
+  name_of <- function(x) sub("=.*", "", x)
+  now <- own_env()
+  extra <- setdiff(name_of(now), name_of(base_env))
+  if (length(extra) && !loaded) Sys.unsetenv(extra)
+  changed <- setdiff(base_env, now)
+  if (length(changed)) do.call(Sys.setenv, structure(as.list(sub("^[^=]*=", "", changed)), names = name_of(changed)))
+  note_env()
+}
+
+restore_search <- function() {
+  detach_beyond(found)
+  for (name in setdiff(found, search())) { # it has detached one
+    if (startsWith(name, "package:")) tryCatch(attach_package(name), error = function(e) NULL)
+  }
+  found <<- search()
 }
 
 # told writes a line of a kind other than stdout into stdout's own stream, so that
@@ -471,7 +563,7 @@ local({
   self <- environment(task)
   for (name in c(
     "task", "cpu_since", "guarded_task", "perform", "evaluate_task", "bind_variables", "bind_arguments",
-    "value_of", "known", "fetch", "shared", "tidy_task", "told", "on_message", "on_task_warning",
+    "value_of", "known", "fetch", "shared", "tidy_task", "own_env", "told", "on_message", "on_task_warning",
     "on_progress", "send_result"
   )) {
     self[[name]] <- compiler::cmpfun(self[[name]])
