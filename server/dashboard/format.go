@@ -19,7 +19,7 @@ import (
 var funcs = template.FuncMap{
 	"number": number, "bytes": bytesText, "duration": durationText, "seconds": secondsText, "ago": ago, "at": at,
 	"stateClass": stateClass, "stateMark": stateMark, "icon": icon, "join": strings.Join, "percent": percent, "plural": plural,
-	"nav": func() []navEntry { return navigation }, "dict": dict, "short": short, "between": betweenAny, "segments": segments, "runMark": runMark, "json": indented, "times100": times100,
+	"nav": func() []navEntry { return navigation }, "dict": dict, "short": short, "between": betweenAny, "segments": segments, "runMark": runMark, "json": indented, "times100": times100, "word": stateWord,
 	"lower": strings.ToLower, "words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 }
 
@@ -235,6 +235,19 @@ var (
 
 func stateClass(s string) string { return stateClasses[s] }
 func stateMark(s string) string  { return stateMarks[s] }
+
+// stateWord is a state for people: those of jobs have restbatch's words in the API.
+func stateWord(s string) string {
+	switch s {
+	case "init":
+		return "waiting"
+	case "finish":
+		return "complete"
+	case "canceled":
+		return "cancelled"
+	}
+	return strings.ToLower(strings.ReplaceAll(s, "_", " "))
+}
 
 // runMark is how a run is marked in the calendar.
 func runMark(s string) string {

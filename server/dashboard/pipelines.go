@@ -94,8 +94,8 @@ type graph struct {
 }
 
 const (
-	boxW, boxH = 176, 84
-	gapX, gapY = 44, 22
+	boxW, boxH = 140, 84
+	gapX, gapY = 22, 22
 )
 
 // graphOf draws nodes; live has figures of a run under way, or is nil.
@@ -140,7 +140,11 @@ func graphOf(nodes []api.PipelineNode, live *api.PipelineLive) *graph {
 		write := func(class string, dy int, text string) {
 			fmt.Fprintf(&b, `<text class="%s" x="%d" y="%d">%s</text>`, class, x+12, y+dy, template.HTMLEscapeString(text))
 		}
-		write("label", 22, cut(n.Label, 20))
+		room := 15
+		if f != nil && f.Bottleneck {
+			room = 5
+		}
+		write("label", 22, cut(n.Label, room))
 		what := n.Component
 		if what == "" {
 			what = n.Kind
@@ -149,7 +153,7 @@ func graphOf(nodes []api.PipelineNode, live *api.PipelineLive) *graph {
 		if f == nil {
 			write("small", 42, what)
 		} else {
-			write("small", 42, fmt.Sprintf("%s · %s rows", what, number(max(f.RowsOut, f.RowsIn))))
+			write("small", 42, cut(number(max(f.RowsOut, f.RowsIn))+" rows", 18))
 			write("small", 60, digits(f.Rate)+" rows/s")
 			share := func(class string, from, part float64) float64 {
 				fmt.Fprintf(&b, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="6"/>`, class, float64(x+12)+from*(boxW-24), y+boxH-15, max(part, 0)*(boxW-24))
@@ -159,7 +163,7 @@ func graphOf(nodes []api.PipelineNode, live *api.PipelineLive) *graph {
 			share("share-blocked", share("share-busy", 0, min(f.Busy, 1)), min(f.Blocked, 1-min(f.Busy, 1)))
 			word += fmt.Sprintf(": %s rows a second, busy %s %%, blocked %s %%", digits(f.Rate), digits(100*f.Busy), digits(100*f.Blocked))
 			if f.Bottleneck {
-				fmt.Fprintf(&b, `<text class="mark" x="%d" y="%d" text-anchor="end">bottleneck</text>`, x+boxW-12, y+60)
+				fmt.Fprintf(&b, `<text class="mark" x="%d" y="%d" text-anchor="end">bottleneck</text>`, x+boxW-12, y+22)
 				word += ", the bottleneck"
 			}
 		}
