@@ -22,10 +22,10 @@ workers: {max: 1}
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	// What a child writes to stderr is no part of the task's own log.
 	id, _ := decoded(t, ask(t, "POST", url+"/v1/jobs", `{"expr": "{ message('for its log'); cat('plain\\n'); system('echo of a child >&2'); 1 }"}`,
-		"X-Request-Id", "my-request", "Traceparent", "00-"+trace+"-b7ad6b7169203331-01"))["id"].(string)
+		"Traceparent", "00-"+trace+"-b7ad6b7169203331-01"))["id"].(string)
 	ask(t, "POST", url+"/v1/wait", `{"ids": ["`+id+`"]}`)
-	serve.wrote(&serve.stdout, `"request":"(my-request)"`)
-	serve.said(`"msg":"slow request"`)
+	request := serve.wrote(&serve.stdout, `"request":"(\w+)","trace":"`+trace+`"`)
+	serve.said(`"msg":"(slow request)"`)
 	serve.stop()
 
 	about := map[string]bool{}
@@ -39,9 +39,9 @@ workers: {max: 1}
 				}
 			}
 			switch {
-			case at["msg"] == "request" && at["request"] == "my-request":
+			case at["msg"] == "request" && at["request"] == request:
 				about["access"] = at["trace"] == trace && at["route"] == "submitJob" && at["status"] == 201.0
-			case at["msg"] == "slow request" && at["request"] == "my-request":
+			case at["msg"] == "slow request" && at["request"] == request:
 				about["slow"] = true
 			case strings.HasPrefix(at["msg"].(string), "R: of a child"):
 				about["R"] = at["task"] == id+".1" && at["pid"] != nil

@@ -1,4 +1,4 @@
-// Promcheck checks rules for Prometheus and queries of a Grafana dashboard with
+// Command promcheck checks rules for Prometheus and queries of a Grafana dashboard with
 // Prometheus' own parsers, and prints the names of the metrics that they ask for.
 //
 //	promcheck RULES.yaml DASHBOARD.json
