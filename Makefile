@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.release=$(VERSION)
 # The SQL engine is C++ that is linked in: without cgo, filter and derive are missing.
 export CGO_ENABLED := 1
 
-.PHONY: help demo build setup setup-test servers test test-r test-long race lint vet bench docs fuzz release-snapshot release-check clean
+.PHONY: help demo build setup setup-test servers test test-r test-long race lint vet vulncheck bench docs fuzz release-snapshot release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ lint: vet ## gofmt, go vet, staticcheck, and the workflows of GitHub
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "make: gofmt -w these" >&2; exit 1; }
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+vulncheck: ## known vulnerabilities in what is called, by govulncheck
+	@tools/vulncheck.sh
 
 bench: build ## every figure of docs/benchmarks.md
 	bench/run.sh

@@ -52,7 +52,7 @@ func TestFileLength(t *testing.T) {
 		switch {
 		case isGo(name) && !strings.HasSuffix(name, "_test.go"):
 			most = 500
-		case name == "docs/reference.md" || name == "docs/rest.md":
+		case name == "docs/reference.md" || name == "docs/rest.md" || name == "docs/rest-documents.md":
 			most = 2000 // generated, a table for each block: it is looked up and searched, not read
 		}
 		if n := strings.Count(read(t, name), "\n"); n > most {
