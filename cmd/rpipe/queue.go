@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -87,10 +88,14 @@ func printQueues(list []api.Queue) error {
 
 func newQueueChange(use, short, long, done string, do func(context.Context, *client.Client, string) (string, error)) *cobra.Command {
 	var r remote
+	var create bool
 	c := &cobra.Command{
-		Use: use, Short: short, Long: long + remoteExits, Args: cobra.MinimumNArgs(1),
+		Use: use, Short: short, Long: long + " A queue that no task, worker or setting\nnames is an error, without --create." + remoteExits, Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return r.run(c, func(ctx context.Context, server *client.Client) error {
+				if err := knownQueues(ctx, server, args); err != nil && !create {
+					return err
+				}
 				for _, name := range args {
 					more, err := do(ctx, server, name)
 					if err != nil {
@@ -112,8 +117,29 @@ func newQueueChange(use, short, long, done string, do func(context.Context, *cli
 			})
 		},
 	}
+	c.Flags().BoolVar(&create, "create", false, "also where nothing names the queue yet")
 	r.flag(c)
 	return c
+}
+
+// knownQueues is an error where one of names is no queue, which may be a slip of the pen.
+func knownQueues(ctx context.Context, server *client.Client, names []string) error {
+	list, err := server.Queues(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	var all []string
+	for _, q := range list.Queues {
+		known[q.Name] = true
+		all = append(all, q.Name)
+	}
+	for _, name := range names {
+		if !known[name] {
+			return fmt.Errorf("there is no queue %s: no task, worker or setting names it; there are %s; --create takes it all the same", name, strings.Join(all, ", "))
+		}
+	}
+	return nil
 }
 
 func newQueueSet() *cobra.Command {

@@ -24,7 +24,7 @@ task submits functions and scripts.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newRun(), newProxy(), newCheck(), newPlan(), newCompact(), newNew(), newSchema(), newDoctor(), newVersion(), newState(), newTest(), newDLQ(), newToken(), newServe(), newWorker(), newTask(), newQueue(), newSchedule(), newBackup())
+	root.AddCommand(newRun(), newProxy(), newCheck(), newPlan(), newCompact(), newNew(), newSchema(), newDoctor(), newVersion(), newState(), newTest(), newDLQ(), newToken(), newServe(), newWorker(), newTask(), newQueue(), newEnv(), newOwner(), newSchedule(), newBackup())
 	return root
 }
 

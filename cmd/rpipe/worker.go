@@ -89,7 +89,7 @@ R is missing.`,
 	f.launch.flag(c)
 	flags.StringVar(&f.health, "health-listen", "", "address for /healthz, /readyz and /metrics of this worker, such as 127.0.0.1:7034 (default: none)")
 	f.logging.flag(c)
-	c.AddCommand(newWorkerList(), newWorkerStop(), newWorkerLog(), newWorkerMessage())
+	c.AddCommand(newWorkerList(), newWorkerStop(), newWorkerLog(), newWorkerMessage(), newWorkerConfig())
 	return c
 }
 
