@@ -96,14 +96,10 @@ became of it. With --follow also what comes, until the run has ended.` + remoteE
 			return r.run(c, func(ctx context.Context, server *client.Client) error {
 				id := args[0]
 				if !idShape.MatchString(id) {
-					s, err := server.Schedule(ctx, id)
-					if err != nil {
+					var err error
+					if id, err = lastBegun(ctx, server, id); err != nil {
 						return err
 					}
-					if s.Last == nil {
-						return fmt.Errorf("schedule %s has not run yet", id)
-					}
-					id = s.Last.ID
 				}
 				return server.RunLog(ctx, id, 0, follow, printLogLine(r.json))
 			})
@@ -112,4 +108,18 @@ became of it. With --follow also what comes, until the run has ended.` + remoteE
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, until the run has ended")
 	r.flag(c)
 	return c
+}
+
+// lastBegun is the newest run of a schedule that has begun, and so has a log.
+func lastBegun(ctx context.Context, server *client.Client, name string) (string, error) {
+	list, err := server.Runs(ctx, url.Values{"schedule": {name}, "limit": {"1000"}})
+	if err != nil {
+		return "", err
+	}
+	for _, r := range list.Runs {
+		if r.Attempt > 0 {
+			return r.ID, nil
+		}
+	}
+	return "", fmt.Errorf("schedule %s has not run yet", name)
 }

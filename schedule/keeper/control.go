@@ -47,7 +47,7 @@ func (k *Keeper) TriggerWith(ctx context.Context, name string, at time.Time, by 
 }
 
 // Pause has nothing due until Resume: times that come are passed over. Runs under way go
-// on, and runs by hand are possible.
+// on, and so do backfills; runs by hand are possible.
 func (k *Keeper) Pause(ctx context.Context, name, by string) error {
 	if _, err := k.configured(name); err != nil {
 		return err

@@ -145,10 +145,13 @@ func (r *reign) advance(ctx context.Context) error {
 	r.mu.Unlock()
 	for _, name := range order {
 		t, e := r.timerOf(name)
-		if t == nil || e == nil || t.Paused {
+		if t == nil || e == nil {
 			continue
 		}
 		for i := range t.Ranges {
+			if t.Paused && t.Ranges[i].Cause != schedule.ByBackfill { // which somebody has asked for
+				continue
+			}
 			if err := r.advanceRange(ctx, e, &t.Ranges[i]); err != nil {
 				return fmt.Errorf("schedule %s: %s: %w", name, t.Ranges[i].Cause, err)
 			}
