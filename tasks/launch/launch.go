@@ -39,13 +39,19 @@ type Options struct {
 // submitted, since somebody pays for each.
 const maxFailures = 3
 
+// maxPause is the longest time between two tries to submit: a scheduler that is restarted
+// takes nothing for a while, and costs nothing.
+const maxPause = 5 * time.Minute
+
 // Launcher keeps as many jobs submitted as there is work for.
 type Launcher struct {
 	o        Options
 	jobs     map[string]*job
 	failures int
-	last     error // of the last failure
-	n        int   // jobs submitted so far
+	last     error         // of the last failure
+	again    time.Time     // nothing is submitted before: the scheduler takes nothing, for now
+	pause    time.Duration // between then and the last try
+	n        int           // jobs submitted so far
 	now      func() time.Time
 }
 
@@ -131,12 +137,14 @@ func (l *Launcher) Step(ctx context.Context) error {
 	if l.failures >= maxFailures {
 		return fmt.Errorf("launch: the last %d jobs ended before their workers had connected; nothing more is submitted: %w", l.failures, l.last)
 	}
-	for len(l.jobs) < l.wanted(demand) {
+	for len(l.jobs) < l.wanted(demand) && !l.now().Before(l.again) {
 		if err := l.submit(ctx); err != nil {
-			l.fail(err)
-			l.o.Log.Warn("a job could not be submitted", "error", err)
+			l.pause = min(max(2*l.pause, l.o.Every), maxPause)
+			l.again = l.now().Add(l.pause)
+			l.o.Log.Warn("a job could not be submitted, and is tried again", "in", l.pause.String(), "error", err)
 			break
 		}
+		l.pause = 0
 	}
 	return nil
 }

@@ -254,3 +254,39 @@ func TestJobID(t *testing.T) {
 	f("12", "PBS_JOBID", "12.head.example.org")
 	f("", "JOB_ID", "build")
 }
+
+// TestSchedulerRestarts: one that takes nothing for now is asked again, less and less
+// often, and is no reason to give up.
+func TestSchedulerRestarts(t *testing.T) {
+	s, dir := slurm(t)
+	l := launcher(t, s, dir, &Demand{Tasks: 1}, nil)
+	now := time.Now()
+	l.now = func() time.Time { return now }
+	sbatch := filepath.Join(dir, s.Submit[0])
+	works, err := os.ReadFile(sbatch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse := func() int {
+		t.Helper()
+		tries, _ := os.ReadFile(filepath.Join(dir, "tries"))
+		return len(tries)
+	}
+	if err := os.WriteFile(sbatch, []byte("#!/bin/sh\nprintf x >> "+dir+"/tries\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for end := now.Add(30 * time.Minute); now.Before(end); now = now.Add(l.o.Every) {
+		step(t, l, 0)
+	}
+	if n := refuse(); n < 6 || n > 15 {
+		t.Errorf("%d tries in half an hour", n)
+	}
+	if err := os.WriteFile(sbatch, works, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(maxPause)
+	step(t, l, 1)
+	if l.pause != 0 {
+		t.Errorf("it rests for %s after a success", l.pause)
+	}
+}
