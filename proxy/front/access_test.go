@@ -64,7 +64,7 @@ func TestAccessLogAsJSON(t *testing.T) {
 	}
 	e.Time, e.Duration = "", 0
 	want := entry{
-		ID: "id-1", Client: "192.0.2.1", Method: "GET", Path: "/predict?a=1&TOKEN=***&to%6ben=***", Protocol: "HTTP/1.1", Status: 200, Bytes: 5,
+		Level: "INFO", Msg: "request", ID: "id-1", Client: "192.0.2.1", Method: "GET", Path: "/predict?a=1&TOKEN=***&to%6ben=***", Protocol: "HTTP/1.1", Status: 200, Bytes: 5,
 		Queue: 0.0015, R: 0.02, API: "main", Route: "/predict", Worker: 42, Attempts: 2, Owner: "ann", UserAgent: "test/1 <\"é\">",
 	}
 	if e != want {
