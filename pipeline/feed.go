@@ -114,7 +114,9 @@ func (f *feed) divide(soft, hard context.Context, read *sources.Read, out chan<-
 func (f *feed) take(soft, hard context.Context, read *sources.Read, pos string, skip int64, out chan<- *stages.Rows) (int64, error) {
 	value := read.Frame
 	size, n := frame.Bytes(value), value.NumRows()
+	waited := stages.Waits(hard)
 	origin, err := f.ledger.Open(soft, f.mark(pos, skip, n), n, size)
+	waited()
 	if err != nil {
 		return -1, drained(hard, err)
 	}
@@ -148,6 +150,7 @@ func (f *feed) endEpoch(soft, hard context.Context, rows int64) error {
 		return nil
 	}
 	f.inEpoch = 0
+	defer stages.Waits(hard)()
 	return drained(hard, f.ledger.CutWait(soft))
 }
 

@@ -67,9 +67,10 @@ func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 			if len(b.heaps) > 0 {
 				idle = time.After(stuckCheck)
 			}
-			waited := time.Now()
+			waited, end := time.Now(), b.view.waitsForInput()
 			select {
 			case next, ok := <-in:
+				end()
 				if !ok {
 					return b.flushAll(ctx, "end")
 				}
@@ -79,14 +80,17 @@ func Rebatch(p Policy) Stage[frame.Frame, frame.Frame] {
 					return err
 				}
 			case <-b.due():
+				end()
 				if err := b.flush(ctx, b.heaps[0], "period"); err != nil {
 					return err
 				}
 			case <-idle:
+				end()
 				if err := b.look(ctx); err != nil {
 					return err
 				}
 			case <-ctx.Done():
+				end()
 				return context.Cause(ctx)
 			}
 		}

@@ -17,17 +17,18 @@ type Meter struct {
 	Name  string
 	start time.Time
 
-	rowsIn, rowsOut       atomic.Int64
-	bytesIn, bytesOut     atomic.Int64
-	batchesIn, batchesOut atomic.Int64
-	blockedIn, blockedOut atomic.Int64 // nanoseconds of the goroutines that receive and send
-	numbered              atomic.Int64 // rows that have a place in the output
-	work, workers         atomic.Int64 // nanoseconds in Parallel's function, and how many may run at once
-	inside                atomic.Int64 // batches being worked on
-	spans                 atomic.Int64 // of batches, where the run is traced
-	ended                 atomic.Int64 // nanoseconds from start; 0 while running
-	reasons               counters     // why batches were cut
-	errors                counters     // by class
+	rowsIn, rowsOut        atomic.Int64
+	bytesIn, bytesOut      atomic.Int64
+	batchesIn, batchesOut  atomic.Int64
+	blockedIn, blockedOut  atomic.Int64 // nanoseconds of the goroutines that receive and send
+	numbered               atomic.Int64 // rows that have a place in the output
+	work, workers          atomic.Int64 // nanoseconds in Parallel's function, and how many may run at once
+	inside                 atomic.Int64 // batches being worked on
+	waitIn, waitOut, works pending      // under way, and not counted yet
+	spans                  atomic.Int64 // of batches, where the run is traced
+	ended                  atomic.Int64 // nanoseconds from start; 0 while running
+	reasons                counters     // why batches were cut
+	errors                 counters     // by class
 }
 
 // Reading is a snapshot of a Meter.
@@ -72,12 +73,35 @@ func (m *Meter) Read() Reading {
 	r.Done = r.Elapsed > 0
 	if !r.Done {
 		r.Elapsed = time.Since(m.start)
+		r.BlockedIn += m.waitIn.spent(r.Elapsed)
+		r.BlockedOut += m.waitOut.spent(r.Elapsed)
+		r.Busy += m.works.spent(r.Elapsed)
 	}
 	if r.Workers == 0 { // one goroutine: what it does not wait, it works
 		r.Workers = 1
 		r.Busy = max(0, r.Elapsed-r.BlockedIn-r.BlockedOut)
 	}
 	return r
+}
+
+// pending is time that is being spent: how many goroutines spend it, and the sum of when
+// they began, in nanoseconds from the meter's start.
+type pending struct{ n, since atomic.Int64 }
+
+// begin counts one goroutine in, and returns what counts it out.
+func (m *Meter) begin(p *pending) (end func()) {
+	at := int64(time.Since(m.start))
+	p.since.Add(at)
+	p.n.Add(1)
+	return func() {
+		p.n.Add(-1)
+		p.since.Add(-at)
+	}
+}
+
+// spent is what has been spent so far.
+func (p *pending) spent(now time.Duration) time.Duration {
+	return max(0, time.Duration(p.n.Load())*now-time.Duration(p.since.Load()))
 }
 
 func (m *Meter) received(rows int, bytes int64, waited time.Duration) {

@@ -12,6 +12,7 @@ var errIdle = errors.New("idle")
 // receiveUntil is Receive with an end of its own: errIdle once idle fires.
 func receiveUntil[T any](ctx context.Context, in <-chan *Batch[T], idle <-chan time.Time) (b *Batch[T], ok bool, err error) {
 	start := time.Now()
+	defer meterOf(ctx).waitsForInput()()
 	select {
 	case b, ok = <-in:
 		if ok {
@@ -37,6 +38,7 @@ func Send[T any](ctx context.Context, out chan<- *Batch[T], b *Batch[T]) error {
 	default:
 	}
 	start := time.Now()
+	defer m.waitsForRoom()()
 	select {
 	case out <- b:
 		m.sent(b.Rows, b.Bytes, time.Since(start))
@@ -59,6 +61,7 @@ func Receive[T any](ctx context.Context, in <-chan *Batch[T]) (b *Batch[T], ok b
 	default:
 	}
 	start := time.Now()
+	defer m.waitsForInput()()
 	select {
 	case b, ok = <-in:
 		if ok {
@@ -67,6 +70,19 @@ func Receive[T any](ctx context.Context, in <-chan *Batch[T]) (b *Batch[T], ok b
 		return b, ok, nil
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
+	}
+}
+
+// Waits counts the time until end as one in which the part waits for what comes after it,
+// as a source does for memory, or for a commit.
+func Waits(ctx context.Context) (end func()) {
+	m, start := meterOf(ctx), time.Now()
+	wait := m.waitsForRoom()
+	return func() {
+		wait()
+		if m.meter != nil && m.out {
+			m.meter.blockedOut.Add(int64(time.Since(start)))
+		}
 	}
 }
 

@@ -59,6 +59,22 @@ func (v view) sent(rows int, bytes int64, waited time.Duration) {
 	}
 }
 
+// waitsForInput counts a goroutine that waits for a batch, until end.
+func (v view) waitsForInput() (end func()) {
+	if v.meter == nil || !v.in {
+		return func() {}
+	}
+	return v.meter.begin(&v.meter.waitIn)
+}
+
+// waitsForRoom counts one that waits for what comes after it.
+func (v view) waitsForRoom() (end func()) {
+	if v.meter == nil || !v.out {
+		return func() {}
+	}
+	return v.meter.begin(&v.meter.waitOut)
+}
+
 // number gives rows their place in the stage's output.
 func (v view) number(first *int64, rows int) {
 	if v.meter != nil && v.out {
@@ -93,9 +109,10 @@ func (v view) working() (done func()) {
 	if v.meter == nil || !v.work {
 		return func() {}
 	}
-	start := time.Now()
+	start, end := time.Now(), v.meter.begin(&v.meter.works)
 	v.meter.inside.Add(1)
 	return func() {
+		end()
 		v.meter.inside.Add(-1)
 		v.meter.work.Add(int64(time.Since(start)))
 	}
