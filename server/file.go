@@ -133,7 +133,7 @@ type Retention struct {
 
 // Check implements configs.Checker.
 func (f *File) Check(report func(field, message, hint string)) {
-	checkSchedules(f.Schedules, report)
+	f.checkSchedules(report)
 	if _, err := broker.ParseDurability(f.Durability); err != nil {
 		report("durability", err.Error(), "such as always, or interval:200ms")
 	}

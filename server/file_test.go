@@ -85,6 +85,8 @@ func TestWrongFilesSayWhatIsWrong(t *testing.T) {
 	f("nats: {urls: [nats://a], listen: ':1'}", "stands beside urls")
 	f("nats: {credentials: x}", "no urls")
 	f("limits: {streams: 0}", "streams")
+	f("schedules: [{name: a, cron: \"@daily\", expr: 1, notify: [ops]}]", "schedules[0].notify[0]", "no ops")
+	f("schedules: [{name: a, expr: 1}, {name: a, expr: 2}]", "two schedules a")
 	if _, problems := Load(filepath.Join(t.TempDir(), "none.yaml"), nil); !strings.Contains(problems.Error(), "cannot be read") {
 		t.Error(problems)
 	}

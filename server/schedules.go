@@ -75,10 +75,16 @@ func (c *Schedule) Check(report func(field, message, hint string)) {
 	}
 }
 
-// checkSchedules reports what is wrong with several of them together.
-func checkSchedules(all []Schedule, report func(field, message, hint string)) {
+// checkSchedules reports what is wrong with schedules together, and with what they name.
+func (f *File) checkSchedules(report func(field, message, hint string)) {
 	seen := map[string]bool{}
+	all := f.Schedules
 	for i := range all {
+		for n, target := range all[i].Notify {
+			if _, there := f.Notify[target]; !there {
+				report(fmt.Sprintf("schedules[%d].notify[%d]", i, n), fmt.Sprintf("there is no %s in notify", target), "add it there, or name another")
+			}
+		}
 		if name := all[i].Name; seen[name] {
 			report(fmt.Sprintf("schedules[%d].name", i), fmt.Sprintf("there are two schedules %s", name), "")
 		} else {
@@ -204,6 +210,12 @@ func (s *Server) openSchedules() error {
 	var err error
 	s.keeper, err = keeper.Open(s.ctx, s.broker, keeper.Options{
 		Notify: s.tell, Log: s.log.With("part", "schedules"),
+		Changed: func() {
+			if s.dashboard != nil {
+				s.dashboard.Changed("schedules", "")
+				s.dashboard.Changed("runs", "")
+			}
+		},
 	})
 	if err != nil {
 		return err
