@@ -71,9 +71,9 @@ var errDied = errors.New("the source died")
 
 func die(context.Context) error { return errDied }
 
-// begin loads the pipeline in dir, for a run that goes on if there is one to go
+// begun loads the pipeline in dir, for a run that goes on if there is one to go
 // on with, and gives it the source.
-func begin(t *testing.T, dir, yaml string, s *script) *File {
+func begun(t *testing.T, dir, yaml string, s *script) *File {
 	t.Helper()
 	path := filepath.Join(dir, "p.yaml")
 	text := "version: 1\nsource: {range: {rows: 1}}\ncommit: {rows: 10, every: 1h}\n" + yaml
@@ -135,7 +135,7 @@ const twoSinks = "sinks: [{csv: {path: a}}, {csv: {path: b}}]\n"
 
 func TestAResumeThatCannotBeginKeepsWhatIsOnRecord(t *testing.T) {
 	dir := t.TempDir()
-	if err := runToEnd(t, begin(t, dir, twoSinks, &script{reads: 6, at: map[int]func(context.Context) error{5: die}}), Options{}); !errors.Is(err, errDied) {
+	if err := runToEnd(t, begun(t, dir, twoSinks, &script{reads: 6, at: map[int]func(context.Context) error{5: die}}), Options{}); !errors.Is(err, errDied) {
 		t.Fatal(err)
 	}
 	b := filepath.Join(dir, "b")
@@ -143,13 +143,13 @@ func TestAResumeThatCannotBeginKeepsWhatIsOnRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := &script{reads: 6}
-	if err := runToEnd(t, begin(t, dir, twoSinks, whole), Options{Resume: true}); err == nil {
+	if err := runToEnd(t, begun(t, dir, twoSinks, whole), Options{Resume: true}); err == nil {
 		t.Fatal("a file was taken for a directory")
 	}
 	if err := errors.Join(os.Remove(b), os.Rename(b+".away", b)); err != nil {
 		t.Fatal(err)
 	}
-	if err := runToEnd(t, begin(t, dir, twoSinks, whole), Options{Resume: true}); err != nil {
+	if err := runToEnd(t, begun(t, dir, twoSinks, whole), Options{Resume: true}); err != nil {
 		t.Fatal(err)
 	}
 	checkNumbers(t, filepath.Join(dir, "a"), 60)
@@ -191,7 +191,7 @@ func TestWhatABlockingStageSentOnBeforeADrainComesOnce(t *testing.T) {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}}}
-	f := begin(t, dir, yaml, s)
+	f := begun(t, dir, yaml, s)
 	f.Stages[0].Use = &passing{}
 	var err error
 	if r, err = Start(t.Context(), f, Options{}); err != nil {
@@ -204,7 +204,7 @@ func TestWhatABlockingStageSentOnBeforeADrainComesOnce(t *testing.T) {
 	if n := len(numbersIn(t, filepath.Join(dir, "out"))); n > 0 {
 		t.Fatalf("%d rows are published", n)
 	}
-	f = begin(t, dir, yaml, &script{reads: 6})
+	f = begun(t, dir, yaml, &script{reads: 6})
 	f.Stages[0].Use = &passing{}
 	if err := runToEnd(t, f, Options{Resume: true}); err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestWhatABlockingStageSentOnBeforeADrainComesOnce(t *testing.T) {
 
 func TestAnOutputThatIsCommittedWithAnErrorDoesNotTakeTheOthersAlong(t *testing.T) {
 	dir := t.TempDir()
-	f := begin(t, dir, twoSinks, &script{reads: 2})
+	f := begun(t, dir, twoSinks, &script{reads: 2})
 	fail := func(name string) error {
 		if name == "finished" {
 			return fmt.Errorf("%w, and the old files could not be deleted", sinks.ErrCommitted)
@@ -262,7 +262,7 @@ func (w preparingWriter) Prepare(ctx context.Context, epoch uint64) ([]sinks.Par
 
 func TestACommitThatFailsWhenTheRowsAreThroughEndsTheRun(t *testing.T) {
 	dir := t.TempDir()
-	f := begin(t, dir, "sink: {csv: {path: out}}\n", &script{reads: 1})
+	f := begun(t, dir, "sink: {csv: {path: out}}\n", &script{reads: 1})
 	errDisk := errors.New("the disk is gone")
 	started, through := make(chan struct{}), make(chan struct{})
 	failed := false
@@ -295,7 +295,7 @@ func TestACommitThatFailsWhenTheRowsAreThroughEndsTheRun(t *testing.T) {
 func TestTheRecordOfAStoppedRunStaysUntilAnotherHasBegun(t *testing.T) {
 	dir := t.TempDir()
 	const yaml = "sink: {csv: {path: out}}\n"
-	f := begin(t, dir, yaml, nil)
+	f := begun(t, dir, yaml, nil)
 	state, err := f.State()
 	if err != nil {
 		t.Fatal(err)
