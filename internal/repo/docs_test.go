@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"crypto/rand"
 	"errors"
 	"os"
 	"os/exec"
@@ -10,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rpipe-dev/rpipe/internal/marked"
 	"github.com/rpipe-dev/rpipe/internal/program"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/proxy"
@@ -22,13 +25,14 @@ func TestPages(t *testing.T) {
 	for _, page := range pages(t) {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
-			dir, printed := t.TempDir(), ""
+			dir, printed, mark := t.TempDir(), "", "RPIPE_PAGE="+rand.Text()
+			defer nothingLeft(t, mark)
 			for _, b := range blocks(t, page) {
 				switch {
 				case b.value("file") != "":
 					write(t, dir, b)
 				case b.has("run"):
-					printed = runBlock(t, dir, b)
+					printed = runBlock(t, dir, mark, b)
 				case b.has("output"):
 					compare(t, b, printed)
 				}
@@ -47,11 +51,28 @@ func write(t *testing.T, dir string, b *block) {
 	}
 }
 
-func runBlock(t *testing.T, dir string, b *block) string {
+// nothingLeft ends what the blocks of a page have left running, which is an error of the
+// page unless it has failed in the middle.
+func nothingLeft(t *testing.T, mark string) {
+	left := marked.With(mark)
+	for begun := time.Now(); len(left) > 0 && !t.Failed() && time.Since(begun) < 20*time.Second; left = marked.With(mark) {
+		time.Sleep(50 * time.Millisecond) // they are no children of ours
+	}
+	for _, p := range left {
+		if !t.Failed() {
+			t.Errorf("the page leaves process %d, %s, running", p.Pid, p.Name)
+		}
+		if process, err := os.FindProcess(p.Pid); err == nil {
+			_ = process.Kill()
+		}
+	}
+}
+
+func runBlock(t *testing.T, dir, mark string, b *block) string {
 	want, _ := strconv.Atoi(b.value("exit"))
 	cmd := exec.CommandContext(t.Context(), "bash", "-e", "-c", b.text)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program.Path)+":"+os.Getenv("PATH"), "TMPDIR="+t.TempDir())
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program.Path)+":"+os.Getenv("PATH"), "TMPDIR="+t.TempDir(), mark)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
