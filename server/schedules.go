@@ -209,7 +209,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 func (s *Server) openSchedules() error {
 	var err error
 	s.keeper, err = keeper.Open(s.ctx, s.broker, keeper.Options{
-		Notify: s.tell, Log: s.log.With("part", "schedules"),
+		Notify: s.tell, Tracer: s.tracer, Log: s.log.With("part", "schedules"),
 		Changed: func() {
 			if s.dashboard != nil {
 				s.dashboard.Changed("schedules", "")

@@ -11,6 +11,7 @@ import (
 	"github.com/rpipe-dev/rpipe/schedule"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 const (
@@ -92,7 +93,13 @@ func (k *Keeper) do(ctx context.Context, e *entry, run *schedule.Run) {
 		log(fmt.Sprintf("attempt %d, for %s", run.Attempt, stamp(run.Scheduled)))
 	}
 	given := *run
+	ctx, span := k.o.Tracer.Start(ctx, "schedule", trace.Internal)
+	if span.On() {
+		span.Set(trace.String("rpipe.schedule", run.Schedule), trace.String("rpipe.run", run.ID), trace.Int("rpipe.attempt", run.Attempt),
+			trace.String("rpipe.scheduled", stamp(run.Scheduled)))
+	}
 	err := protect(func() error { return e.Work.Run(ctx, &given, tell, log) })
+	span.End(err)
 	cause := context.Cause(ctx)
 	if err != nil && errors.Is(cause, ErrHandover) {
 		log("this server leaves it to another, or to its next start")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/trace"
 )
 
 // Work is what a schedule runs: a job of the task queue, or a pipeline.
@@ -53,6 +54,7 @@ type Options struct {
 	Notify  func(Event)      // is told what happens to runs, at least once; nil for none. It must not block for long.
 	Now     func() time.Time // the clock; nil is time.Now
 	Changed func()           // is called after each change of what List and Runs tell; nil for none. It must not block.
+	Tracer  *trace.Tracer    // begins a span for each attempt; nil traces nothing
 	Log     *slog.Logger     // nil discards
 }
 
