@@ -54,7 +54,7 @@ func Committed(ctx context.Context, s Sink, env *stages.Env) (root string, files
 		return root, nil, &Error{Op: "read", Path: at, Err: fmt.Errorf("its %s is none that this rpipe wrote", name)}
 	}
 	for _, f := range m.Files {
-		files = append(files, CommittedFile{f.Part, f.Run, f.Partial, f.Scheduled})
+		files = append(files, CommittedFile(f))
 	}
 	return root, files, nil
 }

@@ -2,7 +2,6 @@
 
 package browsertest
 
-import "fmt"
 
 // Accessible checks what a machine can of a page: the contrast of texts against what is
 // behind them, one heading of the first level, landmarks, names of all that can be used,
@@ -16,7 +15,7 @@ func (b *Tab) Accessible(what string) {
 		b.t.Errorf("%s: %s", what, p)
 	}
 	if len(problems) == 0 {
-		b.t.Log(fmt.Sprintf("%s: %s texts", what, b.Value(`window.audited`)))
+		b.t.Logf("%s: %s texts", what, b.Value(`window.audited`))
 	}
 }
 

@@ -54,8 +54,6 @@ func (f filter) With(state string) string {
 	return "?" + f.query().Encode()
 }
 
-const pageSize = 50
-
 func (d *Dashboard) newList(r *http.Request, path string) (*list, error) {
 	l := &list{Filter: filterOf(r), States: append([]string{"unfinished", "failed"}, stateNames()...), Path: path}
 	who := d.o.Who(r)

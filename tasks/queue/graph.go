@@ -360,11 +360,9 @@ func (g *graph) settle(ctx context.Context) error {
 // movedAway takes in that a task was retried: what is IMPOSSIBLE because of it may be so no
 // longer.
 func (g *graph) movedAway(t *tasks.Task) {
-	job, n := t.Job, t.N
-	g.revived[job], g.revived[t.ID()] = true, true
+	g.revived[t.Job], g.revived[t.ID()] = true, true
 	if t.Origin != "" { // what waits may name the first of the chain
-		job, n = t.Origin, t.RootN
-		g.revived[job], g.revived[tasks.TaskID(job, n)] = true, true
+		g.revived[t.Origin], g.revived[tasks.TaskID(t.Origin, t.RootN)] = true, true
 	}
 }
 
