@@ -2,7 +2,6 @@
 
 package browsertest
 
-
 // Accessible checks what a machine can of a page: the contrast of texts against what is
 // behind them, one heading of the first level, landmarks, names of all that can be used,
 // labels of fields, and that all of it is reached by the keyboard. Where the page is wider
