@@ -2,14 +2,16 @@ package pipelines
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/rpipe-dev/rpipe/configs"
 )
 
 // connect finds pipelines that cannot be among the schedules there are: by their name, or
-// by what they say they come after. Their files have an error, and they are not run.
-func (s *Set) connect(all map[string]*entry) {
+// by what they say they come after. Their files have an error: the versions of before, by
+// path, are run on where those can be, and the others are not run.
+func (s *Set) connect(all, before map[string]*entry) {
 	known := map[string]bool{}
 	if s.o.Others != nil {
 		for _, name := range s.o.Others() {
@@ -22,38 +24,53 @@ func (s *Set) connect(all map[string]*entry) {
 			e.good = nil
 		}
 	}
-	var names []string
-	for name := range known {
-		names = append(names, name)
-	}
-	for name := range all {
-		names = append(names, name)
-	}
-	for waiting := true; waiting; { // until nothing more can begin
-		waiting = false
-		for name, e := range all {
-			if e.good != nil && !known[name] && !slices.ContainsFunc(e.good.timing.After, func(before string) bool { return !known[before] }) {
-				known[name], waiting = true, true
-			}
-		}
-	}
+	names := slices.Concat(slices.Collect(maps.Keys(known)), slices.Collect(maps.Keys(all)))
+	reach(all, known)
 	for name, e := range all {
-		if e.good == nil || known[name] {
+		old := before[e.path]
+		if e.good == nil || known[name] || old == nil || old.name != name || old.good == nil || slices.Equal(old.good.timing.After, e.good.timing.After) {
 			continue
 		}
-		for i, before := range e.good.timing.After {
-			field := fmt.Sprintf("schedule.after[%d]", i)
-			switch {
-			case known[before]:
-			case !slices.Contains(names, before):
-				e.refuse(field, fmt.Sprintf("there is no schedule or pipeline %q", before), configs.DidYouMean(before, names))
-			case before == name:
-				e.refuse(field, "names the pipeline itself", "")
-			default:
-				e.refuse(field, before+" has an error, or comes after this one itself", "")
+		e.refuseAfter(known, names)
+		e.good = old.good
+	}
+	reach(all, known)
+	for name, e := range all {
+		if e.good != nil && !known[name] {
+			e.refuseAfter(known, names)
+			e.good = nil
+		}
+	}
+}
+
+// reach adds to known the pipelines whose predecessors are known.
+func reach(all map[string]*entry, known map[string]bool) {
+	for more := true; more; {
+		more = false
+		for name, e := range all {
+			if e.good != nil && !known[name] && !slices.ContainsFunc(e.good.timing.After, func(before string) bool { return !known[before] }) {
+				known[name], more = true, true
 			}
 		}
-		e.good = nil
+	}
+}
+
+// refuseAfter adds an error for each predecessor that is not known. names are all there are.
+func (e *entry) refuseAfter(known map[string]bool, names []string) {
+	if len(e.problems.Errors()) > 0 {
+		return // those of the file are said, and this is the version before
+	}
+	for i, before := range e.good.timing.After {
+		field := fmt.Sprintf("schedule.after[%d]", i)
+		switch {
+		case known[before]:
+		case !slices.Contains(names, before):
+			e.refuse(field, fmt.Sprintf("there is no schedule or pipeline %q", before), configs.DidYouMean(before, names))
+		case before == e.name:
+			e.refuse(field, "names the pipeline itself", "name another, or leave it out")
+		default:
+			e.refuse(field, before+" has an error, or comes after this one itself", "mend "+before+", or leave it out")
+		}
 	}
 }
 

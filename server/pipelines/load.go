@@ -55,9 +55,9 @@ func (s *Set) Load() (changed bool, err error) {
 		}
 		all[e.name] = e
 	}
-	s.connect(all)
+	s.connect(all, before)
 	for path, e := range byPath(all) {
-		s.tell(e.problems, before[path])
+		s.tell(e, before[path])
 	}
 	for path := range before {
 		if !slices.Contains(paths, path) {
@@ -158,15 +158,15 @@ func timing(f *pipeline.File) schedule.Timing {
 }
 
 // tell logs the problems of a file that are new.
-func (s *Set) tell(problems configs.Problems, before *entry) {
-	for _, p := range problems {
+func (s *Set) tell(e, before *entry) {
+	for _, p := range e.problems {
 		if before != nil && slices.ContainsFunc(before.problems, func(o configs.Problem) bool { return o.String() == p.String() }) {
 			continue
 		}
 		switch {
 		case p.Warning:
 			s.log.Warn("pipeline", "problem", p.String(), "hint", p.Hint)
-		case before != nil && before.good != nil:
+		case e.good != nil:
 			s.log.Error("a pipeline file has an error: its version of before is run on", "problem", p.String(), "hint", p.Hint)
 		default:
 			s.log.Error("a pipeline file has an error: it is not run", "problem", p.String(), "hint", p.Hint)

@@ -1,7 +1,10 @@
 package pipelines
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,5 +207,45 @@ func TestPipelinesComeAfterOthers(t *testing.T) {
 	}
 	if changed, err := s.Load(); changed || err != nil {
 		t.Errorf("as it was: %v %v", changed, err)
+	}
+}
+
+// A file that is changed to come after what is not there, or after itself, is run on as it
+// was, with those that come after it; where there is no such version, the log says so.
+func TestPipelinesThatCannotComeAfterOthersStayAsTheyWere(t *testing.T) {
+	after := func(name string) string { return plain + "schedule: {after: " + name + "}\n" }
+	for name, first := range map[string]string{"a circle": "b", "nothing": "nowhere", "itself": "a"} {
+		t.Run(name, func(t *testing.T) {
+			s := set(t, map[string]string{"a.yaml": daily, "b.yaml": after("a"), "c.yaml": after("b")})
+			var log bytes.Buffer
+			s.log = slog.New(slog.NewTextHandler(&log, nil))
+			put(t, s.o.Dir, map[string]string{"a.yaml": after(first)})
+			for range 2 {
+				if changed, err := s.Load(); changed || err != nil {
+					t.Errorf("what is run has changed: %v %v", changed, err)
+				}
+				if names := entries(s); !slices.Equal(names, []string{"a", "b", "c"}) {
+					t.Errorf("entries %v", names)
+				}
+			}
+			if p, _ := s.Get("a"); p.State != Stale || !strings.Contains(p.Problems.Error(), "schedule.after[0]") || p.Timing.Cron == "" {
+				t.Errorf("a is %s, %v, due %v", p.State, p.Problems, p.Timing)
+			}
+			if p, _ := s.Get("c"); p.State != OK {
+				t.Error(p.Problems)
+			}
+			if text := log.String(); strings.Count(text, "its version of before is run on") != 1 {
+				t.Error(text)
+			}
+			if err := os.Remove(filepath.Join(s.o.Dir, "a.yaml")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Load(); err != nil {
+				t.Fatal(err)
+			}
+			if text := log.String(); len(entries(s)) > 0 || strings.Count(text, "it is not run\"") != 2 {
+				t.Error(entries(s), text)
+			}
+		})
 	}
 }
