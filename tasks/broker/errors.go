@@ -31,6 +31,7 @@ const (
 const (
 	codeWrongLast         = 10071 // the record has changed
 	codeWrongLastInFlight = 10164 // another write of it is on its way
+	codeStreamInUse       = 10058 // its name, by one with another configuration
 	codeResources         = 10023 // of the server
 	codeAccountResources  = 10002
 	codeStorageExceeded   = 10047

@@ -82,8 +82,23 @@ func streams(replicas int) []jetstream.StreamConfig {
 	}
 }
 
-// provision makes the streams that are missing and brings the others up to date.
+// provision makes the streams that are missing and brings the others up to date. Where
+// another server makes them at the same moment it begins again, with what that has set.
 func (b *Broker) provision(ctx context.Context) error {
+	ctx, cancel := b.patient(ctx)
+	defer cancel()
+	for {
+		err := b.provisionOnce(ctx)
+		if code, _ := apiCode(err); code != codeStreamInUse {
+			return err
+		}
+		if b.rest(ctx, 50*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
+func (b *Broker) provisionOnce(ctx context.Context) error {
 	have, err := b.stream(ctx, recordStream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -115,13 +130,17 @@ func (b *Broker) provision(ctx context.Context) error {
 	for _, c := range streams(b.replicas) {
 		c.Metadata = maps.Clone(meta)
 		old, err := b.stream(ctx, c.Name)
-		if err == nil {
+		put := b.js.UpdateStream
+		switch {
+		case err == nil:
 			c.PersistMode = old.CachedInfo().Config.PersistMode // it cannot be changed
-		} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			put = b.js.CreateStream // which does not change what another server has made since
+		default:
 			return fmt.Errorf("stream %s: %w", c.Name, err)
 		}
 		err = b.persistFor(ctx, 4*tryTimeout, func(ctx context.Context) error {
-			_, err := b.js.CreateOrUpdateStream(ctx, c)
+			_, err := put(ctx, c)
 			return err
 		})
 		if err != nil {
