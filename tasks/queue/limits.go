@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -120,8 +121,21 @@ func valueBytes(j *tasks.Job) int64 {
 	return bytes
 }
 
-// take asks for n tasks with so many bytes, in place of what r had.
+// take asks for n tasks with so many bytes, in place of what r had. What the index has
+// not counted out yet, though it has ended, is no reason to refuse.
 func (r *reservation) take(ctx context.Context, n, bytes int64) error {
+	err := r.takeNow(ctx, n, bytes)
+	var refused *RefusedError
+	if !errors.As(err, &refused) || r.q.index.Status().Seq >= r.q.last.get() {
+		return err
+	}
+	if err := r.q.sync(ctx); err != nil {
+		return err
+	}
+	return r.takeNow(ctx, n, bytes)
+}
+
+func (r *reservation) takeNow(ctx context.Context, n, bytes int64) error {
 	q := r.q
 	c, err := q.queueConfig(ctx, r.queue)
 	if err != nil {

@@ -30,8 +30,9 @@ func TestQueueLimits(t *testing.T) {
 	if n, err := r.Purge(within(t), ann, "small"); err != nil || n != 10 {
 		t.Fatalf("%d, %v", n, err)
 	}
-	if err := r.sync(within(t)); err != nil {
-		t.Fatal(err)
+	r.submit(ann, text("f", over(10), in("small"))) // at once
+	if n, err := r.Purge(within(t), ann, "small"); err != nil || n != 10 {
+		t.Fatalf("%d, %v", n, err)
 	}
 	refused(RetryAfter, func(s *Submission) { s.Job.Call.Args = []tasks.Arg{{Value: tasks.Value{Data: make([]byte, 6000)}}} })
 	r.submit(ann, text("f", in("small")))
