@@ -56,7 +56,7 @@ var allowed = map[string][]string{
 	"tasks/node":                  {"internal/filelock", "internal/tempdir", "rdata", "rpool", "tasks", "tasks/blob", "tasks/broker"},
 	"tasks/launch":                {"configs", "tasks"},
 	"tasks/api":                   {"configs"},
-	"tasks/worker":                {"metrics", "configs", "internal/tempdir", "store", "tasks", "tasks/blob", "tasks/broker", "tasks/launch", "tasks/node"},
+	"tasks/worker":                {"metrics", "configs", "internal/tempdir", "rpool", "store", "tasks", "tasks/blob", "tasks/broker", "tasks/launch", "tasks/node"},
 	"tasks/client":                {"configs", "tasks", "tasks/api"},
 	"tasks/remote":                {"rdata", "rpool", "tasks", "tasks/api", "tasks/client", "tasks/rvalue"},
 	"schedule":                    {"configs"},

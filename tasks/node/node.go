@@ -44,6 +44,7 @@ type Options struct {
 	// Pool is shared with others, and not closed; nil makes one of Min, Max and Limits.
 	Pool     *rpool.Pool
 	Limits   rpool.Options     // of the pool that is made
+	Pooled   func(*rpool.Pool) // is told the pool once it is there; nil for none
 	Base     rpool.Environment // what every environment begins with
 	Priority rpool.Priority    // of tasks in the pool
 
@@ -251,6 +252,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.pool, n.base.Max, n.base.R, n.base.Started = pool, n.o.Max, version, now
 	n.last, n.idle, n.queues = now, n.o.IdleTimeout, n.o.Queues
 	n.mu.Unlock()
+	if n.o.Pooled != nil {
+		n.o.Pooled(pool)
+	}
 	n.load.begin(now)
 	if err := n.envs.open(); err != nil {
 		n.end()

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/rpipe-dev/rpipe/metrics"
 )
 
 // openHealth serves /healthz, /readyz and /metrics of this worker. They tell how it is
@@ -25,17 +23,16 @@ func (w *Worker) openHealth(ctx context.Context, o *Options) error {
 	if err != nil {
 		return &ConfigError{fmt.Errorf("worker: --health-listen: %w", err)}
 	}
-	figures := metrics.New()
-	figures.SetVersion(o.Node.Version)
+	w.figures.SetVersion(o.Node.Version)
 	processes := prometheus.NewDesc("rpipe_worker_processes", "R processes of all workers: max, up or busy.", []string{"what"}, nil)
-	if err := figures.Prometheus().Register(collect{processes, w}); err != nil {
+	if err := w.figures.Prometheus().Register(collect{processes, w}); err != nil {
 		l.Close()
 		return fmt.Errorf("worker: metrics: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, r *http.Request) { answer(rw, r, w.alive()) })
 	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) { answer(rw, r, w.ready()) })
-	mux.Handle("GET /metrics", figures.Handler())
+	mux.Handle("GET /metrics", w.figures.Handler())
 	w.health = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	w.healthDone = make(chan struct{})
 	go func() {
@@ -44,7 +41,8 @@ func (w *Worker) openHealth(ctx context.Context, o *Options) error {
 			o.Log.Error("the health of this worker is not served any more", "error", err)
 		}
 	}()
-	o.Log.Info("health", "url", "http://"+l.Addr().String())
+	w.healthURL = "http://" + l.Addr().String()
+	o.Log.Info("health", "url", w.healthURL)
 	return nil
 }
 

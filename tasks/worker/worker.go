@@ -17,6 +17,8 @@ import (
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/internal/tempdir"
+	"github.com/rpipe-dev/rpipe/metrics"
+	"github.com/rpipe-dev/rpipe/rpool"
 	"github.com/rpipe-dev/rpipe/store"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
@@ -61,6 +63,8 @@ type Worker struct {
 
 	health     *http.Server // nil for none
 	healthDone chan struct{}
+	healthURL  string
+	figures    *metrics.Registry
 }
 
 // Connect opens the engine that the options name.
@@ -96,7 +100,7 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{broker: b, grace: o.Node.Grace, done: make(chan struct{})}
+	w := &Worker{broker: b, grace: o.Node.Grace, done: make(chan struct{}), figures: metrics.New()}
 	err = w.open(ctx, &o)
 	if err == nil {
 		err = w.openHealth(ctx, &o)
@@ -128,6 +132,7 @@ func (w *Worker) open(ctx context.Context, o *Options) (err error) {
 	n := o.Node
 	n.CacheDir = filepath.Join(o.Cache, "files")
 	n.Log, n.Tracer = o.Log, o.Tracer
+	n.Pooled = func(p *rpool.Pool) { w.figures.Pool("tasks", p) }
 	if w.node, err = node.New(w.broker, w.values, n); err != nil {
 		return &ConfigError{fmt.Errorf("worker: %w", err)}
 	}
