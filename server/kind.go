@@ -26,11 +26,12 @@ func Is(path string) bool {
 var topLevel = regexp.MustCompile(`(?m)^["']?(workers|nats|durability|retention|max_store|schedules|startup|tokens|auth|audit|notify)["']?[ \t]*:`)
 
 // Check finds every problem of an rpipe.yaml that can be seen without starting anything:
-// those of Load, and of the pipelines that its APIs answer by.
+// those of Load, of the pipelines that its APIs answer by, and of what it runs by the clock.
 func Check(ctx context.Context, path string, vars map[string]string) (*File, configs.Problems) {
 	f, problems := Load(path, vars)
 	if f == nil || len(problems.Errors()) > 0 {
 		return f, problems
 	}
-	return f, append(problems, f.mounted().CheckPipelines(ctx)...)
+	problems = append(problems, f.mounted().CheckPipelines(ctx)...)
+	return f, append(problems, f.checkTimed(ctx)...)
 }

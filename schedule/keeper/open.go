@@ -123,24 +123,7 @@ func (k *Keeper) Abdicate() { k.abdicate() }
 
 // Set replaces the schedules, also later, at a reload: what runs goes on.
 func (k *Keeper) Set(entries []Entry) error {
-	all := make(map[string]*entry, len(entries))
-	for _, e := range entries {
-		if err := tasks.CheckName("a schedule", e.Name); err != nil {
-			return err
-		}
-		if other := all[e.Name]; other != nil {
-			return fmt.Errorf("there are two schedules %s, in %s and %s: give one of them another name", e.Name, other.From, e.From)
-		}
-		plan, err := e.Timing.Compile()
-		if err != nil {
-			return fmt.Errorf("schedule %s: %w", e.Name, err)
-		}
-		if e.Timing.Keep.Runs == 0 {
-			e.Timing.Keep.Runs = 100
-		}
-		all[e.Name] = &entry{e, plan}
-	}
-	order, err := ordered(all)
+	all, order, err := together(entries)
 	if err != nil {
 		return err
 	}
@@ -149,6 +132,35 @@ func (k *Keeper) Set(entries []Entry) error {
 	k.mu.Unlock()
 	k.nudge()
 	return nil
+}
+
+// Check reports why Set would refuse the schedules.
+func Check(entries []Entry) error {
+	_, _, err := together(entries)
+	return err
+}
+
+// together are schedules by name, and their names, each after those that it comes after.
+func together(entries []Entry) (map[string]*entry, []string, error) {
+	all := make(map[string]*entry, len(entries))
+	for _, e := range entries {
+		if err := tasks.CheckName("a schedule", e.Name); err != nil {
+			return nil, nil, err
+		}
+		if other := all[e.Name]; other != nil {
+			return nil, nil, fmt.Errorf("there are two schedules %s, in %s and %s: give one of them another name", e.Name, other.From, e.From)
+		}
+		plan, err := e.Timing.Compile()
+		if err != nil {
+			return nil, nil, fmt.Errorf("schedule %s: %w", e.Name, err)
+		}
+		if e.Timing.Keep.Runs == 0 {
+			e.Timing.Keep.Runs = 100
+		}
+		all[e.Name] = &entry{e, plan}
+	}
+	order, err := ordered(all)
+	return all, order, err
 }
 
 // ordered are the names of schedules, each after those that it comes after.
