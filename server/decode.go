@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/tasks/api"
@@ -95,6 +96,10 @@ func jsonFault(err error, body []byte, t reflect.Type) error {
 	case errors.As(err, &mismatch):
 		return invalidField(mismatch.Field, fmt.Sprintf("must be %s, and is a JSON %s", kindText(mismatch.Type), mismatch.Value))
 	}
+	var when *time.ParseError
+	if errors.As(err, &when) {
+		return invalidField(fieldWith(body, when.Value), fmt.Sprintf("%q is no time: write it such as 2026-03-08T01:30:00Z", when.Value))
+	}
 	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
 		message := "there is no such field"
 		if near := configs.DidYouMean(m[1], fieldNames(t)); near != "" {
@@ -103,6 +108,21 @@ func jsonFault(err error, body []byte, t reflect.Type) error {
 		return invalidField(m[1], message)
 	}
 	return invalidField("", err.Error())
+}
+
+// fieldWith is the field of a body that has a text as its value; "" where it is in none, or
+// nested.
+func fieldWith(body []byte, text string) string {
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return ""
+	}
+	for name, v := range fields {
+		if v == text {
+			return name
+		}
+	}
+	return ""
 }
 
 func place(body []byte, offset int64) (line, column int) {
