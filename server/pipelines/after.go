@@ -74,6 +74,37 @@ func (e *entry) refuseAfter(known map[string]bool, names []string) {
 	}
 }
 
+// checkNotify finds pipelines that notify a target that is not there. That is an error of
+// their files, too: the versions of before, by path, are run on.
+func (s *Set) checkNotify(all, before map[string]*entry) {
+	if s.o.Targets == nil {
+		return
+	}
+	targets := s.o.Targets()
+	for name, e := range all {
+		if e.good == nil || len(e.problems.Errors()) > 0 {
+			continue
+		}
+		for i, target := range e.good.timing.Notify {
+			if slices.Contains(targets, target) {
+				continue
+			}
+			hint := configs.DidYouMean(target, targets)
+			if hint == "" {
+				hint = "add it there, or name another"
+			}
+			e.refuse(fmt.Sprintf("schedule.notify[%d]", i), fmt.Sprintf("there is no %s under notify in rpipe.yaml", target), hint)
+		}
+		if len(e.problems.Errors()) == 0 {
+			continue
+		}
+		e.good = nil
+		if old := before[e.path]; old != nil && old.name == name {
+			e.good = old.good
+		}
+	}
+}
+
 // refuse adds an error of the version that was read.
 func (e *entry) refuse(path, message, hint string) {
 	p := configs.Problem{File: e.path, Path: path, Message: message, Hint: hint}

@@ -55,6 +55,7 @@ func (s *Set) Load() (changed bool, err error) {
 		}
 		all[e.name] = e
 	}
+	s.checkNotify(all, before)
 	s.connect(all, before)
 	for path, e := range byPath(all) {
 		s.tell(e, before[path])

@@ -32,6 +32,7 @@ type Options struct {
 	R       *rpool.Pool       // of the workers; nil where there are none
 	Metrics *metrics.Registry // shows runs; nil shows none
 	Others  func() []string   // names of schedules that are no pipelines; nil for none
+	Targets func() []string   // that schedules may notify; nil for any
 	Log     *slog.Logger      // nil discards
 	// Run finds the record of a run, also of one that has ended. Nil finds none.
 	Run func(ctx context.Context, id string) (schedule.Run, error)
