@@ -13,6 +13,7 @@ import (
 	"github.com/rpipe-dev/rpipe/rdata"
 	"github.com/rpipe-dev/rpipe/schedule"
 	"github.com/rpipe-dev/rpipe/schedule/keeper"
+	"github.com/rpipe-dev/rpipe/server/pipelines"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 )
@@ -251,7 +252,33 @@ func (s *Server) putSchedules() error {
 	for _, more := range s.scheduleSources {
 		all = append(all, more()...)
 	}
-	return s.keeper.Set(all)
+	return s.keeper.Set(s.withoutOrphans(all))
+}
+
+// withoutOrphans leaves out what comes after a pipeline whose file has an error, and what
+// comes after that: a file that is broken keeps nothing else from running.
+func (s *Server) withoutOrphans(all []keeper.Entry) []keeper.Entry {
+	out := map[string]bool{}
+	list, _ := s.pipelines.List()
+	for i := range list {
+		out[list[i].Name] = list[i].State == pipelines.Broken
+	}
+	for _, e := range all { // a schedule may have the name
+		delete(out, e.Name)
+	}
+	for n := -1; n != len(all); {
+		n = len(all)
+		all = slices.DeleteFunc(all, func(e keeper.Entry) bool {
+			i := slices.IndexFunc(e.Timing.After, func(before string) bool { return out[before] })
+			if i < 0 {
+				return false
+			}
+			out[e.Name] = true
+			s.log.Error("a schedule is not run: what it comes after has an error", "schedule", e.Name, "after", e.Timing.After[i], "hint", "mend it, or take it out of after")
+			return true
+		})
+	}
+	return all
 }
 
 // addSchedules has the keeper keep what more says too, now and whenever renewSchedules is
