@@ -51,11 +51,24 @@ func (c Config) New(w io.Writer) *slog.Logger { return c.Brief(w, nil) }
 
 // Brief is New with replace (slog.HandlerOptions.ReplaceAttr) between.
 func (c Config) Brief(w io.Writer, replace func(groups []string, a slog.Attr) slog.Attr) *slog.Logger {
+	return c.make(w, &slog.HandlerOptions{Level: c.Least(), ReplaceAttr: replace})
+}
+
+// NewAt is New with a level that may change later, in place of that of c.
+func (c Config) NewAt(w io.Writer, level slog.Leveler) *slog.Logger {
+	return c.make(w, &slog.HandlerOptions{Level: level})
+}
+
+// Least is the level of c.
+func (c Config) Least() slog.Level {
 	level := slog.LevelInfo
 	if c.Level != "" {
 		_ = level.UnmarshalText([]byte(strings.ToUpper(c.Level))) // checked, where it came from a user
 	}
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: replace}
+	return level
+}
+
+func (c Config) make(w io.Writer, o *slog.HandlerOptions) *slog.Logger {
 	if c.Format == "json" {
 		return slog.New(Handler(slog.NewJSONHandler(w, o)))
 	}

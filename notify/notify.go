@@ -147,6 +147,8 @@ type Notifier struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	running conc.WaitGroup
+	setting sync.Mutex   // over Set
+	mu      sync.RWMutex // over targets
 	targets map[string]*sender
 	pause   func(tries int) time.Duration
 	closed  sync.Once
@@ -174,7 +176,7 @@ func start(targets map[string]Target, o Options, pause func(int) time.Duration) 
 		return nil, err
 	}
 	for _, s := range n.targets {
-		n.running.Go(s.run)
+		s.start()
 	}
 	return n, nil
 }
@@ -184,6 +186,8 @@ func (n *Notifier) Close() {
 	n.closed.Do(func() {
 		n.stop()
 		n.running.Wait()
+		n.mu.RLock()
+		defer n.mu.RUnlock()
 		for _, s := range n.targets {
 			s.client.CloseIdleConnections()
 		}
@@ -191,7 +195,11 @@ func (n *Notifier) Close() {
 }
 
 // Names are those of all targets.
-func (n *Notifier) Names() []string { return slices.Sorted(maps.Keys(n.targets)) }
+func (n *Notifier) Names() []string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return slices.Sorted(maps.Keys(n.targets))
+}
 
 // UnknownError says that there is no target of a name.
 type UnknownError struct{ Name string }
@@ -205,6 +213,8 @@ func (e *UnknownError) Error() string {
 func (n *Notifier) Send(names []string, m Message) error {
 	var unknown error
 	m.complete()
+	n.mu.RLock() // until it is added: Set takes over what waits
+	defer n.mu.RUnlock()
 	for _, name := range names {
 		s := n.targets[name]
 		switch {
@@ -220,7 +230,9 @@ func (n *Notifier) Send(names []string, m Message) error {
 // Try sends a message to one target, once and now, and returns what went wrong: an
 // *UnknownError, or why it was not taken.
 func (n *Notifier) Try(ctx context.Context, name string, m Message) error {
+	n.mu.RLock()
 	s := n.targets[name]
+	n.mu.RUnlock()
 	if s == nil {
 		return &UnknownError{name}
 	}
@@ -248,7 +260,9 @@ type Stats struct {
 // Stats are those of all targets, by name.
 func (n *Notifier) Stats() []Stats {
 	var out []Stats
-	for _, name := range n.Names() {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, name := range slices.Sorted(maps.Keys(n.targets)) {
 		out = append(out, n.targets[name].figures())
 	}
 	return out

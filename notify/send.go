@@ -39,6 +39,9 @@ type sender struct {
 	host   string
 	client *http.Client
 	more   chan struct{} // has a word when there is something to do
+	ctx    context.Context
+	stop   context.CancelFunc
+	done   chan struct{} // closed when run has returned
 
 	mu    sync.Mutex
 	queue []*letter
@@ -54,7 +57,8 @@ func newSender(name string, t Target, n *Notifier) (*sender, error) {
 	if !t.AllowPrivate {
 		d.Control = onlyPublic
 	}
-	s := &sender{name: name, target: t, n: n, host: u.Hostname(), more: make(chan struct{}, 1)}
+	s := &sender{name: name, target: t, n: n, host: u.Hostname(), more: make(chan struct{}, 1), done: make(chan struct{})}
+	s.ctx, s.stop = context.WithCancel(n.ctx)
 	s.client = &http.Client{
 		// No proxy: it would resolve the name itself, and reach what we may not.
 		Transport: &http.Transport{
@@ -87,7 +91,15 @@ func (s *sender) add(l *letter) {
 	}
 }
 
-// run delivers until the notifier is closed.
+// start begins to deliver.
+func (s *sender) start() {
+	s.n.running.Go(func() {
+		defer close(s.done)
+		s.run()
+	})
+}
+
+// run delivers until it is stopped.
 func (s *sender) run() {
 	for {
 		s.mu.Lock()
@@ -100,7 +112,7 @@ func (s *sender) run() {
 			select {
 			case <-s.more:
 				continue
-			case <-s.n.ctx.Done():
+			case <-s.ctx.Done():
 				return
 			}
 		}
@@ -116,11 +128,11 @@ func (s *sender) run() {
 	}
 }
 
-// deliver tries until a message is taken or given up; false where the notifier closed.
+// deliver tries until a message is taken or given up; false where it was stopped.
 func (s *sender) deliver(l *letter) bool {
 	for {
-		err := s.post(s.n.ctx, l)
-		if s.n.ctx.Err() != nil {
+		err := s.post(s.ctx, l)
+		if s.ctx.Err() != nil {
 			return false
 		}
 		l.Tries++
@@ -146,7 +158,7 @@ func (s *sender) deliver(l *letter) bool {
 		s.n.store(l)
 		select {
 		case <-time.After(wait):
-		case <-s.n.ctx.Done():
+		case <-s.ctx.Done():
 			return false
 		}
 	}

@@ -44,7 +44,7 @@ func (s *Server) page(h http.Handler) http.Handler {
 			return
 		}
 		exchange.Of(r.Context()).Owner = asks.Owner
-		r.Body = http.MaxBytesReader(w, r.Body, int64(s.file.Limits.Body))
+		r.Body = http.MaxBytesReader(w, r.Body, int64(s.limits.Load().Body))
 		ctx := asInsider(r.Context(), asks)
 		if asks.session != nil {
 			ctx = session.With(ctx, asks.session)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,7 @@ func (f *File) checkPipelines(ctx context.Context) (problems configs.Problems, n
 	if !filepath.IsAbs(c.Dir) {
 		c.Dir = filepath.Join(filepath.Dir(f.Path), c.Dir)
 	}
-	set := pipelines.New(pipelines.Options{Config: c, Others: func() (others []string) {
+	set := pipelines.New(pipelines.Options{Config: c, Targets: func() []string { return slices.Collect(maps.Keys(f.Notify)) }, Others: func() (others []string) {
 		for i := range f.Schedules {
 			others = append(others, f.Schedules[i].Name)
 		}

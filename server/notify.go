@@ -17,9 +17,6 @@ import (
 
 // openNotify begins to deliver notifications.
 func (s *Server) openNotify() error {
-	if len(s.file.Notify) == 0 {
-		return nil
-	}
 	var err error
 	s.notify, err = notify.New(s.file.Notify, notify.Options{
 		Dir: filepath.Join(s.data, "notify"), Version: s.version, Log: s.log.With("part", "notify"),
@@ -36,7 +33,7 @@ func (s *Server) openNotify() error {
 // tell has the targets of a schedule told what happened to a run: the keeper's Notify.
 func (s *Server) tell(e keeper.Event) {
 	names := e.Schedule.Timing.Notify
-	if len(names) == 0 || s.notify == nil {
+	if len(names) == 0 {
 		return
 	}
 	r := &e.Run
@@ -69,13 +66,11 @@ func (s *Server) link(parts ...string) string {
 
 func (s *Server) listNotify(w http.ResponseWriter, r *http.Request, _ *who) error {
 	out := api.NotifyTargets{Targets: []api.NotifyTarget{}}
-	if s.notify != nil {
-		for _, f := range s.notify.Stats() {
-			out.Targets = append(out.Targets, api.NotifyTarget{
-				Name: f.Name, Host: f.Host, Format: f.Format, Only: f.Only, Waiting: f.Waiting, Delivered: f.Delivered,
-				Retried: f.Retried, Failed: f.Failed, LastError: f.LastError, LastTime: f.LastTime,
-			})
-		}
+	for _, f := range s.notify.Stats() {
+		out.Targets = append(out.Targets, api.NotifyTarget{
+			Name: f.Name, Host: f.Host, Format: f.Format, Only: f.Only, Waiting: f.Waiting, Delivered: f.Delivered,
+			Retried: f.Retried, Failed: f.Failed, LastError: f.LastError, LastTime: f.LastTime,
+		})
 	}
 	return writeJSON(w, 200, &out)
 }
@@ -83,14 +78,10 @@ func (s *Server) listNotify(w http.ResponseWriter, r *http.Request, _ *who) erro
 // testNotify sends a message and says whether it arrived.
 func (s *Server) testNotify(w http.ResponseWriter, r *http.Request, who *who) error {
 	name := r.PathValue("name")
-	missing := &api.Fault{Status: http.StatusNotFound, Code: "not_found", Message: "there is no target " + name + " under notify in rpipe.yaml"}
-	if s.notify == nil {
-		return missing
-	}
 	err := s.notify.Try(r.Context(), name, notify.Message{Kind: notify.Test, Server: s.access.host, Link: s.link()})
 	var unknown *notify.UnknownError
 	if errors.As(err, &unknown) {
-		return missing
+		return &api.Fault{Status: http.StatusNotFound, Code: "not_found", Message: "there is no target " + name + " under notify in rpipe.yaml"}
 	}
 	out := api.NotifyTest{Delivered: err == nil}
 	if err != nil {

@@ -25,8 +25,8 @@ func (s *Server) openPipelines() error {
 	}
 	s.pipelines = pipelines.New(pipelines.Options{
 		Config: c, Owner: s.access.self, R: s.pool, Metrics: s.metrics, Log: s.log.With("part", "pipelines"),
-		Others: s.namesOfSchedules,
-		Run:    func(ctx context.Context, id string) (schedule.Run, error) { return s.keeper.Run(ctx, id) },
+		Others: s.namesOfSchedules, Targets: s.notify.Names,
+		Run: func(ctx context.Context, id string) (schedule.Run, error) { return s.keeper.Run(ctx, id) },
 	})
 	if _, err := s.pipelines.Load(); err != nil {
 		if errors.Is(err, os.ErrNotExist) {

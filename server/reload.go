@@ -26,10 +26,12 @@ type renewal struct {
 // renewals are the keys that a reload changes, in order. Others take a restart.
 func (s *Server) renewals() []renewal {
 	return []renewal{
+		{"log", s.setLevel},
 		{"limits", s.setLimits},
 		{"retention", s.setRetention},
 		{"r", func(_ context.Context, next *File) error { return s.setDefaultsOf(next) }},
 		{"apis", s.setAPIs},
+		{"notify", func(_ context.Context, next *File) error { return s.notify.Set(next.Notify) }}, // which schedules name
 		{"schedules", s.setSchedules},
 		{"pipelines", s.setPipelines},
 	}
@@ -112,6 +114,14 @@ func (s *Server) reread() (*File, error) {
 		s.log.Warn(p.String())
 	}
 	return next, nil
+}
+
+// setLevel changes the least that is logged.
+func (s *Server) setLevel(_ context.Context, next *File) error {
+	if s.options.Level != nil {
+		s.options.Level.Set(next.Log.Least())
+	}
+	return nil
 }
 
 // setLimits changes what is taken from a request.

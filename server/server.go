@@ -52,6 +52,8 @@ type Options struct {
 	Version  string       // of rpipe
 	Insecure bool         // listens elsewhere than on this machine without tokens or client certificates
 	JoinFile string       // where to write what rpipe worker is given on another machine; "" is nowhere
+	// Level is that of Log, which a reload changes; nil where it stays.
+	Level *slog.LevelVar
 	// Reread is the file as it is now, for Reload; nil reads it where it was.
 	Reread func() (*File, configs.Problems)
 }
@@ -76,10 +78,10 @@ type Server struct {
 	cancel  context.CancelCauseFunc
 
 	lock      *os.File
-	tokens    *tokens.Store    // nil for none
-	sessions  *session.Store   // of browsers; nil where there are no tokens
-	audit     *audit.Log       // nil for none
-	notify    *notify.Notifier // nil where there are no targets
+	tokens    *tokens.Store  // nil for none
+	sessions  *session.Store // of browsers; nil where there are no tokens
+	audit     *audit.Log     // nil for none
+	notify    *notify.Notifier
 	front     *front.Front
 	cluster   *broker.Cluster // nil unless workers elsewhere reach the embedded engine
 	broker    *broker.Broker

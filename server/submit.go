@@ -190,7 +190,7 @@ func (s *Server) elements(r *http.Request, in *api.Submission) (elements [][]byt
 	case stream == nil:
 		return s.elementsOfJSON(in)
 	}
-	if stream, err = rvalue.Within(stream, min(maxOver, int64(s.file.Limits.Value))); err != nil {
+	if stream, err = rvalue.Within(stream, min(maxOver, int64(s.limits.Load().Value))); err != nil {
 		return nil, nil, tooLong(err, "over")
 	}
 	if in.Rows {

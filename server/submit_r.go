@@ -24,7 +24,7 @@ func (s *Server) readR(r *http.Request, into *api.Submission) error {
 	if err != nil {
 		return err
 	}
-	if body, err = rvalue.Within(body, int64(s.file.Limits.Body)); err != nil {
+	if body, err = rvalue.Within(body, int64(s.limits.Load().Body)); err != nil {
 		return tooLong(err, "")
 	}
 	fields, names, err := rvalue.Split(body, maxFields)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,14 +166,23 @@ func (f *serveFlags) serve(ctx context.Context, file *server.File, reread func()
 	if file.Log.Config, err = f.logging.over(file.Log.Config); err != nil {
 		return err
 	}
-	log := file.Log.New(os.Stderr)
+	level := new(slog.LevelVar)
+	level.Set(file.Log.Least())
+	log := file.Log.NewAt(os.Stderr, level)
 	return serve(ctx, serviceOptions{
 		log:    log,
 		saying: "tasks under way are finished or given back",
 		exit:   serveExit,
 		start: func(ctx context.Context) (service, error) {
 			s, err := server.Start(ctx, file, server.Options{
-				Log: log, Version: version, Insecure: f.insecure, JoinFile: f.join, Reread: reread,
+				Log: log, Version: version, Insecure: f.insecure, JoinFile: f.join, Level: level,
+				Reread: func() (*server.File, configs.Problems) {
+					next, problems := reread()
+					if next != nil {
+						next.Log.Config, _ = f.logging.over(next.Log.Config) // which have been checked
+					}
+					return next, problems
+				},
 			})
 			if err != nil {
 				return nil, err
