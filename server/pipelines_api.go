@@ -19,7 +19,7 @@ import (
 // pipelineOf is a pipeline with what has become of its schedule.
 func (s *Server) pipelineOf(p *pipelines.Status) api.Pipeline {
 	out := api.Pipeline{
-		Name: p.Name, File: p.Path, Pool: s.pipelines.Pool(), State: p.State, Loaded: when(p.Loaded),
+		Name: p.Name, File: p.Path, Owner: s.access.self, Pool: s.pipelines.Pool(), State: p.State, Loaded: when(p.Loaded),
 		Problems: problemsOf(p.Problems), Dead: p.Dead, Running: s.pipelines.Running(p.Name),
 	}
 	for _, n := range p.Nodes {

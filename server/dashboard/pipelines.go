@@ -60,7 +60,7 @@ func (d *Dashboard) pipeline(r *http.Request) (*view, error) {
 		}
 	}
 	who := d.o.Who(r)
-	data.Own = who.can("submit", "admin")
+	data.Own = who.mayChange(data.Owner) && data.State != "broken"
 	return v, nil
 }
 

@@ -55,6 +55,9 @@ type page struct {
 // Can reports whether who asks has one of these scopes.
 func (p *page) Can(scopes ...string) bool { return p.Who.can(scopes...) }
 
+// MayChange reports whether who asks may change what is an owner's.
+func (p *page) MayChange(owner string) bool { return p.Who.mayChange(owner) }
+
 // maker makes a view of a request.
 type maker func(r *http.Request) (*view, error)
 

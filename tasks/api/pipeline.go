@@ -13,6 +13,7 @@ type Pipelines struct {
 type Pipeline struct {
 	Name     string            `json:"name"`
 	File     string            `json:"file" doc:"Where it is on the server's machine."`
+	Owner    string            `json:"owner" doc:"Who may run it, beside administrators: the user of the server."`
 	Pool     string            `json:"pool" enum:"shared|own" doc:"The R workers of its runs: the server's, or their own."`
 	Cron     string            `json:"cron,omitempty" doc:"Its schedule, of which /v1/schedules/{name} tells more; none where it runs by hand."`
 	TimeZone string            `json:"time_zone,omitempty"`
