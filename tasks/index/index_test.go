@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,6 +62,13 @@ func compare(t *rapid.T, x *Index, h *history) {
 		got, err := x.Counts(ctx, f)
 		must(err)
 		same(t, f, got, h.counts(f))
+	}
+	for range 4 {
+		job, from, size := jobID(h.number(1, h.made)), h.number(1, 40), h.number(1, 15)
+		to := h.number(from, 45)
+		got, err := x.Cells(ctx, job, from, to, size)
+		must(err)
+		same(t, fmt.Sprintf("cells of %s, %d to %d by %d", job, from, to, size), got, h.cells(job, from, to, size))
 	}
 	stats, err := x.QueueStats(ctx)
 	must(err)

@@ -189,6 +189,18 @@ func (m *model) counts(f Filter) map[tasks.State]int64 {
 	return counts
 }
 
+func (m *model) cells(job string, from, to, size int) (cells []map[tasks.State]int64) {
+	for n := from; n <= to; n++ {
+		if (n-from)%size == 0 {
+			cells = append(cells, map[tasks.State]int64{})
+		}
+		if t := m.tasks[tasks.TaskID(job, n)]; t != nil {
+			cells[len(cells)-1][t.State]++
+		}
+	}
+	return cells
+}
+
 func (m *model) taskRow(id string) TaskRow {
 	t, j := m.tasks[id], m.named[m.tasks[id].Job]
 	r := TaskRow{Job: t.Job, N: t.N, Name: j.Name, Labels: j.Labels, State: t.State, Rev: t.Rev, Owner: t.Owner, Queue: t.Queue, Lane: t.Lane,
