@@ -78,8 +78,8 @@ func (r *ring) at(t, now time.Time) *slot {
 	return *p
 }
 
-// see counts a task that has ended. It is called with every change of a task, by the
-// feed of the index, which it must not hold up.
+// see counts a task that has ended. It is called by the feed of the index, which it must
+// not hold up.
 func (s *series) see(t *tasks.Task) {
 	kind := 0
 	switch t.State {
@@ -280,9 +280,12 @@ func sortedKeys(m map[string]bool) []string {
 // openSeries begins to count.
 func (s *Server) openSeries() error {
 	s.series = newSeries()
+	ends := newOnce()
 	_, stop := s.index.Subscribe(func(t *tasks.Task) bool {
-		s.series.see(t)
-		s.meters.see(t)
+		if ends.first(t) {
+			s.series.see(t)
+			s.meters.see(t)
+		}
 		return false // nothing is sent: what is counted here is not missed
 	})
 	context.AfterFunc(s.ctx, stop)
