@@ -62,6 +62,7 @@ var tagTexts = map[string]string{
 	"jobs": "What is submitted: a call of R, or one for each of many elements.", "tasks": "The single calls.",
 	"many": "Many tasks and jobs in one request.", "events": "Server-sent events.", "queues": "Queues and their limits.",
 	"workers": "Processes that run tasks.", "apis": "plumber APIs and others that the server has mounted below their paths.", "settings": "Environments, worker configurations, owners.",
+	"security":  "Who changed what, log-ins, and where notifications go.",
 	"schedules": "What runs by the clock, and its runs.",
 	"pipelines": "Pipelines of the server, and their runs.",
 	"values":    "R values apart from submissions and results.", "server": "The server itself.",
@@ -137,6 +138,7 @@ var faultTexts = map[int]string{
 	400: "Something of the request is wrong: field says what, message how to mend it.", 401: "No token, or none that is good.",
 	403: "The token is not good for this.", 404: "There is none, or it is another's.", 406: "None of the accepted media types can be had.",
 	409: "The state of things does not allow it.", 413: "The body is too large.", 415: "The body's media type is not taken.",
+	422: "The configuration file is wrong: the message has its problems with their places.",
 	429: "A queue or an owner is at a limit: try again after Retry-After.", 500: "An error of the server.",
 	503: "Not now: try again after Retry-After.", 504: "The worker does not answer.", 507: "The store is full.",
 }
@@ -151,7 +153,9 @@ func (d *describer) responses(r *Route) object {
 		content[JSON] = object{"schema": d.ref(reflect.TypeOf(r.Out))}
 	}
 	for _, t := range r.OutAs {
-		content[t] = object{}
+		if content[t] == nil {
+			content[t] = object{}
+		}
 		if r.Out != nil && (t == Lines || t == Stream) {
 			content[t] = object{"schema": d.ref(reflect.TypeOf(r.Out))}
 		}

@@ -118,7 +118,7 @@ func explained(t *testing.T, typ reflect.Type, seen []reflect.Type) {
 		if f.Tag.Get("json") == "-" {
 			continue
 		}
-		if text := f.Tag.Get("doc"); !strings.HasSuffix(text, ".") {
+		if text := f.Tag.Get("doc"); !f.Anonymous && !strings.HasSuffix(text, ".") {
 			t.Errorf("%v.%s: the text %q", typ, f.Name, text)
 		}
 		explained(t, f.Type, append(seen, typ))

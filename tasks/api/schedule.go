@@ -9,12 +9,12 @@ type Schedules struct {
 
 // Schedule is something that runs by the clock: a job of the task queue, or a pipeline.
 type Schedule struct {
-	Name      string     `json:"name"`
+	Name      string     `json:"name" doc:"Its name, by which requests know it."`
 	Kind      string     `json:"kind" doc:"pipeline, function, expression or script."`
 	From      string     `json:"from,omitempty" doc:"The file that defines it."`
 	Owner     string     `json:"owner" doc:"Who may pause, run and cancel it, beside administrators."`
 	Cron      string     `json:"cron,omitempty" doc:"When; none where it comes after others, or runs by hand."`
-	TimeZone  string     `json:"time_zone,omitempty"`
+	TimeZone  string     `json:"time_zone,omitempty" doc:"That its expression is in."`
 	After     []string   `json:"after,omitempty" doc:"Schedules whose run must end well before."`
 	Overlap   string     `json:"overlap,omitempty" doc:"What becomes of a time while the run before is under way: skip, queue, cancel_old or allow."`
 	CatchUp   string     `json:"catch_up,omitempty" doc:"Which missed times are made up for: none, last or all."`
@@ -41,16 +41,16 @@ type Times struct {
 // Run is one run of a schedule.
 type Run struct {
 	ID        string     `json:"id" doc:"A ULID in lower case."`
-	Schedule  string     `json:"schedule"`
+	Schedule  string     `json:"schedule" doc:"Its name."`
 	Scheduled time.Time  `json:"scheduled" doc:"The time that it is for."`
 	Cause     string     `json:"cause" enum:"schedule|catch_up|manual|backfill|after" doc:"Why there is one."`
 	By        string     `json:"by,omitempty" doc:"Who asked for it."`
-	State     string     `json:"state" enum:"WAITING|RUNNING|RETRYING|COMPLETE|ERROR|CANCELLED|TIMEOUT|DIED|SKIPPED|MISSED"`
+	State     string     `json:"state" enum:"WAITING|RUNNING|RETRYING|COMPLETE|ERROR|CANCELLED|TIMEOUT|DIED|SKIPPED|MISSED" doc:"How it stands."`
 	Reason    string     `json:"reason,omitempty" doc:"Why it was skipped, missed, cancelled, or died."`
 	Error     string     `json:"error,omitempty" doc:"Why its last attempt failed."`
-	Created   time.Time  `json:"created"`
+	Created   time.Time  `json:"created" doc:"When it came to be."`
 	Started   *time.Time `json:"started,omitempty" doc:"When its last attempt began."`
-	Ended     *time.Time `json:"ended,omitempty"`
+	Ended     *time.Time `json:"ended,omitempty" doc:"When it ended."`
 	NotBefore *time.Time `json:"not_before,omitempty" doc:"When it begins, or is tried again, at the earliest."`
 	Attempt   int        `json:"attempt" doc:"How many have begun."`
 	Late      bool       `json:"late,omitempty" doc:"It had not ended so long after its time as late_after says."`
@@ -64,7 +64,7 @@ type Run struct {
 
 // Runs are a page of runs, newest first.
 type Runs struct {
-	Runs []Run  `json:"runs"`
+	Runs []Run  `json:"runs" doc:"The runs of the page."`
 	Next string `json:"next,omitempty" doc:"Give it as after for the next page; absent on the last."`
 }
 
@@ -82,9 +82,9 @@ type BackfillRequest struct {
 // Backfill is a range of times that are made up for, oldest first and one at a time.
 type Backfill struct {
 	ID    string    `json:"id" doc:"POST /v1/runs/{id}/cancel takes it, too."`
-	Cause string    `json:"cause" enum:"backfill|catch_up"`
+	Cause string    `json:"cause" enum:"backfill|catch_up" doc:"Why there is one."`
 	By    string    `json:"by,omitempty" doc:"Who asked for it."`
-	From  time.Time `json:"from"`
+	From  time.Time `json:"from" doc:"From this time on."`
 	To    time.Time `json:"to" doc:"Before this time."`
 	Done  time.Time `json:"done" doc:"Times before this one have begun."`
 	Times int       `json:"times,omitempty" doc:"How many there are in all; 0 is not known."`
