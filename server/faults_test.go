@@ -71,7 +71,7 @@ func TestWrongRequestsSayWhatIsWrong(t *testing.T) {
 			t.Errorf("%s %s %s:\n%q %s\nwant %q %s", method, path, body, got.Field, got.Message, field, want)
 		}
 	}
-	f(404, "GET", "/", "", "", "/openapi.json")
+	f(404, "GET", "/nothing", "", "", "/openapi.json")
 	f(404, "GET", "/v2/jobs", "", "", "/openapi.json")
 	f(405, "PATCH", "/v1/jobs", "", "", "GET or POST")
 	f(405, "DELETE", "/v1/info", "", "", "takes GET")

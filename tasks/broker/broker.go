@@ -36,7 +36,7 @@ type Options struct {
 	// Dir has an embedded store in this directory, which only one process can open.
 	Dir        string
 	Durability Durability
-	MaxStore   int64 // bytes; 0 is three quarters of what the disk has free
+	MaxStore   int64 // bytes; 0 is no limit: what is kept free of the disk is one
 
 	// Listen gives an embedded store a TLS port for workers elsewhere: host:port, port 0
 	// for any, see URL. "" is no port at all. It needs Cluster; TLS replaces the

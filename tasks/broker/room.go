@@ -11,6 +11,9 @@ import (
 // that finds no space at all stops.
 const reserve = 64 << 20
 
+// unlimited is more than any disk has.
+const unlimited = 1 << 60
+
 // room remembers for a moment how much space there is.
 type room struct {
 	mu    sync.Mutex

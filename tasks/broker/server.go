@@ -53,6 +53,9 @@ func serve(ctx context.Context, o *Options) (*embedded, error) {
 		lock.Close()
 		return nil, err
 	}
+	if o.MaxStore == 0 {
+		o.MaxStore = unlimited // left to itself, the engine takes what is free at its start, and then has no room for ever
+	}
 	so := &server.Options{
 		ServerName:        o.Name,
 		JetStream:         true,
