@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.release=$(VERSION)
 # The SQL engine is C++ that is linked in: without cgo, filter and derive are missing.
 export CGO_ENABLED := 1
 
-.PHONY: help demo build setup setup-test servers test test-r test-long race lint vet vulncheck bench docs fuzz release-snapshot release-check clean
+.PHONY: help demo build setup setup-test servers test test-r test-long soak race lint vet vulncheck bench docs fuzz release-snapshot release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ test-r: setup-test build ## the tests of the R package alone
 test-long: setup-test build servers ## the long tests as well: many crashes, large inputs
 	@$(GO) run ./internal/s3test/server rclone
 	$(GO) test -timeout 60m -tags long ./...
+
+soak: setup-test ## a whole rpipe serve for a minute, while everything goes wrong
+	$(GO) test -tags soak -timeout 20m -v ./internal/soak/estate
 
 race: setup-test servers ## all tests under the race detector
 	$(GO) test -race -timeout 30m ./...

@@ -1,0 +1,7 @@
+//go:build soak && !long
+
+package estate
+
+import "time"
+
+const lasts = time.Minute
