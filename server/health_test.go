@@ -151,10 +151,12 @@ func TestProfilesAreForAdmins(t *testing.T) {
 		}
 	}
 	bearer := func(scope tokens.Scope) string { return "Bearer " + s.token(t, "bob", scope) }
+	admin, read, submit := bearer(tokens.Admin), bearer(tokens.Read), bearer(tokens.Submit)
+	s.as(t, "bob", tokens.Read)                     // returns when the server knows it, and those before
 	f(200, "GET", "/debug/pprof/goroutine?debug=1") // its own user, from this machine
-	f(200, "GET", "/debug/pprof/", "Authorization", bearer(tokens.Admin))
-	f(403, "GET", "/debug/pprof/heap", "Authorization", bearer(tokens.Read))
-	f(403, "GET", "/debug/pprof/heap", "Authorization", bearer(tokens.Submit))
+	f(200, "GET", "/debug/pprof/", "Authorization", admin)
+	f(403, "GET", "/debug/pprof/heap", "Authorization", read)
+	f(403, "GET", "/debug/pprof/heap", "Authorization", submit)
 	f(401, "GET", "/debug/pprof/heap", "Authorization", "Bearer rpt_no")
 	f(404, "GET", "/debug/pprof/cmdline")
 	f(405, "POST", "/debug/pprof/heap")

@@ -281,16 +281,7 @@ func (s *Server) withoutOrphans(all []keeper.Entry) []keeper.Entry {
 	return all
 }
 
-// addSchedules has the keeper keep what more says too, now and whenever renewSchedules is
-// called.
-func (s *Server) addSchedules(more func() []keeper.Entry) error {
-	s.scheduleMu.Lock()
-	defer s.scheduleMu.Unlock()
-	s.scheduleSources = append(s.scheduleSources, more)
-	return s.putSchedules()
-}
-
-// renewSchedules asks those of addSchedules anew.
+// renewSchedules gives the keeper what the file and s.scheduleSources say now.
 func (s *Server) renewSchedules() error {
 	s.scheduleMu.Lock()
 	defer s.scheduleMu.Unlock()
