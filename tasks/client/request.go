@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,6 +172,10 @@ func (c *Client) unreachable(err error) error {
 	if isRefused(err) {
 		return fmt.Errorf("the task server at %s: %w: is it running? rpipe serve starts one; RPIPE_URL or --url says where it is", c.base, err)
 	}
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &cert) {
+		return fmt.Errorf("the task server at %s: %w: --ca or RPIPE_CA names the file with its authority, or its own certificate", c.base, err)
+	}
 	return fmt.Errorf("the task server at %s: %w", c.base, err)
 }
 
@@ -180,6 +185,9 @@ func (c *Client) fault(resp *http.Response) error {
 	f := &api.Fault{}
 	if json.Unmarshal(body, f) != nil || f.Code == "" {
 		// Something else answers there.
+		if strings.Contains(string(body), "HTTP request to an HTTPS server") { // as net/http has it
+			return fmt.Errorf("%s is spoken to without TLS, and wants it: write https:// in --url or RPIPE_URL", c.base)
+		}
 		f = &api.Fault{Code: "http", Message: fmt.Sprintf("%s answers %s: is a task server there?", c.base, resp.Status)}
 	}
 	f.Status = resp.StatusCode
