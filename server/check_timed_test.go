@@ -32,6 +32,11 @@ func TestCheckOfSchedulesAndPipelines(t *testing.T) {
 			files: map[string]string{"p/a.yaml": pipe + "schedule: {after: x}\n"},
 			want:  []string{"rpipe.yaml:3:3: schedules: schedule a comes after itself, by after: [a x a]"},
 		},
+		"a pipeline notifies nobody": {
+			text:  "pipelines: p\nnotify: {chat: 'https://chat.example/x'}\n",
+			files: map[string]string{"p/a.yaml": pipe + "schedule: {cron: '@daily', notify: [chat, ops]}\n"},
+			want:  []string{"a.yaml:4:43: schedule.notify[1]: there is no ops under notify in rpipe.yaml"},
+		},
 		"a pipeline with errors": {
 			text:  "pipelines: p\nschedules:\n  - {name: x, after: a, expr: '1'}\n",
 			files: map[string]string{"p/a.yaml": "nonsense: 1\n" + pipe, "p/b.yaml": pipe + "stages: [filter: {where: nothing > 1}]\n"},
