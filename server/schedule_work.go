@@ -120,6 +120,8 @@ func (w *scheduled) failure(ctx context.Context, who queue.Who, id string) error
 		return fmt.Errorf("its task %s was cancelled by %s", id, t.By)
 	case t.Failure == nil:
 		return fmt.Errorf("its task %s is %s", id, t.State)
+	case t.State == tasks.Error:
+		return errors.New(t.Failure.Message) // the state of the run says the rest
 	}
 	return fmt.Errorf("%s: %s", t.State, t.Failure.Message)
 }
