@@ -14,7 +14,7 @@ import (
 
 // TestNoSpaceLeft: a disk that is really full, which only root can have here.
 func TestNoSpaceLeft(t *testing.T) {
-	for _, reserve := range []int64{8 << 20, 0} {
+	for _, reserve := range []int64{24 << 20, 0} {
 		t.Run(fmt.Sprintf("reserve %d", reserve), func(t *testing.T) {
 			dir := t.TempDir()
 			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
