@@ -96,6 +96,9 @@ func scheduleNote(s *api.Schedule) string {
 	if s.Failing {
 		notes = append(notes, "failing")
 	}
+	if n := s.Running; n > 1 || n == 1 && (s.Last == nil || s.Last.Ended != nil) { // STATE does not say it
+		notes = append(notes, fmt.Sprintf("%d running", n))
+	}
 	if s.Waiting > 0 {
 		notes = append(notes, fmt.Sprintf("%d waiting", s.Waiting))
 	}
