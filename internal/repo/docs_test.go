@@ -141,7 +141,7 @@ func TestCommandsOfPages(t *testing.T) {
 	command := regexp.MustCompile(`(?m)(?:^|[\s;&|(])(?:bin/)?rpipe ([a-z]+)([^\n;&|)#>]*)`)
 	inline := regexp.MustCompile("`rpipe ([a-z]+)([^`]*)`")
 	flag := regexp.MustCompile(`(?:^|\s)(--?[a-z0-9-]+)`)
-	subcommand, grouped := regexp.MustCompile(`^ [a-z]+\b`), map[string]bool{"state": true, "dlq": true, "token": true, "task": true, "queue": true, "worker": true, "schedule": true}
+	subcommand, grouped := regexp.MustCompile(`^ [a-z]+\b`), map[string]bool{"state": true, "dlq": true, "token": true, "task": true, "queue": true, "worker": true, "schedule": true, "env": true, "owner": true}
 	help, n := map[string]string{}, 0
 	for _, page := range pages(t) {
 		shown := inline.FindAllStringSubmatch(prose(read(t, page)), -1)
