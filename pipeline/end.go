@@ -127,7 +127,7 @@ func (r *Run) Wait() (*Report, error) {
 	if committed && after == nil && !r.env.Limited && !r.drained() {
 		report.Compacted, after = r.compacted(r.ctx)
 	}
-	if err != nil && !committed && r.journal != nil {
+	if err != nil && !committed && r.journal != nil && !r.kept {
 		err = &resumableError{err, r.mode == modeReplay}
 	}
 	if err = errors.Join(err, after); err != nil {

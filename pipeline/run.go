@@ -29,6 +29,7 @@ type Options struct {
 	Limit  int64         // rows read at most; 0 is all
 	Resume bool          // go on with the run that did not finish, if there is one
 	Fresh  bool          // give up the run that did not finish, if there is one
+	Kept   bool          // the caller goes on with the run by itself: errors name no command for it
 	Dry    bool          // write nothing: no output, no dead letter, no state
 	Log    *slog.Logger  // nil discards
 	Tracer *trace.Tracer // nil traces nothing
@@ -52,6 +53,7 @@ type Run struct {
 	pool    *rpool.Pool    // nil where no stage uses R here
 	server  *client.Client // of queues; nil where there are none
 	queues  map[string]*remote.Pool
+	kept    bool // Options.Kept
 	others  bool // the pool is not the run's own
 	reader  sources.Reader
 	rejects *rejects
@@ -109,6 +111,7 @@ func Start(ctx context.Context, f *File, o Options) (*Run, error) {
 // open brings up the parts in the order in which it is cheapest to find out
 // that they cannot be had.
 func (r *Run) open(ctx context.Context, o Options) error {
+	r.kept = o.Kept
 	f := r.file
 	root := &stages.Env{
 		Run: r.id, Pipeline: f.Name, Dir: f.Dir(), Temp: scratch(r.id, rand.Text()[:6]),

@@ -15,6 +15,7 @@ import (
 // do runs a file to its end. The end of ctx stops it: at once where its record has what
 // was done, else, where the source has no end, after what was read.
 func (a *attempt) do(ctx context.Context, f *pipeline.File, o pipeline.Options) (*pipeline.Report, error) {
+	o.Kept = true
 	if o.Log = a.log; a.set.Pool() == Shared {
 		o.Pool = a.set.o.R
 	}
