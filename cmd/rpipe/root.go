@@ -12,8 +12,8 @@ func newRoot() *cobra.Command {
 		Short: "Run R in many processes: pipelines, APIs, tasks",
 		Long: `rpipe keeps a pool of R processes and feeds it three ways: run calls your R functions
 with batches of large tables, from files or web APIs to files that appear only when they
-are complete; proxy serves a plumber API on one port; serve is a task queue, to which
-task submits functions and scripts.`,
+are complete; proxy serves a plumber API on one port; serve is a task queue with
+schedules and a dashboard, to which task submits functions and scripts.`,
 		Example: examplesText(`
 			rpipe new demo                      # a pipeline, an R file and sample data
 			rpipe run demo/pipeline.yaml
