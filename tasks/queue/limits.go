@@ -125,14 +125,17 @@ func valueBytes(j *tasks.Job) int64 {
 // not counted out yet, though it has ended, is no reason to refuse.
 func (r *reservation) take(ctx context.Context, n, bytes int64) error {
 	err := r.takeNow(ctx, n, bytes)
-	var refused *RefusedError
-	if !errors.As(err, &refused) || r.q.index.Status().Seq >= r.q.last.get() {
-		return err
+	for range 5 { // what is written meanwhile may be counted twice
+		var refused *RefusedError
+		if !errors.As(err, &refused) {
+			return err
+		}
+		if err := r.q.sync(ctx); err != nil {
+			return err
+		}
+		err = r.takeNow(ctx, n, bytes)
 	}
-	if err := r.q.sync(ctx); err != nil {
-		return err
-	}
-	return r.takeNow(ctx, n, bytes)
+	return err
 }
 
 func (r *reservation) takeNow(ctx context.Context, n, bytes int64) error {
