@@ -236,16 +236,30 @@ func (p *Pool) deleteDone() {
 // patience is how long it may take to tell the server that something is not wanted.
 const patience = 20 * time.Second
 
-// giveUp cancels a job that nobody waits for any more.
+// arriving is how long a submission that was broken off may still arrive at the server.
+const arriving = time.Second
+
+// giveUp cancels a job that nobody waits for any more. It may be about to be there, where
+// its submission was broken off.
 func (p *Pool) giveUp(ctx context.Context, job string) {
+	broken := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	_, err := p.o.Client.Cancel(ctx, job)
-	switch {
-	case err == nil:
-		p.forget(job)
-	case !isFault(err, "not_found"):
-		p.o.Log.Warn("a task was not cancelled, and may run for nothing", "job", job, "queue", p.o.Queue, "error", err)
+	began := time.Now()
+	for pause := 20 * time.Millisecond; ; pause *= 2 {
+		out, err := p.o.Client.Cancel(ctx, job)
+		absent := err == nil && len(out.Outcomes) == 1 && out.Outcomes[0].Error == "not_found"
+		if err == nil && !absent {
+			p.forget(job)
+			return
+		}
+		if !broken || time.Since(began) > arriving || ctx.Err() != nil {
+			if err != nil {
+				p.o.Log.Warn("a task was not cancelled, and may run for nothing", "job", job, "queue", p.o.Queue, "error", err)
+			}
+			return
+		}
+		time.Sleep(pause) // nobody tells of a submission that was broken off
 	}
 }
 
