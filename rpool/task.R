@@ -564,7 +564,9 @@ local({
   for (name in c(
     "task", "cpu_since", "guarded_task", "perform", "evaluate_task", "bind_variables", "bind_arguments",
     "value_of", "known", "fetch", "shared", "tidy_task", "own_env", "told", "on_message", "on_task_warning",
-    "on_progress", "send_result"
+    "on_progress", "send_result",
+    # What a process does once: one that is there for one task would compile it for that.
+    "note_base", "note_env", "learn", "keep", "put", "code_text", "parsed", "mutable", "mutable_attributes"
   )) {
     self[[name]] <- compiler::cmpfun(self[[name]])
   }
