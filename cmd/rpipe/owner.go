@@ -60,13 +60,11 @@ func newOwnerSet() *cobra.Command {
 			if c.Flags().Changed("max-jobs") {
 				s.MaxJobs = &jobs
 			}
-			if size != "" {
-				bytes, err := configs.ParseSize(size)
-				if err != nil {
-					return fmt.Errorf("--max-bytes %q: %w", size, err)
-				}
-				s.MaxBytes = (*api.Size)(&bytes)
+			bytes, err := optionalSize("max-bytes", size)
+			if err != nil {
+				return err
 			}
+			s.MaxBytes = (*api.Size)(bytes)
 			return r.run(c, func(ctx context.Context, server *client.Client) error {
 				o, err := server.SetOwner(ctx, args[0], s)
 				if err != nil {

@@ -157,13 +157,11 @@ time after which to try again.` + remoteExits,
 			if c.Flags().Changed("max-length") {
 				s.MaxLength = &length
 			}
-			if size != "" {
-				bytes, err := configs.ParseSize(size)
-				if err != nil {
-					return fmt.Errorf("--max-bytes %q: %w", size, err)
-				}
-				s.MaxBytes = (*api.Size)(&bytes)
+			bytes, err := optionalSize("max-bytes", size)
+			if err != nil {
+				return err
 			}
+			s.MaxBytes = (*api.Size)(bytes)
 			return r.run(c, func(ctx context.Context, server *client.Client) error {
 				q, err := server.SetQueue(ctx, args[0], s)
 				if err != nil {

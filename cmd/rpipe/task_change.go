@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/client"
@@ -145,13 +144,11 @@ may be others than before.`, `
 			rpipe task retry nightly
 			rpipe task retry 01jd3x7v9qk2m4n6p8r0s2t4v6.3 --queue big --memory 16GiB`, "retried",
 		func(*cobra.Command) error {
-			if memory != "" {
-				size, err := configs.ParseSize(memory)
-				if err != nil {
-					return fmt.Errorf("--memory %q: %w", memory, err)
-				}
-				request.Memory = (*api.Size)(&size)
+			size, err := optionalSize("memory", memory)
+			if err != nil {
+				return err
 			}
+			request.Memory = (*api.Size)(size)
 			if timeout != "" {
 				d, err := optionalDuration("timeout", timeout)
 				if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/client"
@@ -255,17 +254,6 @@ answers; 4 done, and some have no value; 130 interrupted: the tasks go on.`,
 	c.MarkFlagsMutuallyExclusive("any", "first-error")
 	r.flag(c)
 	return c
-}
-
-func optionalDuration(flag, text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	d, err := configs.ParseDuration(text)
-	if err != nil {
-		return 0, fmt.Errorf("--%s %q %w: say 30s, 10m or 2h", flag, text, err)
-	}
-	return time.Duration(d), nil
 }
 
 func newTaskResult() *cobra.Command {

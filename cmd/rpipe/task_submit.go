@@ -16,7 +16,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/rdata"
 	"github.com/rpipe-dev/rpipe/tasks/api"
@@ -187,23 +186,17 @@ func (f *submitFlags) fill() error {
 		name, text string
 		to         *api.Duration
 	}{{"delay", f.delay, &s.Delay}, {"timeout", f.timeout, &s.Timeout}, {"cpu", f.cpu, &s.CPU}, {"ttl", f.ttl, &s.ResultTTL}, {"retry-delay", f.pause, &f.retry.Delay}} {
-		if d.text == "" {
-			continue
-		}
-		parsed, err := configs.ParseDuration(d.text)
+		value, err := optionalDuration(d.name, d.text)
 		if err != nil {
-			return fmt.Errorf("--%s %q %w: say 30s, 10m or 2h", d.name, d.text, err)
+			return err
 		}
-		*d.to = api.Duration(parsed)
+		*d.to = api.Duration(value)
 	}
-	if f.memory != "" {
-		size, err := configs.ParseSize(f.memory)
-		if err != nil {
-			return fmt.Errorf("--memory %q: %w", f.memory, err)
-		}
-		s.Memory = api.Size(size)
+	size, err := optionalSize("memory", f.memory)
+	if size != nil {
+		s.Memory = api.Size(*size)
 	}
-	return nil
+	return err
 }
 
 func (f *submitFlags) submit(ctx context.Context, server *client.Client, r *remote) error {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/logs"
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/rpool"
@@ -107,12 +106,12 @@ func (f *workerFlags) fill() error {
 	if err != nil {
 		return err
 	}
-	if f.memory != "" {
-		size, err := configs.ParseSize(f.memory)
-		if err != nil {
-			return fmt.Errorf("--max-memory %q: %w", f.memory, err)
-		}
-		n.Limits.MaxMemory = int64(size)
+	size, err := optionalSize("max-memory", f.memory)
+	if err != nil {
+		return err
+	}
+	if size != nil {
+		n.Limits.MaxMemory = int64(*size)
 	}
 	switch {
 	case n.Min < 0 || n.Max < 0 || f.maxTasks < 0:

@@ -58,12 +58,12 @@ func newWorkerConfigSet() *cobra.Command {
 				return err
 			}
 			w.IdleTimeout = api.Duration(d)
-			if memory != "" {
-				bytes, err := configs.ParseSize(memory)
-				if err != nil {
-					return fmt.Errorf("--max-memory %q: %w", memory, err)
-				}
-				w.MaxMemory = api.Size(bytes)
+			bytes, err := optionalSize("max-memory", memory)
+			if err != nil {
+				return err
+			}
+			if bytes != nil {
+				w.MaxMemory = api.Size(*bytes)
 			}
 			return r.run(c, func(ctx context.Context, server *client.Client) error {
 				if err := server.SetWorkerConfig(ctx, args[0], &w); err != nil {
