@@ -57,11 +57,15 @@ func begin(t testing.TB, f *File, o Options) *site {
 }
 
 func launch(f *File, o Options) (*site, error) {
-	out := &syncBuffer{}
-	o.Log, o.Version = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})), "test"
 	if os.Getenv("RPIPE_TEST_LOG") != "" {
-		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		return launchTo(f, o, os.Stderr)
 	}
+	return launchTo(f, o, &syncBuffer{})
+}
+
+// launchTo is launch with a log of the test's own.
+func launchTo(f *File, o Options, out io.Writer) (*site, error) {
+	o.Log, o.Version = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})), "test"
 	s, err := Start(context.Background(), f, o)
 	if err != nil {
 		return nil, err

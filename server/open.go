@@ -228,19 +228,7 @@ func (s *Server) writeJoin(path string) error {
 		urls[i] = "tls://" + net.JoinHostPort(host, u.Port())
 	}
 	text := s.cluster.Join(false, urls...).String() + "\n"
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("join: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() {
-		err = f.Chmod(0o600) // it may have been there
-	}
-	if err == nil {
-		_, err = f.WriteString(text)
-	}
-	if err != nil {
+	if err := writeSecret(path, text); err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
 	return nil

@@ -2,11 +2,9 @@ package server
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,29 +14,7 @@ import (
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/notify"
 	"github.com/rpipe-dev/rpipe/proxy/front"
-	"github.com/rpipe-dev/rpipe/tasks/client"
-	"github.com/rpipe-dev/rpipe/tokens"
 )
-
-// launchTo is launch with a log of the test's own.
-func launchTo(f *File, out io.Writer) (*site, error) {
-	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := Start(context.Background(), f, Options{Log: log, Version: "test"})
-	if err != nil {
-		return nil, err
-	}
-	c, err := client.New(client.Options{URL: s.URL(), Retries: -1})
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	store, err := tokens.Open(f.Tokens)
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	return &site{Server: s, c: c, store: store}, nil
-}
 
 func loopbackNetwork(t testing.TB) front.Network {
 	t.Helper()

@@ -79,7 +79,7 @@ func TestSecretsAreNotWritten(t *testing.T) {
 	f.Log.Access, f.Log.File, f.Auth = "json", log, "always"
 	withTarget(f, "ops", "http://127.0.0.1:1/hidden-path", nil)
 	out := &syncBuffer{}
-	s, err := launchTo(f, out)
+	s, err := launchTo(f, Options{}, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestTheDataDirectoryIsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := &syncBuffer{}
-	s, err := launchTo(config(dir), out)
+	s, err := launchTo(config(dir), Options{}, out)
 	if err != nil {
 		t.Fatal(err)
 	}
