@@ -103,35 +103,39 @@ func TestYAML(t *testing.T) {
 }
 
 // TestHealthcheck: the check of the Dockerfile tells a proxy from none.
-func TestHealthcheck(t *testing.T) {
-	check := regexp.MustCompile(`(?s)HEALTHCHECK .*?CMD (\[.*?\]\])"\]`).FindStringSubmatch(read(t, "docker/Dockerfile"))
+func TestHealthcheck(t *testing.T) { checkHealthcheck(t, "docker/Dockerfile", "3000", serve(t)) }
+
+// checkHealthcheck runs the HEALTHCHECK of a Dockerfile, which asks port, against what
+// is ready at addr and against nobody.
+func checkHealthcheck(t *testing.T, dockerfile, port, addr string) {
+	t.Helper()
+	check := regexp.MustCompile(`(?s)HEALTHCHECK .*?CMD (\[.*?\]\])"\]`).FindStringSubmatch(read(t, dockerfile))
 	if check == nil {
-		t.Fatal("the Dockerfile has no HEALTHCHECK")
+		t.Fatalf("%s has no HEALTHCHECK", dockerfile)
 	}
 	var args []string
 	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(check[1]+`"]`, "\\\n", "")), &args); err != nil {
 		t.Fatal(err)
 	}
-	addr := serve(t)
-	_, port, _ := net.SplitHostPort(addr)
-	run := func(port string) error {
-		script := strings.ReplaceAll(args[2], "/3000", "/"+port)
+	ask := func(at string) error {
+		script := strings.ReplaceAll(args[2], "/"+port, "/"+at)
 		if script == args[2] {
 			t.Fatalf("the check asks another port: %s", script)
 		}
 		return exec.Command(args[0], args[1], script).Run()
 	}
-	if err := run(port); err != nil {
-		t.Errorf("of a proxy that is ready: %v\n%s", err, args[2])
+	_, at, _ := net.SplitHostPort(addr)
+	if err := ask(at); err != nil {
+		t.Errorf("of what is ready: %v\n%s", err, args[2])
 	}
-	if err := run("1"); err == nil {
+	if err := ask("1"); err == nil {
 		t.Error("of nobody: it is said to be healthy")
 	}
 }
 
 func TestNGINXInFront(t *testing.T) {
 	nginx := installed(t, "nginx")
-	behind, front, dir := serve(t), free(t), t.TempDir()
+	behind, front, dir := serve(t), program.FreeAddr(t), t.TempDir()
 	conf := swap(t, read(t, "nginx/rpipe.conf"), "server 127.0.0.1:3000;", "server "+behind+";")
 	conf = swap(t, conf, "listen 8080;", "listen "+front+";")
 	all := "daemon off; pid nginx.pid; error_log stderr; events {}\nhttp { access_log off;\n" +
@@ -149,7 +153,7 @@ func TestNGINXInFront(t *testing.T) {
 
 func TestCaddyInFront(t *testing.T) {
 	caddy := installed(t, "caddy")
-	behind, front, dir := serve(t), free(t), t.TempDir()
+	behind, front, dir := serve(t), program.FreeAddr(t), t.TempDir()
 	_, port, _ := net.SplitHostPort(behind)
 	env := []string{"SITE=http://" + front, "RPIPE_PORT=" + port, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
 	file := filepath.Join(dir, "Caddyfile")
@@ -183,7 +187,7 @@ function(req) list(n = length(req$body))
 // serve starts rpipe proxy with the API, as the files say that it is started.
 func serve(t *testing.T) (addr string) {
 	dir := t.TempDir()
-	addr = free(t)
+	addr = program.FreeAddr(t)
 	config := "version: 1\nlisten: {address: " + addr + ", trusted_proxies: [loopback]}\napis:\n  - name: api\n    plumber: {file: plumber.R}\n"
 	for name, text := range map[string]string{"plumber.R": api, "proxy.yaml": config} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -275,15 +279,4 @@ func inFront(t *testing.T, url string, client *http.Client) {
 	if status, _, _ := ask("GET", "/__docs__/", ""); status != 200 {
 		t.Errorf("the documentation: %d", status)
 	}
-}
-
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -249,33 +249,12 @@ func installedCompose(t *testing.T) {
 
 // TestHealthcheckOfTheQueue: the check of its Dockerfile tells a server from none.
 func TestHealthcheckOfTheQueue(t *testing.T) {
-	check := regexp.MustCompile(`(?s)HEALTHCHECK .*?CMD (\[.*?\]\])"\]`).FindStringSubmatch(read(t, "docker/serve.Dockerfile"))
-	if check == nil {
-		t.Fatal("the Dockerfile has no HEALTHCHECK")
-	}
-	var args []string
-	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(check[1]+`"]`, "\\\n", "")), &args); err != nil {
-		t.Fatal(err)
-	}
-	addr, dir := free(t), t.TempDir()
+	addr, dir := program.FreeAddr(t), t.TempDir()
 	run(t, addr, dir, nil, program.Path, "serve", "--listen", addr, "--data", filepath.Join(dir, "data"), "--tokens", filepath.Join(dir, "tokens.json"), "--max", "-1")
 	answer, err := (&http.Client{Timeout: time.Minute}).Get("http://" + addr + "/readyz")
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer.Body.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	ask := func(port string) error {
-		script := strings.ReplaceAll(args[2], "/7033", "/"+port)
-		if script == args[2] {
-			t.Fatalf("the check asks another port: %s", script)
-		}
-		return exec.Command(args[0], args[1], script).Run()
-	}
-	if err := ask(port); err != nil {
-		t.Errorf("of a server that is ready: %v\n%s", err, args[2])
-	}
-	if err := ask("1"); err == nil {
-		t.Error("of nobody: it is said to be healthy")
-	}
+	checkHealthcheck(t, "docker/serve.Dockerfile", "7033", addr)
 }

@@ -2,11 +2,14 @@
 package program
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // Path is the program that Main has built.
@@ -32,4 +35,28 @@ func run(m *testing.M, flags []string) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// FreeAddr is an address that nobody listens on.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Pause waits, and reports whether ctx has not ended meanwhile. It is for the instants of
+// a load in real time, not for the effect of anything.
+func Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

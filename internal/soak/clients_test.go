@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 // behave asks one thing after the other over one connection, and holds that each
@@ -95,7 +97,7 @@ func (s *trial) sendSlowly(ctx context.Context, rng *rand.Rand) {
 				if _, err := c.conn.Write(piece[:n]); err != nil {
 					return nil, err
 				}
-				pause(context.WithoutCancel(ctx), time.Duration(rng.IntN(200))*time.Millisecond)
+				program.Pause(context.WithoutCancel(ctx), time.Duration(rng.IntN(200))*time.Millisecond)
 			}
 		})
 		c.close()
@@ -109,7 +111,7 @@ type slowReader struct {
 }
 
 func (r slowReader) Read(p []byte) (int, error) {
-	pause(context.Background(), time.Duration(r.rng.IntN(20))*time.Millisecond)
+	program.Pause(context.Background(), time.Duration(r.rng.IntN(20))*time.Millisecond)
 	return r.Reader.Read(p[:min(len(p), 4<<10)])
 }
 
@@ -138,7 +140,7 @@ func (s *trial) dribble(ctx context.Context, rng *rand.Rand) {
 			return
 		}
 		_, err := io.WriteString(c.conn, "GET /echo?nonce=never HTTP/1.1\r\nHost: soak\r\n")
-		for i := 0; err == nil && pause(ctx, time.Duration(100+rng.IntN(400))*time.Millisecond); i++ {
+		for i := 0; err == nil && program.Pause(ctx, time.Duration(100+rng.IntN(400))*time.Millisecond); i++ {
 			_, err = fmt.Fprintf(c.conn, "X-Slow-%d: %d\r\n", i, i)
 		}
 		c.close()
@@ -160,7 +162,7 @@ func (s *trial) hangUp(ctx context.Context, rng *rand.Rand) {
 			return
 		}
 		_ = r.Write(c.conn) // it may not get that far
-		pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond)
+		program.Pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond)
 		if rng.IntN(2) == 0 {
 			c.reset()
 		}

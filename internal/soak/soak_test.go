@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/internal/marked"
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 var (
@@ -54,7 +55,7 @@ func TestNoRequestIsLostWhateverGoesWrong(t *testing.T) {
 
 // kill kills an R process now and then, one of three times a template or standby.
 func (s *trial) kill(ctx context.Context, rng *rand.Rand) {
-	for pause(ctx, killEvery/2+time.Duration(rng.Int64N(int64(killEvery)))) {
+	for program.Pause(ctx, killEvery/2+time.Duration(rng.Int64N(int64(killEvery)))) {
 		workers, templates := s.census.Victims()
 		if rng.IntN(3) == 0 && len(templates) > 0 {
 			s.shoot(anyOf(rng, templates))
@@ -76,7 +77,7 @@ func (s *trial) shoot(pid int) {
 // reload puts new code in place, of which every third does not work, and waits
 // until the new code answers, or is refused.
 func (s *trial) reload(ctx context.Context, rng *rand.Rand) {
-	for n := 1; pause(ctx, reloadEvery/2+time.Duration(rng.Int64N(int64(reloadEvery)))); n++ {
+	for n := 1; program.Pause(ctx, reloadEvery/2+time.Duration(rng.Int64N(int64(reloadEvery)))); n++ {
 		good := s.version.Load()
 		if n%3 == 2 {
 			before := s.refused()
@@ -101,7 +102,7 @@ func (s *trial) bring(ctx context.Context, text string, done func() bool) {
 			s.t.Error(err)
 		}
 		for again := time.Now().Add(15 * time.Second); time.Now().Before(again); {
-			if done() || !pause(ctx, 20*time.Millisecond) {
+			if done() || !program.Pause(ctx, 20*time.Millisecond) {
 				return
 			}
 		}
@@ -116,7 +117,7 @@ func (s *trial) bring(ctx context.Context, text string, done func() bool) {
 // happened for it to tell something, which on a busy machine may take longer.
 func (s *trial) watch(ctx context.Context) (all []marked.Sample) {
 	begun := time.Now()
-	for pause(ctx, *long/200) {
+	for program.Pause(ctx, *long/200) {
 		one, err := marked.Measure(s.cmd.Process.Pid)
 		if err != nil {
 			s.t.Errorf("the proxy is gone: %v\n%s", err, s.said())
@@ -209,7 +210,7 @@ func (s *trial) checkDrain() {
 				s.t.Errorf("a request that was to be under way never was: %v", err)
 			}
 		}()
-		for deadline := time.Now().Add(patience); ; pause(s.t.Context(), 10*time.Millisecond) {
+		for deadline := time.Now().Add(patience); ; program.Pause(s.t.Context(), 10*time.Millisecond) {
 			if _, err := os.Stat(mark); err == nil || time.Now().After(deadline) {
 				break
 			}
@@ -235,7 +236,7 @@ func TestStoppingDoesNotWaitForCodeThatLoads(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); ; pause(t.Context(), 20*time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; program.Pause(t.Context(), 20*time.Millisecond) {
 		if _, err := os.Stat(mark); err == nil {
 			break
 		}
@@ -276,7 +277,7 @@ func TestNothingOutlivesAProxyThatIsKilled(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("there is only one worker under load")
 		}
-		pause(t.Context(), 50*time.Millisecond)
+		program.Pause(t.Context(), 50*time.Millisecond)
 	}
 	if err := s.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -284,7 +285,7 @@ func TestNothingOutlivesAProxyThatIsKilled(t *testing.T) {
 	<-s.ended
 	cancel()
 	load.Wait()
-	for deadline := time.Now().Add(10 * time.Second); len(marked.With(s.mark)) > 0; pause(t.Context(), 50*time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); len(marked.With(s.mark)) > 0; program.Pause(t.Context(), 50*time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("processes are left: %+v", marked.With(s.mark))
 		}

@@ -3,7 +3,6 @@
 package soak
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"net"
@@ -49,7 +48,7 @@ type trial struct {
 func start(t *testing.T, workers int) *trial {
 	dir := t.TempDir()
 	s := &trial{
-		t: t, dir: filepath.Join(dir, "api"), tmp: filepath.Join(dir, "tmp"), addr: free(t),
+		t: t, dir: filepath.Join(dir, "api"), tmp: filepath.Join(dir, "tmp"), addr: program.FreeAddr(t),
 		mark: "RPIPE_SOAK=" + rand.Text(), ended: make(chan struct{}), asked: map[string]int{},
 	}
 	s.census = &marked.Census{Mark: s.mark}
@@ -167,7 +166,7 @@ func (s *trial) checkNothingLeft() {
 			}
 			break
 		}
-		pause(s.t.Context(), 50*time.Millisecond)
+		program.Pause(s.t.Context(), 50*time.Millisecond)
 	}
 	files, err := os.ReadDir(s.tmp)
 	if err != nil {
@@ -175,28 +174,5 @@ func (s *trial) checkNothingLeft() {
 	}
 	for _, f := range files {
 		s.t.Errorf("a temporary file is left: %s", f.Name())
-	}
-}
-
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// pause waits, and reports whether ctx has not ended meanwhile. The soak is in
-// real time: these are the instants of its load, nothing waits for their effect.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

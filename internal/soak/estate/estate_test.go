@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -94,7 +93,7 @@ func (e *estate) config() string {
 // start lays everything out and starts the first life.
 func start(t *testing.T) *estate {
 	e := &estate{
-		t: t, dir: t.TempDir(), disk: t.TempDir(), addr: free(t), mark: "RPIPE_ESTATE=" + rand.Text(),
+		t: t, dir: t.TempDir(), disk: t.TempDir(), addr: program.FreeAddr(t), mark: "RPIPE_ESTATE=" + rand.Text(),
 		http: &http.Client{Timeout: 30 * time.Second}, over: make(chan struct{}),
 	}
 	if err := unix.Mount("tmpfs", e.disk, "tmpfs", 0, "size=1g"); err == nil {
@@ -235,7 +234,7 @@ func (e *estate) await(within time.Duration) (ok bool) {
 				return true
 			}
 		}
-		if !pause(e.t.Context(), 50*time.Millisecond) {
+		if !program.Pause(e.t.Context(), 50*time.Millisecond) {
 			return false
 		}
 	}
@@ -246,7 +245,7 @@ func (e *estate) await(within time.Duration) (ok bool) {
 // excused reports whether the server was down, or just up again, at some time since; or is
 // about to be: one that ends by itself hears nobody any more while it does.
 func (e *estate) excused(since time.Time) bool {
-	for begun := time.Now(); time.Since(begun) < 20*time.Second; pause(e.t.Context(), 100*time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < 20*time.Second; program.Pause(e.t.Context(), 100*time.Millisecond) {
 		e.mu.Lock()
 		out := !e.up || e.turned.After(since.Add(-time.Second))
 		e.mu.Unlock()
@@ -276,27 +275,4 @@ func (e *estate) ask(ctx context.Context, method, path string, body []byte) (sta
 	defer resp.Body.Close()
 	answer, err = io.ReadAll(resp.Body)
 	return resp.StatusCode, answer, err
-}
-
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// pause waits, and reports whether ctx has not ended meanwhile. The soak is in real
-// time: these are the instants of its load, nothing waits for their effect.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rpipe-dev/rpipe/internal/marked"
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 // perJob is how many tasks a job of the load has.
@@ -22,7 +23,7 @@ const perJob = 5
 
 // submit submits a job now and then, again with the same key until it is taken.
 func (e *estate) submit(ctx context.Context, jobs *[]string) {
-	for n := 0; pause(ctx, 500*time.Millisecond); n++ {
+	for n := 0; program.Pause(ctx, 500*time.Millisecond); n++ {
 		over := make([]int, perJob)
 		for i := range over {
 			over[i] = n*perJob + i
@@ -49,7 +50,7 @@ func (e *estate) submit(ctx context.Context, jobs *[]string) {
 				e.t.Errorf("no job is taken for %s: %d %s %v", 2*patience, status, answer, err)
 				return
 			}
-			pause(context.WithoutCancel(ctx), 100*time.Millisecond)
+			program.Pause(context.WithoutCancel(ctx), 100*time.Millisecond)
 		}
 	}
 }
@@ -62,7 +63,7 @@ var pages = []string{
 
 // visit looks at all pages, again and again. Each is there while the server is.
 func (e *estate) visit(ctx context.Context, seen map[string]int) {
-	for i := 0; pause(ctx, 50*time.Millisecond); i++ {
+	for i := 0; program.Pause(ctx, 50*time.Millisecond); i++ {
 		path := pages[i%len(pages)]
 		begun := time.Now()
 		status, answer, err := e.ask(context.WithoutCancel(ctx), "GET", path, nil)
@@ -79,7 +80,7 @@ func (e *estate) visit(ctx context.Context, seen map[string]int) {
 // double asks the plumber API, which answers rightly whatever is killed: a request that
 // may be repeated is.
 func (e *estate) double(ctx context.Context, answers *int) {
-	for i := 0; pause(ctx, 30*time.Millisecond); i++ {
+	for i := 0; program.Pause(ctx, 30*time.Millisecond); i++ {
 		begun := time.Now()
 		status, answer, err := e.ask(context.WithoutCancel(ctx), "GET", fmt.Sprint("/api/double?x=", i), nil)
 		switch {
@@ -104,7 +105,7 @@ func (e *estate) killedSince(t time.Time) bool {
 // killR kills an R process now and then.
 func (e *estate) killR(ctx context.Context, rng *rand.Rand) {
 	c := marked.Census{Mark: e.mark}
-	for pause(ctx, time.Duration(1+rng.IntN(4))*time.Second) {
+	for program.Pause(ctx, time.Duration(1+rng.IntN(4))*time.Second) {
 		workers, _ := c.Victims()
 		if len(workers) == 0 {
 			continue
@@ -120,10 +121,10 @@ func (e *estate) killR(ctx context.Context, rng *rand.Rand) {
 
 // killServer kills the server now and then, once it is up.
 func (e *estate) killServer(ctx context.Context, rng *rand.Rand) {
-	for pause(ctx, time.Duration(5+rng.IntN(10))*time.Second) {
+	for program.Pause(ctx, time.Duration(5+rng.IntN(10))*time.Second) {
 		e.kill()
 		if ctx.Err() == nil {
-			pause(ctx, time.Second)
+			program.Pause(ctx, time.Second)
 			e.await(patience)
 		}
 	}
@@ -146,7 +147,7 @@ func (e *estate) fill(ctx context.Context) {
 	}
 	f.Close()
 	refused := false
-	for begun := time.Now(); time.Since(begun) < 8*time.Second; pause(ctx, 100*time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < 8*time.Second; program.Pause(ctx, 100*time.Millisecond) {
 		if status, _, err := e.ask(ctx, "GET", "/readyz", nil); err == nil && status == 503 {
 			refused = true
 		}

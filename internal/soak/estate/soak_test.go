@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/internal/marked"
+	"github.com/rpipe-dev/rpipe/internal/program"
 )
 
 var (
@@ -60,7 +61,7 @@ func TestNothingIsLostWhateverGoesWrong(t *testing.T) {
 }
 
 func (e *estate) watch(ctx context.Context, d time.Duration) (all []marked.Sample) {
-	for begun := time.Now(); time.Since(begun) < d && pause(ctx, d/100); {
+	for begun := time.Now(); time.Since(begun) < d && program.Pause(ctx, d/100); {
 		e.mu.Lock()
 		pid := e.cmd.Process.Pid
 		e.mu.Unlock()
@@ -111,7 +112,7 @@ type run struct {
 // get asks until there is an answer, and reads it.
 func (e *estate) get(path string, into any) {
 	e.t.Helper()
-	for begun := time.Now(); ; pause(e.t.Context(), 100*time.Millisecond) {
+	for begun := time.Now(); ; program.Pause(e.t.Context(), 100*time.Millisecond) {
 		status, answer, err := e.ask(e.t.Context(), "GET", path, nil)
 		if err == nil && status == 200 {
 			if err := json.Unmarshal(answer, into); err != nil {
@@ -216,7 +217,7 @@ func (e *estate) checkSchedules() {
 
 // caughtUp waits until nothing is made up for any more.
 func (e *estate) caughtUp(name string) {
-	for begun := time.Now(); ; pause(e.t.Context(), 300*time.Millisecond) {
+	for begun := time.Now(); ; program.Pause(e.t.Context(), 300*time.Millisecond) {
 		var now struct{ Backfills []any }
 		e.get("/v1/schedules/"+name, &now)
 		if len(now.Backfills) == 0 {
@@ -231,7 +232,7 @@ func (e *estate) caughtUp(name string) {
 
 // settled are the runs of a schedule, once all have ended.
 func (e *estate) settled(name string) []run {
-	for begun := time.Now(); ; pause(e.t.Context(), 500*time.Millisecond) {
+	for begun := time.Now(); ; program.Pause(e.t.Context(), 500*time.Millisecond) {
 		all, open := e.runs(name), 0
 		for _, r := range all {
 			if r.State == "WAITING" || r.State == "RUNNING" || r.State == "RETRYING" {
@@ -280,7 +281,7 @@ func (e *estate) checkDone(name string, all []run) {
 // checkJobs holds that each task has its value.
 func (e *estate) checkJobs(jobs []string) {
 	for n, id := range jobs {
-		for begun := time.Now(); ; pause(e.t.Context(), 200*time.Millisecond) {
+		for begun := time.Now(); ; program.Pause(e.t.Context(), 200*time.Millisecond) {
 			var row struct{ States map[string]int }
 			e.get("/v1/jobs/"+id, &row)
 			if row.States["COMPLETE"] == perJob {
@@ -305,7 +306,7 @@ func (e *estate) checkJobs(jobs []string) {
 
 // checkNothingLeft holds that no process is left.
 func (e *estate) checkNothingLeft() {
-	for begun := time.Now(); ; pause(e.t.Context(), 50*time.Millisecond) {
+	for begun := time.Now(); ; program.Pause(e.t.Context(), 50*time.Millisecond) {
 		left := marked.With(e.mark)
 		if len(left) == 0 {
 			return
