@@ -26,9 +26,9 @@ type job struct {
 	counts         [16]int64
 	started, ended int64
 
-	written bool  // it is in the file, with the columns that do not change
-	ran     bool  // it had tasks that run, when it was last written
-	lacked  int64 // missing, when it was last written
+	written     bool  // it is in the file, with the columns that do not change
+	ran         bool  // it had tasks that run, when it was last written
+	had, lacked int64 // tasks and missing, when it was last written
 }
 
 // dims are the sets that all tasks of the job are in, and the job.
@@ -102,7 +102,7 @@ func scanJob(r []driver.Value) *job {
 	j.bytes, j.refs = number(r[20]), append([]byte(nil), blob(r[21])...)
 	j.tasks, j.missing, j.started, j.ended = number(r[22]), number(r[23]), number(r[25]), number(r[26])
 	j.counts = countsOf(text(r[24]))
-	j.ran, j.lacked = j.counts[running] > 0, j.missing
+	j.ran, j.had, j.lacked = j.counts[running] > 0, j.tasks, j.missing
 	return j
 }
 

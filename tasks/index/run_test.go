@@ -336,3 +336,30 @@ func TestCursors(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+// TestDeletionOverTwoRuns: an index that ends while a job is deleted goes on with the tasks
+// that are left, and then knows no job without a record.
+func TestDeletionOverTwoRuns(t *testing.T) {
+	path, s := tempIndex(t), newStream()
+	j := &tasks.Job{ID: jobID(1), Owner: "anna", Created: began, N: 3, Queue: "default"}
+	s.job(j)
+	for n := 1; n <= j.N; n++ {
+		s.task(j.New(n))
+	}
+	deleted := *j
+	deleted.Deleted = true
+	s.job(&deleted)
+	x := feed(t, path, s)
+	x.sync(s)
+	s.drop(j.New(1))
+	x.sync(s)
+	x.stop()
+	x = feed(t, path, s)
+	s.drop(j.New(2))
+	s.drop(j.New(3))
+	s.put(tasks.JobSubject(j.ID), nil)
+	x.sync(s)
+	if rows, _, err := x.Incomplete(context.Background(), began.Add(time.Hour), "", 10); err != nil || len(rows) > 0 {
+		t.Errorf("after its deletion: %+v, %v", rows, err)
+	}
+}

@@ -177,7 +177,7 @@ func (w *writer) writeJob(j *job) error {
 		}
 		return w.c.exec("DELETE FROM jobs WHERE base = ?", j.base)
 	case !j.written:
-		j.written, j.lacked = true, j.missing
+		j.written, j.had, j.lacked = true, j.tasks, j.missing
 		refs := j.refs
 		if refs == nil {
 			refs = []byte{}
@@ -186,8 +186,8 @@ func (w *writer) writeJob(j *job) error {
 			j.base, j.room, j.id, j.seq, j.name, j.ownerID, labelsText(j.labels), j.created, j.time, j.n, j.array, j.queueID, j.lane,
 			strings.Join(j.dependsOn, " "), j.notBefore, j.ttl, j.maxRunning, j.retriedFrom, j.dropped, j.deleted, j.bytes, refs,
 			j.tasks, j.missing, countsText(j.counts), j.started, j.ended)
-	case j.missing != j.lacked:
-		j.lacked = j.missing
+	case j.tasks != j.had || j.missing != j.lacked:
+		j.had, j.lacked = j.tasks, j.missing
 		return w.c.exec("UPDATE jobs SET tasks = ?, missing = ?, counts = ?, started = ?, ended = ? WHERE base = ?",
 			j.tasks, j.missing, countsText(j.counts), j.started, j.ended, j.base)
 	}
