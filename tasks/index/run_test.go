@@ -363,3 +363,49 @@ func TestDeletionOverTwoRuns(t *testing.T) {
 		t.Errorf("after its deletion: %+v, %v", rows, err)
 	}
 }
+
+// TestAnotherJobOfTheSameID: who deletes a job and submits a larger one with its id, or key,
+// may do so before the index has heard of either.
+func TestAnotherJobOfTheSameID(t *testing.T) {
+	f := func(stopped bool) {
+		t.Helper()
+		path, s := tempIndex(t), newStream()
+		j := &tasks.Job{ID: jobID(1), Name: "fit", Owner: "anna", Created: began, N: 2, Queue: "default"}
+		s.job(j)
+		failed := j.New(1)
+		failed.State, failed.Started, failed.Ended, failed.Failure = tasks.Error, began, began, &tasks.Failure{Message: "singular"}
+		s.task(failed)
+		s.task(j.New(2))
+		s.some(2, 2)
+		x := feed(t, path, s)
+		x.sync(s)
+		if stopped { // what follows comes at once
+			x.stop()
+		}
+		s.drop(failed)
+		next := *j
+		next.Name, next.N, next.Created = "again", 5, began.Add(time.Minute)
+		s.job(&next)
+		for n := 1; n <= next.N; n++ {
+			s.task(next.New(n))
+		}
+		if stopped {
+			x = feed(t, path, s)
+		}
+		x.sync(s)
+		row, ok, err := x.Job(context.Background(), j.ID)
+		if err != nil || !ok || row.N != 5 || len(row.Counts) != 1 || row.Counts[tasks.Pending] != 5 || !row.Started.IsZero() {
+			t.Errorf("%+v, %v, %v", row, ok, err)
+		}
+		if ids := x.ids(); len(ids) != 8 || ids[7] != tasks.TaskID(j.ID, 5) {
+			t.Errorf("tasks in their order: %v", ids)
+		}
+		for text, want := range map[string]int{"again": 5, "fit": 3, "singular": 0} {
+			if counts, err := x.Counts(context.Background(), Filter{Text: text}); err != nil || counts[tasks.Pending] != int64(want) || counts[tasks.Error] != 0 {
+				t.Errorf("%s: %v, %v", text, counts, err)
+			}
+		}
+	}
+	f(true)
+	f(false)
+}

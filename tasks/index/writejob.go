@@ -31,12 +31,12 @@ func (w *writer) putJob(id string, r *jobRow) error {
 		return nil
 	}
 	w.register(j, -1)
-	was := textOfJob(j.name, j.labels)
+	was, from := textOfJob(j.name, j.labels), j.base
 	if err := w.retally(j, func() error { return w.describe(j, r) }); err != nil {
 		return err
 	}
-	if text := textOfJob(j.name, j.labels); text != was {
-		if err := errors.Join(w.putWords("job_words", j.base, was, -1), w.putWords("job_words", j.base, text, 1)); err != nil {
+	if text := textOfJob(j.name, j.labels); text != was || j.base != from {
+		if err := errors.Join(w.putWords("job_words", from, was, -1), w.putWords("job_words", j.base, text, 1)); err != nil {
 			return err
 		}
 	}
@@ -59,6 +59,11 @@ func (w *writer) same(j *job, r *jobRow) (bool, error) {
 
 // describe takes over what the record says.
 func (w *writer) describe(j *job, r *jobRow) (err error) {
+	if j.time != 0 && (j.created != r.created || j.room <= r.n) {
+		if err := w.move(j, r.n+1); err != nil {
+			return err
+		}
+	}
 	j.jobRow = *r
 	j.written = false
 	w.time = max(w.time, r.created)
@@ -79,6 +84,23 @@ func (w *writer) describe(j *job, r *jobRow) (err error) {
 	return err
 }
 
+// move gives a job the next free positions. It is another one than that whose positions it
+// has: that was deleted, and this one submitted with its id, or its key.
+func (w *writer) move(j *job, room int64) error {
+	from, last := j.base, j.base+j.room-1
+	j.base, j.room, j.time, j.started, j.ended = w.next, room, 0, 0, 0
+	w.next += room
+	messages := map[int64]string{}
+	err := w.c.query("SELECT pos, message FROM tasks WHERE pos BETWEEN ? AND ? AND message <> ''", []any{from, last}, func(r []driver.Value) error {
+		messages[number(r[0])] = textOfMessage(text(r[1]))
+		return nil
+	})
+	for pos, message := range messages {
+		err = errors.Join(err, w.putWords("task_words", pos, message, -1), w.putWords("task_words", pos+j.base-from, message, 1))
+	}
+	return errors.Join(err, w.c.exec("UPDATE tasks SET pos = pos + ? WHERE pos BETWEEN ? AND ?", j.base-from, from, last))
+}
+
 // retally takes the tasks of a job out of all sets and sums, calls change, and brings
 // them in again.
 func (w *writer) retally(j *job, change func() error) error {
@@ -93,6 +115,7 @@ func (w *writer) retally(j *job, change func() error) error {
 	if err != nil {
 		return err
 	}
+	from := j.base
 	for i := range old {
 		w.tally(j, &old[i], -1, true)
 	}
@@ -100,6 +123,7 @@ func (w *writer) retally(j *job, change func() error) error {
 		return err
 	}
 	for i := range old {
+		old[i].pos += j.base - from
 		w.tally(j, &old[i], 1, true)
 	}
 	return w.c.exec(`UPDATE tasks SET expires = CASE WHEN ? > 0 AND ended > 0 AND state NOT IN (?, ?, ?) THEN ended + ? ELSE 0 END
