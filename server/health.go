@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,24 +26,37 @@ const (
 
 // pulse finds out whether this process still does what it is there for.
 type pulse struct {
-	stuck atomic.Bool // an earlier question is not answered yet
+	mu    sync.Mutex
+	asked *beat // a question that is not answered yet; nil for none
 }
 
-// beats asks all parts whose locks are taken all the time.
+// beat is one question, which all who want to know meanwhile wait for.
+type beat struct {
+	since time.Time
+	done  chan struct{} // closed when it is answered
+}
+
+// beats asks all parts whose locks are taken all the time. Who comes while they are asked
+// waits for the same answer, and for no longer than who asked.
 func (p *pulse) beats(within time.Duration, ask func()) bool {
-	if !p.stuck.CompareAndSwap(false, true) {
-		return false
+	p.mu.Lock()
+	b := p.asked
+	if b == nil {
+		b = &beat{time.Now(), make(chan struct{})}
+		p.asked = b
+		go func() { // it outlives a stuck server, once
+			ask()
+			p.mu.Lock()
+			p.asked = nil
+			p.mu.Unlock()
+			close(b.done)
+		}()
 	}
-	done := make(chan struct{})
-	go func() { // it outlives a stuck server, once
-		defer close(done)
-		ask()
-		p.stuck.Store(false)
-	}()
-	t := time.NewTimer(within)
+	p.mu.Unlock()
+	t := time.NewTimer(time.Until(b.since.Add(within)))
 	defer t.Stop()
 	select {
-	case <-done:
+	case <-b.done:
 		return true
 	case <-t.C:
 		return false

@@ -139,6 +139,15 @@ func TestAStuckPartIsFound(t *testing.T) {
 		if !p.beats(time.Second, func() {}) {
 			t.Error("it does not beat again")
 		}
+
+		// Two who ask at the same time, such as an orchestrator and a monitor.
+		answers := make(chan bool)
+		for range 2 {
+			go func() { answers <- p.beats(time.Second, func() { time.Sleep(time.Millisecond) }) }()
+		}
+		if first, second := <-answers, <-answers; !first || !second {
+			t.Error("a part that is being asked counts as stuck")
+		}
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks/api"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
 
@@ -243,6 +244,9 @@ func TestWhatWasSubmittedOutlivesTheServer(t *testing.T) {
 	}
 	look(begin(t, config(dir), Options{}))
 	restored := config(filepath.Join(dir, "elsewhere"))
+	if err := os.MkdirAll(restored.Data, 0o755); err != nil { // as mkdir makes it
+		t.Fatal(err)
+	}
 	if err := Restore(t.Context(), restored, copied); err != nil {
 		t.Fatal(err)
 	}
@@ -253,6 +257,32 @@ func TestWhatWasSubmittedOutlivesTheServer(t *testing.T) {
 	}
 	if err := Import(t.Context(), config(dir), dir); !errors.As(err, &wrong) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestAStoreThatIsHalfRestoredIsNotServed: the tasks that it lacks would count as gone.
+func TestAStoreThatIsHalfRestoredIsNotServed(t *testing.T) {
+	f := config(t.TempDir())
+	begin(t, f, Options{}).close()
+	durability, err := broker.ParseDurability(f.Durability)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := broker.Open(t.Context(), broker.Options{Dir: filepath.Join(f.Data, "nats"), Durability: durability})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Write(t.Context(), broker.Write{Subject: "rp.k.importing", Data: []byte("backup of yesterday")}) // as Restore begins
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var wrong *ConfigError
+	s, err := launch(f, Options{})
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "part of the backup of yesterday") {
+		t.Errorf("%v", err)
+	}
+	if err == nil {
+		s.close()
 	}
 }
 

@@ -128,6 +128,12 @@ func (s *Server) openEngine() error {
 	if s.broker, err = broker.Open(s.ctx, o); err != nil {
 		return fmt.Errorf("the engine: %w", err)
 	}
+	switch what, err := s.broker.Filling(s.ctx); {
+	case err != nil:
+		return fmt.Errorf("the engine: %w", err)
+	case what != "":
+		return &ConfigError{fmt.Errorf("the store has a part of the %s alone, since filling it was cut short: restore into a new data directory, or import again", what)}
+	}
 	s.running.Go(s.watchEngine)
 	return nil
 }

@@ -5,17 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
+// unopened is a server that has its data directory alone.
+func unopened(f *File) *Server { return &Server{file: f, log: slog.New(slog.DiscardHandler)} }
+
 // Restore puts a backup, as POST /v1/backup makes it, into the data directory of a file,
 // which must not have a store yet. Values that are kept in a directory or on S3 are not
 // in it.
 func Restore(ctx context.Context, f *File, from string) error {
-	s := &Server{file: f}
+	s := unopened(f)
 	if err := s.openData(); err != nil {
 		return err
 	}
@@ -55,7 +59,7 @@ func Import(ctx context.Context, f *File, from string) error {
 	if _, err := os.Stat(filepath.Join(from, "nats")); err != nil {
 		return &ConfigError{fmt.Errorf("import: %s is no data directory of rpipe serve: %w", from, err)}
 	}
-	source := &Server{file: &File{Data: from}}
+	source := unopened(&File{Data: from})
 	if err := source.openData(); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}

@@ -147,6 +147,16 @@ func Copy(ctx context.Context, from, to *Broker) error {
 	return nil
 }
 
+// Filling is what the store is being filled with; "" where it is whole. Nobody else should
+// use it before: it has a part of that alone.
+func (b *Broker) Filling(ctx context.Context) (string, error) {
+	r, err := b.Get(ctx, importing)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return string(r.Data), err
+}
+
 // export reads what there is of a stream.
 func (b *Broker) export(ctx context.Context, stream string, f func([]entry) error) error {
 	if stream == workStream { // no further consumer can read it
