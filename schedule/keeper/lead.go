@@ -25,6 +25,7 @@ const (
 type reign struct {
 	*Keeper
 	looked map[string]time.Time // when it was last decided about a schedule
+	told   map[string]bool      // kinds of events with ids of runs, which are told and not yet written down as such
 	live   map[string]bool      // servers that were there
 	liveAt time.Time
 	pruned time.Time
@@ -33,7 +34,7 @@ type reign struct {
 // lead decides until ctx ends.
 func (k *Keeper) lead(ctx context.Context) error {
 	k.log.Debug("schedules: this server leads", "server", k.o.Server)
-	r := &reign{Keeper: k, looked: map[string]time.Time{}}
+	r := &reign{Keeper: k, looked: map[string]time.Time{}, told: map[string]bool{}}
 	fresh := false
 	for ctx.Err() == nil {
 		wait := time.Second

@@ -73,6 +73,8 @@ func (r *reign) pass(ctx context.Context) error {
 		if err != nil && !errors.Is(err, ErrMissing) {
 			return err
 		}
+		delete(r.told, Failure+run.ID)
+		delete(r.told, Recovery+run.ID)
 	}
 	return nil
 }
@@ -156,18 +158,22 @@ func (r *reign) tellOf(ctx context.Context, run *schedule.Run) error {
 	return r.changeTimer(ctx, run.Schedule, func(t *timer) error { t.Failing = failed; return nil })
 }
 
+// notify tells of a run, once in a reign: that it is told is written down after it, and
+// where that fails the run comes again, each second.
 func (r *reign) notify(kind string, e *entry, run *schedule.Run) {
-	if r.o.Notify == nil || e == nil {
+	if r.o.Notify == nil || e == nil || r.told[kind+run.ID] {
 		return
 	}
 	s, err := r.Get(e.Name)
 	if err != nil {
 		return
 	}
+	r.told[kind+run.ID] = true
 	r.o.Notify(Event{Kind: kind, Schedule: s, Run: *run})
 }
 
-// late marks runs that have not ended so long after their time.
+// late tells of runs that have not ended so long after their time, and marks them: at
+// least once, as pass does.
 func (r *reign) late(ctx context.Context) error {
 	now := r.now()
 	for _, run := range r.all(func(run *schedule.Run) bool { return !run.State.Final() && !run.Late && run.Range == "" }) {
@@ -175,20 +181,21 @@ func (r *reign) late(ctx context.Context) error {
 		if e == nil || e.Timing.LateAfter <= 0 || run.Cause == schedule.ByHand || now.Sub(run.Scheduled) < time.Duration(e.Timing.LateAfter) {
 			continue
 		}
+		run.Late = true
+		r.notify(Late, e, &run)
 		marked := false
 		err := r.changeRun(ctx, &run, func(now *schedule.Run) error {
-			if marked = !now.Late && !now.State.Final(); !marked {
+			if now.Late || now.State.Final() {
 				return errUnchanged
 			}
-			now.Late = true
+			now.Late, marked = true, true
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 		if marked {
-			run.Late = true
-			r.notify(Late, e, &run)
+			delete(r.told, Late+run.ID)
 		}
 	}
 	return nil
