@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -86,6 +87,26 @@ func (c *jobCache) learn(r broker.Record) (*job, error) {
 	return j, nil
 }
 
+// again is the job of j's id as it is now, in place of j: another one may have been
+// submitted with the id, or the key, of one that was deleted. Where it fails, it is j.
+func (c *jobCache) again(ctx context.Context, j *job) (*job, error) {
+	r, err := c.n.b.Get(ctx, tasks.JobSubject(j.ID))
+	if err != nil && !errors.Is(err, broker.ErrNotFound) {
+		return j, err
+	}
+	var now tasks.Job
+	if err == nil && json.Unmarshal(r.Data, &now) == nil && now.Created.Equal(j.Created) {
+		return j, nil
+	}
+	c.mu.Lock()
+	if c.jobs[j.ID] == j {
+		delete(c.jobs, j.ID)
+	}
+	c.mu.Unlock()
+	c.release(j)
+	return c.learn(r)
+}
+
 // release gives back what hold has given, once.
 func (c *jobCache) release(j *job) {
 	if j == nil {
@@ -95,6 +116,10 @@ func (c *jobCache) release(j *job) {
 	defer c.mu.Unlock()
 	j.refs--
 	j.used = time.Now()
+	if j.refs == 0 && c.jobs[j.ID] != j {
+		j.drop()
+		return
+	}
 	if len(c.jobs) <= jobsKept {
 		return
 	}
@@ -118,6 +143,9 @@ func (c *jobCache) close() {
 	}
 	c.jobs = nil
 }
+
+// key tells the job from others, of the same id too.
+func (j *job) key() string { return j.ID + "-" + strconv.FormatInt(j.Created.UnixNano(), 36) }
 
 // drop lets go of the job's files.
 func (j *job) drop() {
@@ -207,7 +235,7 @@ func (n *Node) plan(ctx context.Context, j *job) (*rpool.TaskPlan, error) {
 		return j.plan, nil
 	}
 	p := &rpool.TaskPlan{
-		Key: j.ID, Text: j.Call.Text, Expr: j.Call.Kind == tasks.CallExpr,
+		Key: j.key(), Text: j.Call.Text, Expr: j.Call.Kind == tasks.CallExpr,
 		Over: j.Over.Name, Rows: j.Over.Rows, Packages: j.Call.Packages,
 	}
 	var release []func()
@@ -221,7 +249,7 @@ func (n *Node) plan(ctx context.Context, j *job) (*rpool.TaskPlan, error) {
 		for i, a := range j.Call.Args {
 			arg := rpool.TaskArg{Name: a.Name}
 			if a.Task != "" {
-				arg.TaskValue, err = n.resultOf(ctx, a.Task, j.ID, i, &release)
+				arg.TaskValue, err = n.resultOf(ctx, a.Task, j.key(), i, &release)
 			} else {
 				arg.TaskValue, err = n.value(ctx, a.Value, &release)
 			}

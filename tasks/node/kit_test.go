@@ -139,7 +139,10 @@ func encoded(v rdata.Value) []byte {
 func (w *world) submit(j tasks.Job, elements ...[]byte) *tasks.Job {
 	w.Helper()
 	ctx := w.Context()
-	j.ID, j.Owner, j.Created, j.N, j.Lane = newID(), "ann", time.Now().UTC(), 1, tasks.Normal
+	if j.ID == "" {
+		j.ID = newID()
+	}
+	j.Owner, j.Created, j.N, j.Lane = "ann", time.Now().UTC(), 1, tasks.Normal
 	if j.Queue == "" {
 		j.Queue = tasks.DefaultQueue
 	}

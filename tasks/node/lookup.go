@@ -68,6 +68,9 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 			n.nak(d, pausedFor)
 			ok = false
 		}
+		if ok && !f.task.Submitted.Equal(f.job.Created) {
+			ok = n.relearn(ctx, q, f)
+		}
 		if !ok {
 			n.jobs.release(f.job)
 			continue
@@ -80,6 +83,25 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 		all = append(all, f)
 	}
 	return all, nil
+}
+
+// relearn reads the job of a task that is not of the one that is remembered by this id.
+func (n *Node) relearn(ctx context.Context, q *question, f *found) (ok bool) {
+	var err error
+	if f.job, err = n.jobs.again(ctx, f.job); err == nil && f.job != nil {
+		q.ask(tasks.EnvSubject(f.job.envName, 0))
+		err = q.answer(ctx)
+	}
+	switch {
+	case err != nil:
+		n.log.Warn("a task cannot be claimed for now", "task", f.task.ID(), "error", err)
+		n.nak(f.d, n.o.AckWait)
+	case f.job == nil: // deleted
+		n.ack(f.d)
+	default:
+		return true
+	}
+	return false
 }
 
 // fresh reports whether the record that came with the work is to be believed: a claim of

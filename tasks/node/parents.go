@@ -29,8 +29,8 @@ func (e *goneError) Error() string {
 	return fmt.Sprintf("it depends on %s, which is no more: it was deleted, or its result has expired", e.id)
 }
 
-// resultOf is the result of the task id for argument i of a job, or the list of those of
-// the job id.
+// resultOf is the result of the task id for argument i of the job of a key, or the list of
+// those of the job id.
 func (n *Node) resultOf(ctx context.Context, id, of string, i int, release *[]func()) (rpool.TaskValue, error) {
 	var none rpool.TaskValue
 	parent, number, err := tasks.ParseID(id)

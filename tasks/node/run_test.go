@@ -112,3 +112,33 @@ func TestLongTaskHasPid(t *testing.T) {
 		t.Errorf("%s, and not %d", got, pid)
 	}
 }
+
+// TestAnotherJobOfTheSameID: what is remembered of a job that was deleted is not used for
+// another one with its id, or its key.
+func TestAnotherJobOfTheSameID(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	w.worker(Options{ID: "one"})
+	code := func(text, by string) tasks.Job {
+		call := r(text)
+		call.Args = []tasks.Arg{{Value: tasks.Value{Data: encoded(rdataText(by))}}}
+		return tasks.Job{Call: call}
+	}
+	first := w.submit(code("function(x) paste('first', x)", "a"))
+	if got := w.shown(w.await(first, 1, tasks.Complete)); got != "first a" {
+		t.Fatal(got)
+	}
+	for _, subject := range []string{tasks.TaskSubject(first.ID, 1), tasks.JobSubject(first.ID)} {
+		if _, err := w.b.Write(w.Context(), broker.Write{Subject: subject, Any: true, Delete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := code("function(x) paste('again', x)", "b")
+	again.ID = first.ID
+	w.until("the message of the first has gone", func() bool {
+		queued, err := w.b.Queued(w.Context(), tasks.DefaultQueue)
+		return err == nil && queued == 0
+	})
+	if got := w.shown(w.await(w.submit(again), 1, tasks.Complete)); got != "again b" {
+		t.Errorf("%q: that is the code or the argument of the job before", got)
+	}
+}
