@@ -132,6 +132,19 @@ func (m *Mount) Pool(name string) *rpool.Pool { return m.pools[name] }
 func (m *Mount) Reload(ctx context.Context, file *File, again func(*API) bool) error {
 	m.loading.Lock()
 	defer m.loading.Unlock()
+	return m.reload(ctx, file, again)
+}
+
+// Retry is Reload of what is served, for those APIs alone whose code did not work. A
+// reload under way comes first: what it brings is tried, not what was before.
+func (m *Mount) Retry(ctx context.Context) error {
+	m.loading.Lock()
+	defer m.loading.Unlock()
+	return m.reload(ctx, m.File(), func(*API) bool { return false })
+}
+
+// reload is Reload. m.loading is held.
+func (m *Mount) reload(ctx context.Context, file *File, again func(*API) bool) error {
 	if m.drained {
 		return fault.ErrDraining
 	}

@@ -107,7 +107,7 @@ func (s *Server) retryAPIs() {
 			return
 		case <-time.After(pause):
 		}
-		err := s.apis.Reload(s.soft, s.apis.File(), func(*proxy.API) bool { return false })
+		err := s.apis.Retry(s.soft)
 		if err == nil || errors.Is(err, fault.ErrDraining) || s.soft.Err() != nil {
 			return
 		}
