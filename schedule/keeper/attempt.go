@@ -183,7 +183,7 @@ func (k *Keeper) settle(e *entry, r *schedule.Run, err, cause error) {
 		r.State, r.Error = schedule.Complete, ""
 		k.mu.Lock()
 		t := k.mirror.timers[r.Schedule]
-		r.Passed = t != nil && !t.Failing && !k.precedes(r.Schedule)
+		r.Passed = t != nil && !t.Failing && !k.precedes(r.Schedule) && !k.unpassed(r.Schedule)
 		k.mu.Unlock()
 		return
 	case errors.Is(cause, ErrCanceled):
@@ -207,6 +207,17 @@ func (k *Keeper) precedes(name string) bool {
 			if before == name {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// unpassed reports whether what comes after the end of a run of a schedule is still to be
+// done: when it is, the schedule may be failing. k.mu is held.
+func (k *Keeper) unpassed(name string) bool {
+	for _, r := range k.mirror.of[name] {
+		if r.State.Final() && !r.Passed {
+			return true
 		}
 	}
 	return false
