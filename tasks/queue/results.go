@@ -211,7 +211,11 @@ func (r *results) followInOrder(ctx context.Context) error {
 		ended := make([]*tasks.Task, part.to-part.from+1)
 		w := &watch{q: r.q, targets: []target{part}}
 		w.see = func(_, n int, t *tasks.Task) error {
-			if n >= r.from && (t.State == tasks.Missing || hasEnded(t)) {
+			if n < r.from {
+				return nil
+			}
+			ended[n-part.from] = nil // where it was retried since
+			if t.State == tasks.Missing || hasEnded(t) {
 				ended[n-part.from] = t
 			}
 			return nil

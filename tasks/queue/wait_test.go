@@ -229,6 +229,35 @@ func TestResults(t *testing.T) {
 	}
 }
 
+// TestResultsOfWhatIsRetriedMeanwhile: what had ended, and is retried before its turn has
+// come, is waited for.
+func TestResultsOfWhatIsRetriedMeanwhile(t *testing.T) {
+	r := start(t)
+	j := r.submit(ann, text("a", over(3), in("q")))
+	cancel := func(n int) {
+		t.Helper()
+		if _, err := r.Cancel(within(t), ann, []string{tasks.TaskID(j.ID, n)}); err != nil {
+			t.Error(err)
+		}
+	}
+	cancel(1)
+	cancel(3)
+	var got []tasks.State
+	err := r.Results(within(t), ann, j.ID, ResultsOptions{Follow: true}, func(n int, task *tasks.Task) error {
+		if got = append(got, task.State); n == 1 { // all three have been looked at
+			if _, err := r.Retry(within(t), ann, []string{tasks.TaskID(j.ID, 3)}, RetryOptions{}); err != nil {
+				t.Error(err)
+			}
+			cancel(2)
+			r.work("w", done, "q")
+		}
+		return nil
+	})
+	if want := []tasks.State{tasks.Cancelled, tasks.Cancelled, tasks.Complete}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v: want %v", got, err, want)
+	}
+}
+
 // TestEvents: changes of one's own tasks, and of nobody else's.
 func TestEvents(t *testing.T) {
 	r := start(t)
