@@ -85,7 +85,19 @@ func (s *Server) recorded(w http.ResponseWriter, r *http.Request, route *api.Rou
 		if out.status == http.StatusUnauthorized && *asks == nil {
 			return // nobody in particular; tokens that are no good have a line of their own
 		}
+		if *asks == nil {
+			s.access.recordStranger(r, *e)
+			return
+		}
 		s.access.record(r, *asks, *e)
+	}
+}
+
+// recordStranger records what nobody who is known has tried: once an hour for each address,
+// operation and reason, or strangers could fill the disk with lines.
+func (a *access) recordStranger(r *http.Request, e audit.Entry) {
+	if a.audit != nil && a.guesses.once(e.Op+" "+e.Error+" "+guesserOf(r), time.Hour) {
+		a.record(r, nil, e)
 	}
 }
 

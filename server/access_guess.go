@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
+	"github.com/rpipe-dev/rpipe/proxy/fault"
 	"github.com/rpipe-dev/rpipe/server/audit"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tokens"
@@ -75,8 +76,9 @@ func (g *guesses) wait(client, secret string) time.Duration {
 	return 0
 }
 
-// good remembers a secret that was, and forgets what its client got wrong before.
-func (g *guesses) good(client, secret string) {
+// good remembers a secret that was. What its client got wrong before still counts: one
+// good token is not to buy guesses.
+func (g *guesses) good(secret string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.known) >= maxKnown {
@@ -155,15 +157,30 @@ func (a *access) verify(r *http.Request, secret string) (tokens.Token, error) {
 	if a.tokens == nil {
 		return tokens.Token{}, unauthorized("there is no token store, so no token is good: make one with rpipe token create")
 	}
+	t, wait, err := a.lookUp(r, secret)
+	switch {
+	case wait > 0:
+		return t, tooManyGuesses(wait)
+	case err == nil:
+		return t, nil
+	case errors.Is(err, tokens.ErrUnknown), errors.Is(err, tokens.ErrExpired), errors.Is(err, tokens.ErrRevoked):
+		return t, unauthorized(err.Error() + ": rpipe token create makes one")
+	}
+	a.log.Error("no token can be verified", "error", err)
+	return t, unauthorized("the token cannot be verified: the server's token store cannot be read")
+}
+
+// lookUp is the token of a secret, or for how long its client has to wait before he may
+// show one.
+func (a *access) lookUp(r *http.Request, secret string) (t tokens.Token, wait time.Duration, err error) {
 	client := guesserOf(r)
 	if d := a.guesses.wait(client, secret); d > 0 {
-		return tokens.Token{}, tooManyGuesses(d)
+		return t, d, nil
 	}
-	t, err := a.tokens.Verify(secret)
+	t, err = a.tokens.Verify(secret)
 	switch {
 	case err == nil:
-		a.guesses.good(client, secret)
-		return t, nil
+		a.guesses.good(secret)
 	case errors.Is(err, tokens.ErrUnknown):
 		note := ""
 		if d := a.guesses.bad(client); d > 0 {
@@ -176,16 +193,32 @@ func (a *access) verify(r *http.Request, secret string) (tokens.Token, error) {
 		if a.guesses.once(t.ID+" "+client, time.Hour) {
 			a.record(r, &who{by: "token", token: t.ID, Who: ownerOnly(t.Owner)}, audit.Entry{Op: "token", Outcome: audit.Refused, Status: http.StatusUnauthorized, Error: t.State(time.Now())})
 		}
-	default:
-		a.log.Error("no token can be verified", "error", err)
-		return t, unauthorized("the token cannot be verified: the server's token store cannot be read")
 	}
-	return t, unauthorized(err.Error() + ": rpipe token create makes one")
+	return t, 0, err
 }
+
+// tokensOfAPIs is what the policies of mounted APIs look tokens up in: who guesses there
+// waits as he does at the server's own paths.
+type tokensOfAPIs struct{ a *access }
+
+// Verify implements front.Tokens.
+func (t tokensOfAPIs) Verify(secret string) (tokens.Token, error) { return t.a.tokens.Verify(secret) }
+
+// VerifyFor implements front.WatchedTokens.
+func (t tokensOfAPIs) VerifyFor(r *http.Request, secret string) (tokens.Token, error) {
+	found, wait, err := t.a.lookUp(r, secret)
+	if wait > 0 {
+		return found, &fault.Fault{Status: http.StatusTooManyRequests, Reason: "too_many_failures", Message: guessed, RetryAfter: wait}
+	}
+	return found, err
+}
+
+// guessed is what is said to who has to wait.
+const guessed = "too many unknown tokens came from this address: wait, and look where they come from"
 
 func tooManyGuesses(d time.Duration) error {
 	return &api.Fault{
 		Status: http.StatusTooManyRequests, Code: "too_many_failures", RetryAfter: api.Duration(d),
-		Message: "too many unknown tokens came from this address: wait, and look where they come from",
+		Message: guessed,
 	}
 }

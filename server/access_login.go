@@ -128,7 +128,12 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		default:
 			message = upperFirst(f.Message) + "."
 		}
-		s.access.record(r, nil, audit.Entry{Op: "login", Outcome: audit.Refused, Status: f.Status, Error: f.Code})
+		e := audit.Entry{Op: "login", Outcome: audit.Refused, Status: f.Status, Error: f.Code}
+		if f.RetryAfter > 0 { // which nothing slows down
+			s.access.recordStranger(r, e)
+		} else {
+			s.access.record(r, nil, e)
+		}
 		s.writeLogin(w, r, status, nil, next, message)
 		return
 	}

@@ -3,12 +3,17 @@ package server
 import (
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
+	"github.com/rpipe-dev/rpipe/proxy/front"
+	"github.com/rpipe-dev/rpipe/server/audit"
 	"github.com/rpipe-dev/rpipe/server/session"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
@@ -285,10 +290,52 @@ func TestGuessing(t *testing.T) {
 			t.Errorf("after the wait: %d", status)
 		}
 	}
+	// What is refused meanwhile does not fill the disk with lines of the audit log.
+	for range 3 {
+		s.ask(t, "POST", "/v1/jobs", "{}", "Authorization", "Bearer rpt_guess")
+	}
+	for _, op := range []string{"login", "submitJob"} {
+		found, _, err := s.audit.Read(t.Context(), audit.Filter{Op: op})
+		if err != nil || len(found) != 1 || found[0].Error != "too_many_failures" || found[0].Status != 429 {
+			t.Errorf("%s: %+v, %v", op, found, err)
+		}
+	}
 	now = now.Add(time.Hour)
 	if status, _ := ask(other); status != 200 {
 		t.Errorf("%d", status)
 	}
+}
+
+// TestGuessingAtAPIs that are mounted is slowed down as at the server's own paths.
+func TestGuessingAtAPIs(t *testing.T) {
+	s := serve(t, func(f *File) { f.Login.Failures = 2 })
+	now := time.Now()
+	s.access.guesses.now = func() time.Time { return now }
+	known, other := s.token(t, "ana", tokens.Proxy), s.token(t, "bo", tokens.Proxy)
+	guard, err := s.front.Guard(&front.Policy{Auth: &front.Auth{Bearer: true, Scopes: []string{"proxy"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("in")) }))
+	f := func(want int, secret string) {
+		t.Helper()
+		r, w := httptest.NewRequest("GET", "/prices", nil), httptest.NewRecorder()
+		r = r.WithContext(exchange.With(r.Context(), &exchange.Exchange{Client: netip.MustParseAddr("192.0.2.7")}))
+		r.Header.Set("Authorization", "Bearer "+secret)
+		h.ServeHTTP(w, r)
+		if w.Code != want || want == 429 && w.Header().Get("Retry-After") != "1" {
+			t.Errorf("%s: %d, want %d; %v %s", secret, w.Code, want, w.Header(), w.Body)
+		}
+	}
+	f(200, known)
+	f(401, "rpt_guess")
+	f(401, "rpt_guess")
+	f(429, "rpt_guess")
+	f(429, other) // or guessing would go on behind the wait
+	f(200, known)
+	now = now.Add(time.Second)
+	f(200, other)
+	f(401, "rpt_guess")
 }
 
 // TestGuessingFromEverywhere is slowed down as a whole.
@@ -298,7 +345,7 @@ func TestGuessingFromEverywhere(t *testing.T) {
 	g := newGuesses(&l)
 	now := time.Now()
 	g.now = func() time.Time { return now }
-	g.good("a", "known")
+	g.good("known")
 	for i := range 60 {
 		client := string(rune('a' + i))
 		if d := g.wait(client, "guess"); d != 0 {

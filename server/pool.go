@@ -63,5 +63,5 @@ func (s *Server) verifier() front.Tokens {
 	if s.tokens == nil {
 		return nil
 	}
-	return s.tokens
+	return tokensOfAPIs{&s.access}
 }

@@ -58,8 +58,11 @@ func (a *authority) admit(w http.ResponseWriter, r *http.Request, x *exchange.Ex
 	name, password, isBasic := r.BasicAuth()
 	switch {
 	case a.config.Bearer && strings.EqualFold(scheme, "Bearer"):
-		t, err := a.tokens.Verify(strings.TrimSpace(secret))
+		t, err := a.verify(r, strings.TrimSpace(secret))
+		var refused *fault.Fault
 		switch {
+		case errors.As(err, &refused):
+			return refused
 		case errors.Is(err, tokens.ErrUnknown):
 			return a.challenge(w, "bad_token", "the token is not valid", err)
 		case errors.Is(err, tokens.ErrExpired), errors.Is(err, tokens.ErrRevoked): // it was theirs: they may know
@@ -85,6 +88,14 @@ func (a *authority) admit(w http.ResponseWriter, r *http.Request, x *exchange.Ex
 	delete(r.Header, "Authorization")
 	set(r.Header, "X-Forwarded-User", x.Owner)
 	return nil
+}
+
+// verify looks a token up.
+func (a *authority) verify(r *http.Request, secret string) (tokens.Token, error) {
+	if watched, ok := a.tokens.(WatchedTokens); ok {
+		return watched.VerifyFor(r, secret)
+	}
+	return a.tokens.Verify(secret)
 }
 
 // right compares a password. The time that a wrong one takes does not tell whether

@@ -49,6 +49,13 @@ type Tokens interface {
 	Verify(secret string) (tokens.Token, error)
 }
 
+// WatchedTokens are Tokens that are told who asks, in place of Verify, and may have him
+// wait: an error that is a *fault.Fault is what he gets.
+type WatchedTokens interface {
+	Tokens
+	VerifyFor(r *http.Request, secret string) (tokens.Token, error)
+}
+
 // Deps are what a Front works with.
 type Deps struct {
 	Log      *slog.Logger           // nil discards
