@@ -3,7 +3,8 @@
 # launch starts the program in a session of its own, so that Ctrl-C in this one is not
 # meant for it. A shell waits for it and writes down its exit status. With autoclose it
 # gets SIGTERM when this session ends, however it does: another shell waits for the end
-# of a pipe that this session holds.
+# of a pipe that this session holds. Processes that the session has started may hold the
+# pipe, too, and live on, so it also looks every other second whether the session does.
 launch <- function(command, args, autoclose = TRUE, dir = NULL) {
   binary <- rp_binary()
   sweep_ended()
@@ -34,8 +35,11 @@ launch <- function(command, args, autoclose = TRUE, dir = NULL) {
   process <- list(pid = pid, log = log, base = base, command = command)
   if (autoclose) {
     the$bases[[as.character(pid)]] <- base
+    end <- paste0("kill -TERM ", pid, " 2>/dev/null")
     the$keepers[[as.character(pid)]] <- pipe(paste0(
-      "trap '' INT TSTP; echo $$ >", shQuote(paste0(base, ".keeper")), "; read x; kill -TERM ", pid, " 2>/dev/null; :"
+      "trap '' INT TSTP; ",
+      "(while kill -0 ", Sys.getpid(), "; do sleep 2; done; kill -KILL $$; ", end, ") </dev/null >/dev/null 2>&1 & ",
+      "echo $! $$ >", shQuote(paste0(base, ".keeper")), "; read x; kill -KILL $!; ", end, "; :"
     ), "w")
   }
   process
@@ -81,8 +85,8 @@ release <- function(process) {
     # waits for the shell: it is ended first.
     file <- paste0(the$bases[[key]], ".keeper")
     until <- Sys.time() + 5
-    while (!length(shell <- if (file.exists(file)) as.integer(readLines(file))) && Sys.time() < until) Sys.sleep(0.01) # until it has said so
-    if (length(shell)) tools::pskill(shell, tools::SIGKILL)
+    while (!length(shells <- if (file.exists(file)) scan(file, 1L, quiet = TRUE)) && Sys.time() < until) Sys.sleep(0.01) # until it has said so
+    if (length(shells)) tools::pskill(shells, tools::SIGKILL)
     tryCatch(suppressWarnings(close(keeper)), error = function(e) NULL)
   }
   invisible(NULL)

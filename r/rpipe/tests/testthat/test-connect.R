@@ -44,17 +44,23 @@ test_that("a server that does not start says why", {
 
 test_that("a server ends with the session that started it", {
   local_rpipe()
-  data <- tempfile("own")
-  script <- tempfile(fileext = ".R")
-  writeLines(c(
-    load_this_package(),
-    sprintf("con <- rp_start(workers = 1, data = %s)", deparse(data)),
-    "cat(con$process$pid, '\\n')", "tools::pskill(Sys.getpid(), 9L)"
-  ), script)
-  out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = TRUE))
-  pid <- as.integer(out[1L])
-  expect_false(is.na(pid))
-  expect_true(eventually(function() !rpipe:::is_alive(pid)))
+  ends <- function(...) {
+    data <- tempfile("own")
+    script <- tempfile(fileext = ".R")
+    writeLines(c(
+      load_this_package(),
+      sprintf("con <- rp_start(workers = 1, data = %s)", deparse(data)),
+      "cat(con$process$pid, '\\n')", ..., "tools::pskill(Sys.getpid(), 9L)"
+    ), script)
+    out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = TRUE))
+    pid <- as.integer(out[1L])
+    expect_false(is.na(pid))
+    expect_true(eventually(function() !rpipe:::is_alive(pid)))
+  }
+  ends()
+  file <- tempfile()
+  on.exit(tools::pskill(as.integer(readLines(file)), 9L))
+  ends(sprintf("system(\"sleep 600 >/dev/null 2>&1 & echo $! >'%s'\")", file)) # which has what the session has open
 })
 
 test_that("ids are ULIDs, and leave the session's random numbers alone", {
