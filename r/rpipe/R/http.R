@@ -20,8 +20,9 @@ http <- function(con, method, path, query = NULL, body = NULL, type = TYPE_JSON,
     if (is.raw(answer)) {
       return(answer)
     }
-    again <- inherits(answer, "rpipe_no_connection") || isTRUE(answer$status == 503L) ||
-      (inherits(answer, "rpipe_unreachable") && !once)
+    # A server that ends, or whose engine does not answer, may have done it all the same.
+    again <- inherits(answer, "rpipe_no_connection") ||
+      (!once && (inherits(answer, "rpipe_unreachable") || isTRUE(answer$status == 503L)))
     if (!again || try == RETRIES) stop(answer)
     Sys.sleep(max(pause * (1 + (Sys.getpid() + try * 7) %% 10 / 10), answer$retry_after %||% 0))
     pause <- min(2 * pause, 5)

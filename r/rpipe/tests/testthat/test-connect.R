@@ -42,6 +42,20 @@ test_that("a server that does not start says why", {
   expect_error(rp_start(data = tempfile("own"), args = "--durability=never"), "durability", class = "rpipe_start")
 })
 
+test_that("what is to be done once is not asked for again, where it may have been done", {
+  con <- rpipe:::new_connection("http://127.0.0.1:1")
+  asked <- 0
+  mock("send", function(con, ...) {
+    asked <<- asked + 1
+    if (asked > 1) charToRaw("{}") else rpipe:::fault(con, list(status_code = 503L, content = charToRaw('{"error": "engine", "message": "the engine does not answer"}')))
+  })
+  expect_identical(rpipe:::POST(con, "/v1/x"), setNames(list(), character()))
+  expect_identical(asked, 2)
+  asked <- 0
+  expect_error(rpipe:::POST(con, "/v1/x", once = TRUE), "does not answer", class = "rpipe_engine")
+  expect_identical(asked, 1)
+})
+
 test_that("a server ends with the session that started it", {
   local_rpipe()
   ends <- function(...) {
