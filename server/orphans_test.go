@@ -42,3 +42,39 @@ func TestSchedulesAfterABrokenPipeline(t *testing.T) {
 	}
 	eventually(t, func() bool { return names() == "a last next other" })
 }
+
+// What a schedule comes after may be as new as itself; one that cannot be leaves the
+// schedules as they were, and pipelines are taken all the same.
+func TestReloadOfSchedulesAndPipelines(t *testing.T) {
+	const plain = "version: 1\nsource: {range: {to: 3}}\nsink: {csv: {path: out}}\n"
+	dir := pipelineFiles(t, map[string]string{"a.yaml": plain})
+	first := config(t.TempDir())
+	first.Pipelines.Dir, first.Pipelines.Watch = dir, false
+	next := *first
+	s := begin(t, first, Options{Reread: func() (*File, configs.Problems) { return &next, nil }})
+	t.Cleanup(s.close)
+	f := func(file, after, failed, want string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(plain), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c := Schedule{Name: "next", Expr: "1"}
+		configs.SetDefaults(&c)
+		c.After = []string{after}
+		next.Schedules = []Schedule{c}
+		out, err := s.Reload(t.Context())
+		if err != nil || (len(out.Failed) > 0) != (failed != "") || failed != "" && (len(out.Failed) != 1 || !strings.Contains(out.Failed[0], failed)) {
+			t.Errorf("%+v, %v", out, err)
+		}
+		var names []string
+		for _, k := range get[api.Schedules](t, s, "/v1/schedules").Schedules {
+			names = append(names, k.Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("schedules %s, want %s", got, want)
+		}
+	}
+	f("b.yaml", "b", "", "a b next")
+	f("c.yaml", "nowhere", "there is no such schedule", "a b c next")
+	f("d.yaml", "d", "", "a b c d next")
+}

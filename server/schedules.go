@@ -240,10 +240,23 @@ func (s *Server) setSchedules(_ context.Context, f *File) error {
 			Name: c.Name, Timing: c.Timing, Kind: c.kind(), From: f.Path, Owner: owner, Work: &scheduled{s: s, file: f, c: c, owner: owner},
 		})
 	}
+	before := s.changeEntries(entries)
+	_, err := s.pipelines.Load() // a pipeline that is new may be what one comes after, or have had the name of one
+	if err == nil {
+		err = s.renewSchedules()
+	}
+	if err != nil {
+		s.changeEntries(before) // or no change of a pipeline would be taken any more
+	}
+	return err
+}
+
+// changeEntries sets the schedules of the file, and returns those of before.
+func (s *Server) changeEntries(entries []keeper.Entry) (before []keeper.Entry) {
 	s.scheduleMu.Lock()
 	defer s.scheduleMu.Unlock()
-	s.scheduleEntries = entries
-	return s.putSchedules()
+	before, s.scheduleEntries = s.scheduleEntries, entries
+	return before
 }
 
 // putSchedules gives the keeper all that is configured. s.scheduleMu is held.
