@@ -1,13 +1,16 @@
 package server
 
 import (
+	"context"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/server/audit"
@@ -33,6 +36,7 @@ type access struct {
 	log      *slog.Logger
 	host     string   // of this machine
 	names    []string // by which it is asked, too
+	recheck  time.Duration
 }
 
 // who is a client that was let in.
@@ -140,6 +144,33 @@ func (a *access) bySession(r *http.Request) (*who, error) {
 	w.token, w.session, w.by = found.Token, found, "session"
 	return w, nil
 }
+
+// recheckEvery is how often it is looked whether who has a stream open may have it.
+const recheckEvery = 5 * time.Second
+
+// until returns when a client may ask no more, with the reason, or when ctx ends, with
+// nil: what is asked once is refused then, and what lasts has to end.
+func (a *access) until(ctx context.Context, w *who) error {
+	t := time.NewTicker(a.recheck)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		if w.session != nil && !a.sessions.Holds(w.session) {
+			return errLoggedOut
+		}
+		// Where the store cannot be read just now it is not known, and looked again.
+		_, err := a.tokens.Check(w.token)
+		if errors.Is(err, tokens.ErrUnknown) || errors.Is(err, tokens.ErrExpired) || errors.Is(err, tokens.ErrRevoked) {
+			return err
+		}
+	}
+}
+
+var errLoggedOut = errors.New("the log-in has ended")
 
 // safe reports whether a request changes nothing.
 func safe(r *http.Request) bool {

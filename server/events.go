@@ -53,13 +53,11 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, who *who, scope 
 	if err != nil {
 		return err
 	}
-	release, err := s.last(who)
+	ctx, release, err := s.last(r, who)
 	if err != nil {
 		return err
 	}
 	defer release()
-	ctx, cancel := s.lasting(r.Context())
-	defer cancel()
 	events, err := s.queue.Events(ctx, who.Who, scope)
 	if err != nil {
 		return err

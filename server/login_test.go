@@ -249,6 +249,44 @@ func TestARevokedTokenEndsItsLogIns(t *testing.T) {
 	}
 }
 
+// TestStreamsEndWithWhatOpenedThem: who may ask no more hears no more either.
+func TestStreamsEndWithWhatOpenedThem(t *testing.T) {
+	s := serve(t, always)
+	s.access.recheck = 10 * time.Millisecond
+	secret, other := s.token(t, "ana", tokens.Submit), s.token(t, "bo", tokens.Submit)
+	b := s.browser(t)
+	b.login(t, other, "")
+	ended := make(chan string, 3)
+	open := func(what string, f func()) {
+		n := s.streams.used()
+		go func() {
+			f()
+			ended <- what
+		}()
+		eventually(t, func() bool { return s.streams.used() > n })
+	}
+	open("events", func() { s.ask(t, "GET", "/v1/events", "", "Authorization", "Bearer "+secret) })
+	at, err := s.browserURL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := b.Jar.Cookies(at)[0].String()
+	open("page", func() { s.ask(t, "GET", "/ui/events", "", "Cookie", cookie) })
+	if _, err := s.store.Revoke(secret); err != nil {
+		t.Fatal(err)
+	}
+	if what := <-ended; what != "events" {
+		t.Errorf("%s ended with another's token", what)
+	}
+	if _, err := s.sessions.EndAll("bo"); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if n := s.streams.used(); n != 0 {
+		t.Errorf("%d are open", n)
+	}
+}
+
 // TestGuessing: each address waits longer and longer, and those who know a token do not.
 func TestGuessing(t *testing.T) {
 	s := serve(t, func(f *File) {

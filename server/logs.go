@@ -45,15 +45,14 @@ func (s *Server) writeLog(w http.ResponseWriter, r *http.Request, who *who, read
 	if !ok {
 		return notAcceptable(api.Lines, api.Text, api.Stream)
 	}
-	release := func() {}
+	ctx := r.Context()
 	if follow {
-		if release, err = s.last(who); err != nil {
+		var release func()
+		if ctx, release, err = s.last(r, who); err != nil {
 			return err
 		}
+		defer release()
 	}
-	defer release()
-	ctx, cancel := s.lasting(r.Context())
-	defer cancel()
 	if form == api.Stream {
 		return s.streamLog(ctx, w, read, after, follow)
 	}
@@ -123,7 +122,10 @@ func (s *Server) streamLog(ctx context.Context, w http.ResponseWriter, read read
 		case <-beats.C:
 			err = out.beat()
 		case err := <-ended:
-			if err != nil && ctx.Err() == nil {
+			switch {
+			case ctx.Err() != nil: // of a drain, say: the log goes on, so no end is told
+				return nil
+			case err != nil:
 				s.log.Warn("a log broke off", "error", err)
 				return nil
 			}

@@ -397,6 +397,7 @@ func (s *Server) openAccess(insecure bool) error {
 	s.access = access{
 		self: owner, uid: getuid(), always: s.file.Auth == "always", insecure: insecure,
 		tokens: s.tokens, guesses: newGuesses(&s.file.Login), log: s.log, host: host, names: s.file.Listen.Names,
+		recheck: recheckEvery,
 	}
 	l := &s.file.Listen
 	unix := l.unix()

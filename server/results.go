@@ -140,15 +140,14 @@ func (s *Server) getResults(w http.ResponseWriter, r *http.Request, who *who) er
 		}
 		return s.resultsR(w, r, who, job, o)
 	}
-	release := func() {}
+	ctx := r.Context()
 	if o.Follow {
-		if release, err = s.last(who); err != nil {
+		var release func()
+		if ctx, release, err = s.last(r, who); err != nil {
 			return err
 		}
+		defer release()
 	}
-	defer release()
-	ctx, cancel := s.lasting(r.Context())
-	defer cancel()
 	names, err := s.queue.Names(r.Context(), job)
 	if err != nil {
 		return err

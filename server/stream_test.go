@@ -89,6 +89,22 @@ func TestAJobIsFollowedToItsEnd(t *testing.T) {
 	}
 }
 
+// TestADrainIsNoEndOfALog: who follows one asks again, and is told more.
+func TestADrainIsNoEndOfALog(t *testing.T) {
+	s := serve(t, nil)
+	j := submit(t, s.c, `{"expr": "1", "queue": "nobody"}`)
+	told := make(chan string)
+	go func() {
+		_, _, body := s.ask(t, "GET", "/v1/tasks/"+j.ID+".1/log?follow", "", "Accept", api.Stream)
+		told <- body
+	}()
+	eventually(t, func() bool { return s.streams.used() == 1 })
+	s.DrainLater()
+	if body := <-told; !strings.Contains(body, "retry:") || strings.Contains(body, "event: end") {
+		t.Errorf("%q", body)
+	}
+}
+
 // TestAStreamGoesOnWhereItBroke: what changed since the last event is told first.
 func TestAStreamGoesOnWhereItBroke(t *testing.T) {
 	s := serve(t, nil)

@@ -65,10 +65,5 @@ func whoOf(r *http.Request) dashboard.Who {
 
 // lastForPage takes a place for a page's stream of events.
 func (s *Server) lastForPage(r *http.Request) (context.Context, func(), error) {
-	release, err := s.last(insiderOf(r.Context()))
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := s.lasting(r.Context())
-	return ctx, func() { cancel(); release() }, nil
+	return s.last(r, insiderOf(r.Context()))
 }

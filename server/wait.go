@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sourcegraph/conc"
+
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/queue"
 )
@@ -22,27 +24,44 @@ type places struct {
 	by    map[string]int // owner
 }
 
-// last takes a place for a request that lasts; release gives it back.
-func (s *Server) last(who *who) (release func(), err error) {
+// last takes a place for a request that lasts, until it is released. The context of the
+// request ends then, when a drain begins, and soon after who asks may do so no more.
+func (s *Server) last(r *http.Request, who *who) (ctx context.Context, release func(), err error) {
+	if err := s.streams.take(who.Owner); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	stop := context.AfterFunc(s.soft, func() { cancel(ErrDraining) })
+	var watched conc.WaitGroup
+	if who.token != "" {
+		watched.Go(func() {
+			if err := s.access.until(ctx, who); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	return ctx, func() { stop(); cancel(nil); watched.Wait(); s.streams.release(who.Owner) }, nil
+}
+
+func (p *places) take(owner string) error {
 	const hint = "; POST /v1/wait waits for any number of tasks in one"
-	p := &s.streams
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.taken >= p.most:
-		return nil, unavailable("too_many_streams", "too many requests wait or follow at once (limits.streams)"+hint)
-	case p.by[who.Owner] >= p.each:
-		return nil, &api.Fault{
+		return unavailable("too_many_streams", "too many requests wait or follow at once (limits.streams)"+hint)
+	case p.by[owner] >= p.each:
+		return &api.Fault{
 			Status: http.StatusTooManyRequests, Code: "too_many_streams", RetryAfter: api.Duration(queue.RetryAfter),
-			Message: fmt.Sprintf("%d requests of %s wait or follow, which is as many as an owner may have (limits.streams_per_owner)%s", p.by[who.Owner], who.Owner, hint),
+			Message: fmt.Sprintf("%d requests of %s wait or follow, which is as many as an owner may have (limits.streams_per_owner)%s", p.by[owner], owner, hint),
 		}
 	}
 	if p.by == nil {
 		p.by = map[string]int{}
 	}
 	p.taken++
-	p.by[who.Owner]++
-	return func() { p.release(who.Owner) }, nil
+	p.by[owner]++
+	return nil
 }
 
 func (p *places) release(owner string) {
@@ -59,13 +78,6 @@ func (p *places) used() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.taken
-}
-
-// lasting is the context of a request that lasts: it ends when a drain begins, too.
-func (s *Server) lasting(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(s.soft, func() { cancel(ErrDraining) })
-	return ctx, func() { stop(); cancel(nil) }
 }
 
 // defaultWait is how long a request waits that does not say.
@@ -99,13 +111,11 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, who *who) error {
 		}
 		return writeWait(w, &result)
 	}
-	release, err := s.last(who)
+	ctx, release, err := s.last(r, who)
 	if err != nil {
 		return err
 	}
 	defer release()
-	ctx, cancel := s.lasting(r.Context())
-	defer cancel()
 	ctx, expire := context.WithTimeout(ctx, min(long, time.Duration(s.limits.Load().Wait)))
 	defer expire()
 	result, err := s.queue.Wait(ctx, who.Who, ids, until)

@@ -165,6 +165,15 @@ func (s *Store) Identify(r *http.Request) (*Session, bool) {
 	return out, true
 }
 
+// Holds reports whether a session that Identify has returned has not ended since, by itself
+// or by its owner. It is no use of it. Whether its token is good is for the caller to see.
+func (s *Store) Holds(in *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec := s.all[hashOf(in.secret)]
+	return rec != nil && !s.over(rec, time.Now())
+}
+
 // lag is how much later a session may have been used than the file says.
 func (s *Store) lag() time.Duration {
 	if s.o.Idle > 0 {
