@@ -43,8 +43,8 @@ func newEnvList() *cobra.Command {
 				for _, s := range e.Sources {
 					sources = append(sources, s.Name)
 				}
-				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Version, e.Owner, since(e.Created),
-					brief(strings.Join(e.Packages, ","), 40), brief(strings.Join(sources, ","), 40))
+				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Version, cell(e.Owner), since(e.Created),
+					brief(strings.Join(e.Packages, ","), 40), cell(brief(strings.Join(sources, ","), 40)))
 			}
 			return w.Flush()
 		})

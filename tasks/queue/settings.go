@@ -265,6 +265,8 @@ func (q *Queue) checkEnvironment(ctx context.Context, e *tasks.Environment) erro
 		switch {
 		case (s.Ref == "") == (s.Path == ""):
 			return invalid(field, "give the text of the file, or its path on the workers' machines")
+		case len(s.Name) > maxName || hasControl(s.Name):
+			return invalid(field, "its name must be one line of at most %d bytes", maxName)
 		case s.Path != "" && !strings.HasPrefix(s.Path, "/") && !strings.Contains(s.Path, `:\`):
 			return invalid(field, "the path %q must be absolute", s.Path)
 		case s.Ref != "":

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,9 +174,11 @@ func TestEnvironments(t *testing.T) {
 	if all, err := r.Environments(within(t)); err != nil || len(all) != 1 || all[0].Version != 2 {
 		t.Errorf("%+v, %v", all, err)
 	}
-	var wrong *InvalidError
-	if _, err := r.SetEnvironment(within(t), ann, tasks.Environment{Name: "x", Sources: []tasks.Source{{Path: "a.R"}}}); !errors.As(err, &wrong) || wrong.Field != "sources[0]" {
-		t.Error(err)
+	for _, s := range []tasks.Source{{Path: "a.R"}, {Path: "/a.R", Name: "\x1b[2Ja.R"}, {Path: "/a.R", Name: strings.Repeat("a", 300)}} {
+		var wrong *InvalidError
+		if _, err := r.SetEnvironment(within(t), ann, tasks.Environment{Name: "x", Sources: []tasks.Source{s}}); !errors.As(err, &wrong) || wrong.Field != "sources[0]" {
+			t.Errorf("%+v: %v", s, err)
+		}
 	}
 	if err := r.DeleteEnvironment(within(t), ann, "model"); err != nil {
 		t.Error(err)
