@@ -129,7 +129,9 @@ func (f *workerFlags) command(dir string) (string, error) {
 		idle = "5m"
 	}
 	add("--idle-timeout", idle)
-	add("--grace", f.grace)
+	if f.grace != "" {
+		args = append(args, "--grace", f.grace) // 0 is none, and not the default
+	}
 	add("--max-memory", f.memory)
 	add("--max-tasks", strconv.Itoa(f.maxTasks))
 	add("--cache", f.cache)

@@ -37,6 +37,7 @@ func TestCommandOfAJob(t *testing.T) {
 		"--credentials "+here+"/a.creds --ca /ca.pem --nats nats://a --max 1 --idle-timeout 5m --grace 30s")
 	f(func(w *workerFlags) { w.nats, w.user, w.idle, w.o.Node.LogTasks = "nats://a", "ana b", "1m", true },
 		"--nats nats://a --max 1 --idle-timeout 1m --grace 30s --user 'ana b' --log-tasks")
+	f(func(w *workerFlags) { w.nats, w.grace = "nats://a", "0" }, "--nats nats://a --max 1 --idle-timeout 5m --grace 0")
 	if _, err := (&workerFlags{}).command(dir); err != nil {
 		t.Error(err)
 	}
