@@ -79,6 +79,7 @@ func (s *Server) setPipelines(_ context.Context, next *File) error {
 	if next.Pipelines.Dir != s.file.Pipelines.Dir {
 		return errors.New("dir: another directory takes a restart")
 	}
+	s.pipelines.SetValues(next.Pipelines.Values)
 	if _, err := s.pipelines.Load(); err != nil {
 		return err
 	}

@@ -20,9 +20,10 @@ import (
 	"github.com/rpipe-dev/rpipe/tasks"
 )
 
-// Load reads the directory. Files that are as they were are left alone, those that are
-// wrong have their problems said. It reports whether what Entries gives has changed; the
-// error is that the directory cannot be read, and then everything stays.
+// Load reads the directory. Files that are as they were, with their values, are left
+// alone, those that are wrong have their problems said. It reports whether what Entries
+// gives has changed; the error is that the directory cannot be read, and then everything
+// stays.
 func (s *Set) Load() (changed bool, err error) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
@@ -34,6 +35,7 @@ func (s *Set) Load() (changed bool, err error) {
 		return false, fmt.Errorf("pipelines.dir: %w", err)
 	}
 	s.mu.Lock()
+	values := s.values
 	before := map[string]*entry{} // by path
 	for _, e := range s.all {
 		before[e.path] = e
@@ -43,7 +45,7 @@ func (s *Set) Load() (changed bool, err error) {
 	all := map[string]*entry{}
 	var others configs.Problems
 	for _, path := range paths {
-		e := s.load(path, before[path])
+		e := s.load(path, values, before[path])
 		if first, taken := all[e.name]; taken {
 			p := configs.Problem{File: path, Path: "name", Message: fmt.Sprintf("%s is the name of %s too", e.name, first.path), Hint: "give one of them another name:"}
 			if e.good != nil {
@@ -110,7 +112,7 @@ func isPipeline(name string) bool {
 }
 
 // load reads one file. Where it has errors, the version before stays.
-func (s *Set) load(path string, before *entry) *entry {
+func (s *Set) load(path string, values map[string]string, before *entry) *entry {
 	e := &entry{name: nameOf(path), path: path}
 	if before != nil {
 		e.name, e.good = before.name, before.good
@@ -120,11 +122,12 @@ func (s *Set) load(path string, before *entry) *entry {
 		e.problems = configs.Problems{{File: path, Message: "cannot be read: " + reason(err)}}
 		return e
 	}
-	if e.good != nil && len(before.problems.Errors()) == 0 && bytes.Equal(e.good.text, text) {
+	same := e.good != nil && bytes.Equal(e.good.text, text) && maps.Equal(e.good.values, values)
+	if same && len(before.problems.Errors()) == 0 {
 		e.problems = before.problems
 		return e
 	}
-	v := &version{path: path, text: text, loaded: time.Now().UTC().Truncate(time.Second)}
+	v := &version{path: path, text: text, values: values, loaded: time.Now().UTC().Truncate(time.Second)}
 	f, problems := s.given(v, nil).Load(path)
 	e.problems = problems
 	if f == nil || len(problems.Errors()) > 0 {
@@ -138,7 +141,7 @@ func (s *Set) load(path string, before *entry) *entry {
 	if s.Pool() == Shared {
 		e.problems = append(e.problems, f.Unshared()...)
 	}
-	if e.good != nil && e.good.file.Name == f.Name && bytes.Equal(e.good.text, text) {
+	if same && e.good.file.Name == f.Name {
 		return e // it was mended to what it had been
 	}
 	v.file, v.timing = f, timing(f)

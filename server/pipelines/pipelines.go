@@ -46,6 +46,7 @@ type Set struct {
 
 	loading  sync.Mutex // over Load
 	mu       sync.Mutex
+	values   map[string]string        // of variables, for the versions that are read from now
 	all      map[string]*entry        // by name
 	problems configs.Problems         // of no pipeline's
 	turns    map[string]chan struct{} // of each pipeline: has an element while one of its runs works
@@ -64,6 +65,7 @@ type entry struct {
 type version struct {
 	path   string
 	text   []byte
+	values map[string]string // of variables, beside those of a run
 	file   *pipeline.File
 	timing schedule.Timing
 	loaded time.Time
@@ -72,7 +74,7 @@ type version struct {
 // New is the set of pipelines of a directory, which Load reads.
 func New(o Options) *Set {
 	s := &Set{
-		o: o, log: o.Log, slots: make(chan struct{}, max(1, o.Runs)),
+		o: o, log: o.Log, slots: make(chan struct{}, max(1, o.Runs)), values: o.Values,
 		all: map[string]*entry{}, turns: map[string]chan struct{}{}, live: map[string]*live{},
 	}
 	if s.log == nil {
@@ -189,13 +191,20 @@ func (s *Set) version(name string) *version {
 
 // given is what a run of it has from outside.
 func (s *Set) given(v *version, values map[string]string) pipeline.Given {
-	return pipeline.Given{Text: v.text, Vars: values, More: s.o.Values}
+	return pipeline.Given{Text: v.text, Vars: values, More: v.values}
 }
 
 // nameOf is what a pipeline file is called that says no name.
 func nameOf(path string) string {
 	base := filepath.Base(path)
 	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
+// SetValues changes the values of variables that pipelines have from the next Load on.
+func (s *Set) SetValues(values map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values = values
 }
 
 // Dir is where the files are; "" is nowhere.

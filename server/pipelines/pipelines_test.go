@@ -168,10 +168,20 @@ func TestValuesOfARun(t *testing.T) {
 			t.Errorf("%s: %v", values, err)
 		}
 	}
-	s.o.Values = map[string]string{"rows": "7", "unused": "1"}
+	s.SetValues(map[string]string{"rows": "7", "unused": "1"}) // as a reload does
+	if changed, err := s.Load(); !changed || err != nil {
+		t.Error(changed, err)
+	}
 	r, err := s.doOnce(t.Context(), "a", "run1", day(1), Input{})
 	if err != nil || r.out.Rows != 7 {
 		t.Errorf("%d rows, %v", r.out.Rows, err)
+	}
+	s.SetValues(map[string]string{"rows": "x"})
+	if changed, err := s.Load(); changed || err != nil {
+		t.Error(changed, err)
+	}
+	if st, _ := s.Get("a"); st.State != Stale {
+		t.Errorf("%+v", st)
 	}
 }
 
