@@ -32,6 +32,7 @@ type crew struct {
 	crashes   backoff
 	notBefore time.Time // no start before it
 	failure   error     // of the last launch or start; nil once one succeeded
+	killed    int       // how many of them in a row were killed from outside
 
 	size      int64     // see mean
 	lastUsed  time.Time // by a request

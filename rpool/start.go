@@ -18,6 +18,10 @@ const (
 	crashBackoffMax  = 5 * time.Second
 )
 
+// maxKilled is how many starts in a row may be killed from outside before those who
+// wait for one are told.
+const maxKilled = 3
+
 // claim takes a slot of the budget for a worker of c and sees to its start.
 // p.mu is held.
 func (p *Pool) claim(c *crew) {
@@ -118,7 +122,7 @@ func (p *Pool) raise(c *crew) {
 		return
 	}
 	c.launches.succeed()
-	c.failure, c.hashes = nil, now
+	c.failure, c.killed, c.hashes = nil, 0, now
 	o := &origin{t: t, crew: c, done: make(chan struct{})}
 	c.origin = o
 	c.counts.Launches++
@@ -141,7 +145,7 @@ func (p *Pool) join(c *crew, o *origin, proc process, rss int64) {
 		born: now, since: now, rss: rss,
 	}
 	p.limit(m)
-	c.failure = nil
+	c.failure, c.killed = nil, 0
 	c.counts.Started++
 	c.members = append(c.members, m)
 	c.idle = append(c.idle, m)
@@ -158,7 +162,8 @@ func (p *Pool) join(c *crew, o *origin, proc process, rss int64) {
 
 // startFailed handles a template or worker that did not come up, and keeps
 // further attempts off for pause. As long as others of its crew live, those who
-// wait can be served by them; else they are told. p.mu is held.
+// wait can be served by them; else they are told, unless something has killed R,
+// which says nothing of the environment: then they wait for the next. p.mu is held.
 func (p *Pool) startFailed(c *crew, err error, pause time.Duration) {
 	p.unclaim(c, c.claims-c.inflight)
 	if p.closed {
@@ -167,8 +172,11 @@ func (p *Pool) startFailed(c *crew, err error, pause time.Duration) {
 	c.failure = startError(err)
 	p.record(c, 0, causeStart, err)
 	p.delay(c, pause)
+	if c.killed++; !killed(err) {
+		c.killed = 0
+	}
 	told := false
-	if len(c.members) == 0 && c.inflight == 0 {
+	if again := c.killed > 0 && c.killed <= maxKilled; !again && len(c.members) == 0 && c.inflight == 0 {
 		for i := range c.lines {
 			for c.lines[i].head != nil {
 				p.dequeue(c.lines[i].head, grant{err: c.failure})
@@ -184,6 +192,13 @@ func (p *Pool) startFailed(c *crew, err error, pause time.Duration) {
 	if !told { // else whoever waited has the error
 		p.o.Log.Warn("R did not start", "environment", c.key, "next_attempt_after", pause, "error", err)
 	}
+}
+
+// killed reports whether somebody has ended R from outside. A crash of its own, and
+// what the kernel ends for want of memory, would only come again.
+func killed(err error) bool {
+	var d *DiedError
+	return errors.As(err, &d) && !d.OutOfMemory && !d.OverCPU && (d.Signal == "SIGKILL" || d.Signal == "SIGTERM")
 }
 
 // unclaim gives n slots back. p.mu is held.

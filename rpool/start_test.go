@@ -141,6 +141,51 @@ func TestAFailedFirstStartIsTold(t *testing.T) {
 	})
 }
 
+// Those who wait for a launch or a start that something has killed wait for the next,
+// some times; one that ends by itself is told at once.
+func TestAKilledStartIsTriedAgain(t *testing.T) {
+	dies := func(signal string, times int) func(int) error {
+		return func(n int) error {
+			if n <= times {
+				return &StartError{Step: "hello", Err: &DiedError{Pid: 7, Signal: signal}}
+			}
+			return nil
+		}
+	}
+	for name, c := range map[string]struct {
+		r    *fakeR
+		told bool
+	}{
+		"launches":            {r: &fakeR{LaunchErr: dies("SIGKILL", maxKilled)}},
+		"starts":              {r: &fakeR{StartErr: dies("SIGTERM", maxKilled)}},
+		"one launch too many": {r: &fakeR{LaunchErr: dies("SIGKILL", maxKilled+1)}, told: true},
+		"one start too many":  {r: &fakeR{StartErr: dies("SIGKILL", maxKilled+1)}, told: true},
+		"crashes":             {r: &fakeR{LaunchErr: dies("SIGSEGV", 1)}, told: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Options{Max: 2}, c.r, func(t *testing.T, w *world) {
+				c.r.LaunchTime, c.r.StartTime = time.Second, time.Second
+				o := w.waiting(w.Context(), environment("a"), Interactive)
+				err := w.p.Warm(w.Context(), environment("a"), 1)
+				synctest.Wait()
+				if !c.told {
+					o.lease().Release()
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				var died *DiedError
+				if !errors.As(err, &died) || !errors.As(o.error(), &died) {
+					t.Errorf("%v, and not told: %v", err, o.error())
+				}
+				after(launchBackoffMax)
+				w.acquire(environment("a"), Interactive).Release()
+			})
+		})
+	}
+}
+
 func TestAPanicInALaunchIsAnError(t *testing.T) {
 	r := &fakeR{LaunchErr: func(n int) error {
 		if n == 1 {
