@@ -28,8 +28,8 @@ func TestSet(t *testing.T) {
 	if err := n.Set(map[string]Target{"moves": target(there.URL, never), "stays": keep, "new": target(there.URL, nil)}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return n.of("moves").Delivered == 1 })
-	if s := n.of("moves"); s.Retried == 0 || s.Waiting != 0 || n.of("stays").Delivered != 1 {
+	eventually(t, func() bool { s := n.of("moves"); return s.Delivered == 1 && s.Waiting == 0 })
+	if s := n.of("moves"); s.Retried == 0 || n.of("stays").Delivered != 1 {
 		t.Errorf("%+v, %+v", s, n.of("stays"))
 	}
 	if err := n.Send([]string{"new", "stays"}, failed); err != nil {

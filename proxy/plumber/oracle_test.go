@@ -151,6 +151,7 @@ func comparable(a *answer) []string {
 			value := h[1]
 			if h[0] == "Set-Cookie" {
 				value = sealed.ReplaceAllString(value, "=sealed")
+				value = maxAge.ReplaceAllString(value, "Max-Age= seconds")
 			}
 			if h[0] == "X-File" {
 				value = "a name of R's"
@@ -168,6 +169,8 @@ func comparable(a *answer) []string {
 var (
 	// sealed is an encrypted session, which has a nonce.
 	sealed = regexp.MustCompile(`=[A-Za-z0-9+/%]{20,}[^;]*`)
+	// maxAge is from the moment of the answer to the time of Expires, which is compared.
+	maxAge = regexp.MustCompile(`Max-Age= \d{4,}`)
 	// dates of a PDF, and of what an API prints.
 	dates = regexp.MustCompile(`\(D:\d{14}[^)]*\)|20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?`)
 	// what R calls an environment.
