@@ -15,6 +15,7 @@ import (
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/server/audit"
+	"github.com/rpipe-dev/rpipe/server/dashboard"
 	"github.com/rpipe-dev/rpipe/server/session"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 )
@@ -56,11 +57,16 @@ func (s *Server) handlePages(mux *http.ServeMux, guard func(http.Handler) http.H
 	handle("GET /login", s.showLogin)
 	handle("POST /login", s.login)
 	handle("POST /logout", s.logout)
-	handle("GET /login/style.css", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		w.Header().Set("Cache-Control", "max-age=3600")
-		w.Write(loginStyle)
-	})
+	for name, file := range map[string]struct {
+		kind string
+		text []byte
+	}{"style.css": {"text/css; charset=utf-8", loginStyle}, "icon.svg": {"image/svg+xml", dashboard.Icon}} {
+		handle("GET /login/"+name, func(w http.ResponseWriter, r *http.Request) { // for everybody, as the form is
+			w.Header().Set("Content-Type", file.kind)
+			w.Header().Set("Cache-Control", "max-age=3600")
+			w.Write(file.text)
+		})
+	}
 }
 
 func (s *Server) showLogin(w http.ResponseWriter, r *http.Request) {

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,12 @@ func TestLogIn(t *testing.T) {
 	if status != 200 || !strings.HasPrefix(h.Get("Content-Type"), "text/html") || !strings.Contains(page, `value="/ui/tasks?state=ERROR"`) {
 		t.Errorf("%d %v %s", status, h, page)
 	}
-	b.is(t, 200, "GET", "/login/style.css", nil)
+	if !strings.Contains(page, `rel="icon"`) {
+		t.Error("a browser asks for an icon that there is not")
+	}
+	for _, file := range regexp.MustCompile(`href="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		b.is(t, 200, "GET", file[1], nil)
+	}
 	if resp := b.login(t, "rpt_wrong", ""); resp.StatusCode != 403 || len(resp.Cookies()) != 0 {
 		t.Errorf("%d %v", resp.StatusCode, resp.Cookies())
 	}

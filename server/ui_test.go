@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/tokens"
 )
@@ -145,6 +146,31 @@ func TestPagesShowWhatOneMaySee(t *testing.T) {
 		if _, body := see(admin, path); !strings.Contains(body, "secret-plan") {
 			t.Errorf("the administrator does not see it at %s", path)
 		}
+	}
+	// Numbers of everybody's tasks are for who may see those, and say what they are of.
+	waiting := func(token, want string) bool {
+		_, body := see(token, "/ui/")
+		return strings.Contains(body, `<dt>Waiting</dt><dd`+want+`</dd>`)
+	}
+	eventually(t, func() bool { return waiting(admin, ` class="warn">1`) && waiting(ben, ">0") })
+	now, err := s.sample(t.Context()) // there is one every few seconds
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.series.take(time.Now(), now)
+	for token, all := range map[string]bool{admin: true, ben: false} {
+		_, body := see(token, "/ui/")
+		for part, want := range map[string]bool{`id="throughput"`: all, `id="since"`: all, "complete since it began": all, "of your tasks": !all, `class="tools"`: all} {
+			if strings.Contains(body, part) != want {
+				t.Errorf("the overview of who sees all (%v): %s is there: %v", all, part, !want)
+			}
+		}
+		if _, body := see(token, "/ui/queues"); strings.Contains(body, `id="queue-default"`) != all || strings.Contains(body, "of everybody's tasks") == all {
+			t.Errorf("the queues of who sees all (%v)", all)
+		}
+	}
+	if status, _ := see(ben, "/v1/series"); status != 403 {
+		t.Errorf("the figures of all: %d", status)
 	}
 	for _, path := range []string{"/ui/tasks/" + j.ID + ".1", "/ui/jobs/" + j.ID} {
 		if status, _ := see(ben, path); status != 404 {

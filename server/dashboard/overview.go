@@ -5,17 +5,21 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks/api"
 )
 
-// overview is how things stand.
+// overview is how things stand: for everybody's tasks, or for his own where who asks may
+// see no others. Series and charts are of everybody's, and are not there then.
 type overview struct {
+	All      bool
 	Range    string
 	Ranges   []string
 	Series   api.Series
 	Charts   []*chart
+	Since    *time.Time // when the figures begin, where that is within the range; nil otherwise
 	Queues   []api.Queue
 	Workers  []api.Worker
 	Running  []api.Task
@@ -47,8 +51,9 @@ type square struct {
 const failedStates = "ERROR,DIED,TIMEOUT,IMPOSSIBLE"
 
 func (d *Dashboard) overview(r *http.Request) (*view, error) {
-	o := &overview{Range: r.URL.Query().Get("range"), Ranges: []string{"15m", "1h", "24h"}}
-	if !slices.Contains(o.Ranges, o.Range) {
+	who := d.o.Who(r)
+	o := &overview{All: who.can("read", "admin"), Range: r.URL.Query().Get("range"), Ranges: []string{"15m", "1h", "24h"}}
+	if o.All && !slices.Contains(o.Ranges, o.Range) {
 		o.Range = "1h"
 		var s api.Series
 		if err := d.get(r, "/v1/series", values("range", "15m"), &s); err != nil {
@@ -69,7 +74,6 @@ func (d *Dashboard) overview(r *http.Request) (*view, error) {
 		into  any
 	}{
 		{"/v1/info", nil, &info},
-		{"/v1/series", []string{"range", o.Range}, &o.Series},
 		{"/v1/queues", nil, &queues},
 		{"/v1/workers", nil, &workers},
 		{"/v1/tasks", []string{"state", "RUNNING", "limit", "8"}, &running},
@@ -82,17 +86,37 @@ func (d *Dashboard) overview(r *http.Request) (*view, error) {
 	}
 	o.Queues, o.Workers, o.Running, o.Failures, o.Jobs = queues.Queues, workers.Workers, running.Tasks, failed.Tasks, jobs.Jobs
 	o.States, o.Index = info.States, info.Index
-	for _, q := range o.Queues {
-		o.Waiting += q.Pending
-		o.Deferred += q.Deferred
-		o.Runs += q.Running
-	}
 	o.Fleet = fleetOf(o.Workers)
-	t := o.Series.Total
+	if err := d.figures(r, o); err != nil {
+		return nil, err
+	}
+	return &view{Title: "Overview", Nav: "overview", Live: "tasks queues workers tick", Data: o}, nil
+}
+
+// figures are the numbers of an overview.
+func (d *Dashboard) figures(r *http.Request, o *overview) error {
+	t := &o.Series.Total
+	if !o.All {
+		o.Waiting, o.Deferred, o.Runs = o.States["PENDING"], o.States["DEFERRED"], o.States["RUNNING"]
+		t.Complete, t.Cancelled = o.States["COMPLETE"], o.States["CANCELLED"]
+		for _, s := range strings.Split(failedStates, ",") {
+			t.Failed += o.States[s]
+		}
+	} else {
+		for _, q := range o.Queues {
+			o.Waiting, o.Deferred, o.Runs = o.Waiting+q.Pending, o.Deferred+q.Deferred, o.Runs+q.Running
+		}
+		if err := d.get(r, "/v1/series", values("range", o.Range), &o.Series); err != nil {
+			return err
+		}
+		if o.Series.Since.After(o.Series.From) {
+			o.Since = &o.Series.Since
+		}
+		o.Charts = charts(&o.Series)
+	}
 	o.Share = percent(t.Failed, t.Complete+t.Failed)
 	o.None = len(o.Jobs) == 0 && t.Complete+t.Failed == 0
-	o.Charts = charts(&o.Series)
-	return &view{Title: "Overview", Nav: "overview", Live: "tasks queues workers tick", Data: o}, nil
+	return nil
 }
 
 func fleetOf(workers []api.Worker) fleet {

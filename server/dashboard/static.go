@@ -10,6 +10,11 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
+// Icon is the picture of rpipe, in SVG, for the pages beside these.
+//
+//go:embed static/icon.svg
+var Icon []byte
+
 // staticTypes are the files of static by their media types.
 var staticTypes = map[string]string{
 	"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8", "live.js": "text/javascript; charset=utf-8",

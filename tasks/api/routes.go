@@ -207,7 +207,7 @@ var Routes = []Route{
 		Doc: "Once, and the answer says what came of it.", Out: NotifyTest{}, Faults: []int{404}},
 
 	{Method: "GET", Path: "/v1/info", Op: "getInfo", Tag: "server", Right: Use, Summary: "What the server says of itself, and whom it takes you for", Out: Info{}},
-	{Method: "GET", Path: "/v1/series", Op: "getSeries", Tag: "server", Right: Use, Summary: "Figures of the last time, in 180 steps: what ended, how long it took, what was in the queues",
+	{Method: "GET", Path: "/v1/series", Op: "getSeries", Tag: "server", Right: Read, Summary: "Figures of the last time, in 180 steps: what ended, how long it took, what was in the queues",
 		Doc:   "Of all owners together. They are this server's, and begin anew when it starts.",
 		Query: []Param{{Name: "range", Doc: "How far back: 15m, 1h (the default) or 24h.", Enum: []string{"15m", "1h", "24h"}}}, Out: Series{}},
 	{Method: "POST", Path: "/v1/backup", Op: "backup", Tag: "server", Right: Admin, Summary: "Copy the store into a new directory on the server's machine", In: BackupRequest{}, Out: Backup{}, Faults: []int{409}},
