@@ -72,7 +72,8 @@ func New(ctx context.Context, c Config, s Service) (*Tracer, error) {
 	}
 	t := &Tracer{out: &exporter{to: to, log: s.Log, endpoint: c.Endpoint}}
 	t.provider = sdk.NewTracerProvider(
-		sdk.WithBatcher(t.out, sdk.WithMaxQueueSize(queued), sdk.WithExportTimeout(sendWithin), sdk.WithBatchTimeout(2*time.Second)),
+		sdk.WithSpanProcessor(&gate{t.out, sdk.NewBatchSpanProcessor(t.out,
+			sdk.WithMaxQueueSize(queued), sdk.WithExportTimeout(sendWithin), sdk.WithBatchTimeout(2*time.Second))}),
 		sdk.WithResource(resource.NewSchemaless(attrs...)),
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(c.Sample))),
 		sdk.WithRawSpanLimits(limits),
@@ -151,23 +152,51 @@ type exporter struct {
 	log      *slog.Logger
 	endpoint string
 
+	waiting      atomic.Int64 // spans that are to be sent
 	sent, failed atomic.Int64
 	said         atomic.Int64 // Unix time in ns of the last line
+}
+
+// gate leaves out what does not fit into the queue before it: the SDK's own would do that
+// without a word.
+type gate struct {
+	out *exporter
+	sdk.SpanProcessor
+}
+
+var errQueueFull = fmt.Errorf("%d wait to be sent already: the collector is too slow, or away", queued)
+
+// OnEnd implements sdk.SpanProcessor.
+func (g *gate) OnEnd(s sdk.ReadOnlySpan) {
+	switch {
+	case !s.SpanContext().IsSampled(): // it would not be queued
+	case g.out.waiting.Add(1) > queued:
+		g.out.waiting.Add(-1)
+		g.out.leave(1, errQueueFull)
+	default:
+		g.SpanProcessor.OnEnd(s)
+	}
 }
 
 // ExportSpans implements sdk.SpanExporter.
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	err := e.to.ExportSpans(ctx, spans)
-	if err == nil {
-		e.sent.Add(int64(len(spans)))
-		return nil
+	e.waiting.Add(-int64(len(spans)))
+	if err != nil {
+		e.leave(len(spans), err)
+		return nil // said; the SDK would say it once more, elsewhere
 	}
-	e.failed.Add(int64(len(spans)))
+	e.sent.Add(int64(len(spans)))
+	return nil
+}
+
+// leave counts spans that are not sent, and says so once in a while.
+func (e *exporter) leave(spans int, err error) {
+	e.failed.Add(int64(spans))
 	now, last := time.Now().UnixNano(), e.said.Load()
 	if now-last > int64(sayAgain) && e.said.CompareAndSwap(last, now) {
 		e.log.Warn("traces cannot be sent: spans are left out", "endpoint", e.endpoint, "spans", e.failed.Load(), "error", err)
 	}
-	return nil // said; the SDK would say it once more, elsewhere
 }
 
 // Shutdown implements sdk.SpanExporter.

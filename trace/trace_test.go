@@ -163,6 +163,43 @@ func TestACollectorThatIsAwayIsSaidOnce(t *testing.T) {
 	}
 }
 
+// TestWhatDoesNotFitIsCounted, and said: a collector that is slow has spans left out before
+// they are sent.
+func TestWhatDoesNotFitIsCounted(t *testing.T) {
+	answer := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-answer
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	defer slow.Close()
+	var log bytes.Buffer
+	tr, err := trace.New(t.Context(), trace.Config{Endpoint: slow.URL, Protocol: "http", Sample: 1}, trace.Service{Name: "x", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const queue, beyond = 8192, 1000 // as docs/tracing.md says
+	for range queue + beyond {
+		_, s := tr.Start(t.Context(), "work", trace.Internal)
+		s.End(nil)
+	}
+	if got := tr.Counts(); got.Failed != beyond || got.Sent != 0 {
+		t.Errorf("counts %+v", got)
+	}
+	if n := strings.Count(log.String(), "traces cannot be sent"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, &log)
+	}
+	close(answer)
+	if err := tr.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := tr.Counts(); got.Failed != beyond || got.Sent != queue {
+		t.Errorf("counts %+v", got)
+	}
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOffCostsNoMemory(t *testing.T) {
 	ctx := t.Context()
 	var none *trace.Tracer
