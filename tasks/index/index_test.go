@@ -279,3 +279,27 @@ func TestModel(t *testing.T) {
 func onlyAppended(h *history) bool {
 	return !slices.ContainsFunc(h.order, func(id string) bool { return h.jobs[id] == nil || h.thin[id] })
 }
+
+// TestAwaited: what a job depends on is awaited from when the job is there, also before its
+// tasks are, until the last of them has ended.
+func TestAwaited(t *testing.T) {
+	path, s := tempIndex(t), newStream()
+	parent := tasks.TaskID(jobID(1), 1)
+	j := &tasks.Job{ID: jobID(2), Owner: "anna", Created: began, N: 2, Queue: "default", DependsOn: []string{parent}}
+	x := feed(t, path, s)
+	f := func(when string, want bool) {
+		t.Helper()
+		x.sync(s)
+		if all, err := x.Awaited(context.Background()); err != nil || all[parent] != want {
+			t.Errorf("%s: %v, %v", when, all, err)
+		}
+	}
+	s.job(j)
+	f("without its tasks", true)
+	for n := 1; n <= j.N; n++ {
+		task := j.New(n)
+		task.State = tasks.Complete
+		s.task(task)
+		f("with a task that has ended", n < j.N)
+	}
+}

@@ -42,17 +42,19 @@ func (x *Index) Queued(ctx context.Context, owner, job string, limit int) (rows 
 	return rows, err
 }
 
-// Awaited are the tasks and jobs that unfinished jobs depend on.
+// Awaited are the tasks and jobs that unfinished jobs depend on: those with tasks that
+// have not ended, or are still to be written.
 func (x *Index) Awaited(ctx context.Context) (map[string]bool, error) {
 	awaited := map[string]bool{}
 	err := x.read(ctx, func(r *reader) error {
-		return r.each("SELECT depends_on, counts FROM jobs WHERE depends_on <> '' AND deleted = 0", nil, func(scan scanner) error {
+		return r.each("SELECT depends_on, counts, missing FROM jobs WHERE depends_on <> '' AND deleted = 0", nil, func(scan scanner) error {
 			var ids, text string
-			if err := scan(&ids, &text); err != nil {
+			var missing int64
+			if err := scan(&ids, &text, &missing); err != nil {
 				return err
 			}
 			counts := countsOf(text)
-			if counts[pending]+counts[deferred]+counts[running] > 0 {
+			if counts[pending]+counts[deferred]+counts[running]+missing > 0 {
 				for id := range strings.FieldsSeq(ids) {
 					awaited[id] = true
 				}

@@ -91,11 +91,7 @@ type candidate struct {
 
 // admit admits what may be, and reports whether there is more.
 func (l *leader) admit(ctx context.Context) (more bool, err error) {
-	seq, err := l.q.broker.LastSeq(ctx)
-	if err == nil {
-		err = l.q.index.Sync(ctx, seq)
-	}
-	if err != nil {
+	if err := l.q.level(ctx); err != nil {
 		return false, err
 	}
 	now := time.Now()

@@ -232,9 +232,17 @@ func (l *leader) expired(ctx context.Context, _ bool) error {
 			return err
 		}
 		if awaited == nil {
+			// The index may be behind, or be made anew, and not know who waits.
+			limited, cancel := context.WithTimeout(ctx, l.q.o.Sweep) // other sweeps come after this one
+			err := l.q.level(limited)
+			cancel()
+			if err != nil {
+				return err
+			}
 			if awaited, err = l.q.index.Awaited(ctx); err != nil {
 				return err
 			}
+			continue
 		}
 		keys := make([]key, 0, len(ids))
 		for _, id := range ids {
@@ -305,11 +313,7 @@ func (q *Queue) sweepBlobs(ctx context.Context, refs []string) error {
 	if len(refs) == 0 {
 		return nil
 	}
-	seq, err := q.broker.LastSeq(ctx)
-	if err == nil {
-		err = q.index.Sync(ctx, seq)
-	}
-	if err != nil {
+	if err := q.level(ctx); err != nil {
 		return err
 	}
 	if q.index.Status().Rebuilding {

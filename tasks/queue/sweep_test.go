@@ -1,13 +1,16 @@
 package queue
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
+	"github.com/rpipe-dev/rpipe/tasks/index"
 )
 
 // leads runs one chore once, as the leader would.
@@ -224,6 +227,49 @@ func TestAwaitedStay(t *testing.T) {
 	sweep()
 	if got := r.task(short.ID + ".1"); got.State != tasks.Missing {
 		t.Errorf("nothing waits for it any more, and it is %s", got.State)
+	}
+}
+
+// TestAwaitedByWhatIsNotInTheIndex: a leader whose index is behind, or is just made anew,
+// lets nothing expire.
+func TestAwaitedByWhatIsNotInTheIndex(t *testing.T) {
+	r := start(t, noChores)
+	w := r.work("w", done)
+	short := r.submit(ann, text("a", func(s *Submission) { s.Job.ResultTTL = time.Millisecond }))
+	r.wait(short.ID)
+	w.stop()
+	x, err := index.Open(filepath.Join(t.TempDir(), "index.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	feeding, stop := context.WithCancel(t.Context())
+	fed := make(chan error, 1)
+	go func() { fed <- x.Run(feeding, r.b) }()
+	seq, err := r.b.LastSeq(within(t))
+	if err := errors.Join(err, x.Sync(within(t), seq)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := <-fed; err != nil {
+		t.Fatal(err)
+	}
+	behind, err := Open(t.Context(), r.b, r.s, x, Options{NoChores: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer behind.Close()
+	child := r.submit(ann, text("b", in("slow"), after(short.ID)))
+	for end := r.task(short.ID + ".1").Ended; !time.Now().After(end.Add(2 * time.Millisecond)); {
+		continue // it is as good as over
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := newLeader(behind).expired(ctx, false); err == nil {
+		t.Error("it did not wait for its index")
+	}
+	if got := r.task(short.ID + ".1"); got.State != tasks.Complete {
+		t.Errorf("what %s waits for is %s", child.ID, got.State)
 	}
 }
 

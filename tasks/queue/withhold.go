@@ -31,11 +31,7 @@ func (l *leader) withholding(ctx context.Context) error {
 
 // withhold looks at every owner once.
 func (l *leader) withhold(ctx context.Context) error {
-	seq, err := l.q.broker.LastSeq(ctx)
-	if err == nil {
-		err = l.q.index.Sync(ctx, seq)
-	}
-	if err != nil {
+	if err := l.q.level(ctx); err != nil {
 		return err
 	}
 	owners, err := l.q.index.Owners(ctx)
