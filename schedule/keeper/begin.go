@@ -24,11 +24,11 @@ func (r *reign) begin(ctx context.Context) error {
 		if len(open) == 0 {
 			continue
 		}
-		_, e := r.timerOf(name)
-		if e == nil {
+		t, e := r.timerOf(name)
+		if t == nil || e == nil {
 			continue
 		}
-		s := &standing{reign: r, e: e, now: r.now()}
+		s := &standing{reign: r, t: t, e: e, now: r.now()}
 		if err := s.settle(ctx, open); err != nil {
 			return fmt.Errorf("schedule %s: %w", name, err)
 		}
@@ -39,6 +39,7 @@ func (r *reign) begin(ctx context.Context) error {
 // standing is how the runs of one schedule stand to each other.
 type standing struct {
 	*reign
+	t   *timer
 	e   *entry
 	now time.Time
 
@@ -76,6 +77,13 @@ func (s *standing) settle(ctx context.Context, open []schedule.Run) error {
 		}
 	}
 	for _, run := range turns {
+		// It came to be while the backfill was cancelled. A range is there until its last run has ended.
+		if run.Range != "" && !slices.ContainsFunc(s.t.Ranges, func(g Range) bool { return g.ID == run.Range }) {
+			if err := s.end(ctx, &run, schedule.Canceled, "its backfill was cancelled"); err != nil {
+				return err
+			}
+			continue
+		}
 		ready := run.Stop == "" && !run.NotBefore.After(s.now)
 		if ready && (s.e.Timing.Overlap == "allow" && run.Range == "" || len(s.active) == 0 && len(s.waiting) == 0) {
 			if err := s.enter(ctx, &run); err != nil {

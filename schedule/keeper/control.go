@@ -97,7 +97,8 @@ func (k *Keeper) Backfill(ctx context.Context, name string, from, to time.Time, 
 	if n == 0 {
 		return Range{}, &ConflictError{fmt.Sprintf("schedule %s has no time from %s on and before %s", name, stamp(from), stamp(to))}
 	}
-	g := Range{ID: newID(), Cause: schedule.ByBackfill, By: by, From: from.UTC(), To: to.UTC(), Cursor: from.UTC(), Times: n}
+	g := *e.span(schedule.ByBackfill, from, to)
+	g.ID, g.By, g.Times = newID(), by, n
 	return g, k.changeTimer(ctx, name, func(t *timer) error {
 		if len(t.Ranges) >= maxRanges {
 			return &ConflictError{fmt.Sprintf("schedule %s has %d backfills under way: wait for one, or cancel it", name, len(t.Ranges))}

@@ -95,7 +95,9 @@ func (r *reign) missed(e *entry, first, last, now time.Time) (runs []*schedule.R
 	}
 	if e.Timing.CatchUp == "all" {
 		r.log.Info("schedules: times were missed, and are made up for", "schedule", e.Name, "from", first, "to", last)
-		return runs, &Range{ID: idFor(now, "catch_up", e.Name, first.String(), to.String()), Cause: schedule.ByCatchUp, From: first.UTC(), To: to.UTC(), Cursor: first.UTC()}
+		made = e.span(schedule.ByCatchUp, first, to)
+		made.ID = idFor(now, "catch_up", e.Name, first.String(), to.String())
+		return runs, made
 	}
 	reason := "no server was up, and catch_up is none"
 	if e.Timing.CatchUp != "none" {
@@ -160,6 +162,25 @@ func (r *reign) advance(ctx context.Context) error {
 	return nil
 }
 
+// span is a range of the times of a schedule, as it is now.
+func (e *entry) span(cause schedule.Cause, from, to time.Time) *Range {
+	t := &e.Timing
+	return &Range{Cause: cause, From: from.UTC(), To: to.UTC(), Cursor: from.UTC(), Cron: t.Cron, TimeZone: t.TimeZone, Start: t.Start}
+}
+
+// plan is when the times of a range are: as those of its schedule were when it was made.
+func (g *Range) plan(e *entry) *schedule.Plan {
+	t := schedule.Timing{Cron: g.Cron, TimeZone: g.TimeZone, Start: g.Start, End: e.Timing.End}
+	if g.Cron == "" || definition(&t) == definition(&e.Timing) {
+		return e.plan
+	}
+	p, err := t.Compile()
+	if err != nil { // the end may be before what was the start
+		return e.plan
+	}
+	return p
+}
+
 // runID is the id of the run of a time of a backfill, which there is once.
 func (g *Range) runID(at time.Time) string {
 	made := time.Time{}
@@ -174,7 +195,7 @@ func (r *reign) advanceRange(ctx context.Context, e *entry, g *Range) error {
 	if len(open) > 0 {
 		return nil
 	}
-	at := e.plan.Next(g.Cursor.Add(-time.Nanosecond))
+	at := g.plan(e).Next(g.Cursor.Add(-time.Nanosecond))
 	done := at.IsZero() || !at.Before(g.To)
 	if !done {
 		run := e.due(at, g.Cause, r.now())

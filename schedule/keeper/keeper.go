@@ -95,6 +95,10 @@ type Range struct {
 	To     time.Time      `json:"to"`              // before this one
 	Cursor time.Time      `json:"cursor"`          // what is before has been begun
 	Times  int            `json:"times,omitempty"` // how many there are in it; 0 where nobody has counted
+	// What its times follow from: those of a schedule that changes meanwhile are others.
+	Cron     string           `json:"cron,omitempty"`
+	TimeZone string           `json:"time_zone,omitempty"`
+	Start    schedule.Instant `json:"start,omitempty"`
 }
 
 // Filter says which runs are listed.
