@@ -307,13 +307,20 @@ func (s *Server) openQueue() error {
 
 // setDefaults makes what the r block loads the environment default, so that workers on
 // other machines have it too.
-func (s *Server) setDefaults() error { return s.setDefaultsOf(s.file) }
+func (s *Server) setDefaults() error {
+	if !s.file.R.loads() {
+		return nil // it may be somebody's who set it by the API
+	}
+	return s.setDefaultsOf(s.file)
+}
+
+// loads reports whether a block says anything of what is loaded.
+func (r *RBlock) loads() bool {
+	return len(r.Packages) > 0 || len(r.Source) > 0 || r.Setup != "" || len(r.Options) > 0
+}
 
 func (s *Server) setDefaultsOf(f *File) error {
 	r := &f.R
-	if len(r.Packages) == 0 && len(r.Source) == 0 && r.Setup == "" && len(r.Options) == 0 {
-		return nil
-	}
 	e := tasks.Environment{Name: tasks.DefaultEnv, Packages: r.Packages, Setup: r.Setup, Options: r.Options}
 	for _, path := range r.Source {
 		text, err := os.ReadFile(f.below(path))

@@ -29,7 +29,7 @@ func (s *Server) renewals() []renewal {
 		{"log", s.setLevel},
 		{"limits", s.setLimits},
 		{"retention", s.setRetention},
-		{"r", func(_ context.Context, next *File) error { return s.setDefaultsOf(next) }},
+		{"r", s.setR},
 		{"apis", s.setAPIs},
 		{"notify", func(_ context.Context, next *File) error { return s.notify.Set(next.Notify) }}, // which schedules name
 		{"schedules", s.setSchedules},
@@ -138,6 +138,15 @@ func (s *Server) setLimits(_ context.Context, next *File) error {
 func (s *Server) setRetention(_ context.Context, next *File) error {
 	s.queue.SetResultTTL(time.Duration(next.Retention.Results))
 	return nil
+}
+
+// setR makes what the r block loads the environment default; nothing, where it says nothing
+// any more.
+func (s *Server) setR(_ context.Context, next *File) error {
+	if !next.R.loads() && !s.held.R.loads() {
+		return nil
+	}
+	return s.setDefaultsOf(next)
 }
 
 // setAPIs loads the code of all APIs afresh. One whose code does not work keeps what it

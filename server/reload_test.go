@@ -86,3 +86,28 @@ func TestReloadTakesEffectAtOnce(t *testing.T) {
 		t.Errorf("the level is %s", level.Level())
 	}
 }
+
+// TestReloadEmptiesWhatRLoads, but only what the file has filled.
+func TestReloadEmptiesWhatRLoads(t *testing.T) {
+	first := config(t.TempDir())
+	first.R.Setup = "x <- 1"
+	next := *first
+	s := begin(t, first, Options{Reread: func() (*File, configs.Problems) { return &next, nil }})
+	t.Cleanup(s.close)
+	f := func(setup, want string) {
+		t.Helper()
+		next.R.Setup = setup
+		if out, err := s.Reload(t.Context()); err != nil || len(out.Failed) > 0 {
+			t.Errorf("%+v, %v", out, err)
+		}
+		if e := get[api.Environment](t, s, "/v1/environments/default"); e.Setup != want {
+			t.Errorf("with %q tasks have %q, not %q", setup, e.Setup, want)
+		}
+	}
+	f("x <- 1", "x <- 1")
+	f("", "")
+	if status, _, body := s.ask(t, "PUT", "/v1/environments/default", `{"setup": "y <- 2"}`); status != 200 {
+		t.Fatal(status, body)
+	}
+	f("", "y <- 2")
+}
