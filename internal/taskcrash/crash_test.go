@@ -79,9 +79,11 @@ func (s *session) up() {
 	}
 }
 
-// do asks until there is an answer: the same again after each death.
+// do asks until there is an answer: the same again after each death, and while what it
+// waits for gets on.
 func (s *session) do(r Request) Answer {
 	s.t.Helper()
+	var states map[tasks.State]int64
 	for again := false; ; again = true {
 		s.up()
 		a, err := s.p.ask(r)
@@ -90,6 +92,9 @@ func (s *session) do(r Request) Answer {
 			return a
 		case again && r.Do == Delete && strings.HasSuffix(err.Error(), "not found"):
 			return a // the next start has finished what the last one had begun
+		case a.States != nil && !maps.Equal(a.States, states):
+			states = a.States
+			continue
 		case !errors.Is(err, errDied):
 			s.t.Fatalf("%+v: %v", r, err)
 		}
