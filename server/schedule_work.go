@@ -61,6 +61,11 @@ func (w *scheduled) Run(ctx context.Context, run *schedule.Run, tell func(schedu
 
 // submit has the job of an attempt, which may be there already.
 func (w *scheduled) submit(ctx context.Context, stopped <-chan struct{}, who queue.Who, run *schedule.Run) (*tasks.Job, error) {
+	if run.Job != "" { // what it was made of may be gone by now
+		if job, err := w.s.queue.Job(ctx, who, run.Job); err == nil {
+			return job, nil
+		}
+	}
 	in, err := w.c.submission(w.file, run)
 	if err != nil {
 		return nil, err

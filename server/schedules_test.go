@@ -1,13 +1,18 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
 	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/schedule/keeper"
 	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tokens"
 )
@@ -99,6 +104,37 @@ func TestARunIsAJob(t *testing.T) {
 	if job, err = s.c.Job(t.Context(), run.Job); err != nil || job.State != "canceled" {
 		t.Errorf("%+v (%v)", job, err)
 	}
+}
+
+// TestARunGoesOnWithItsJob though its script has gone since: who cancels it then cancels
+// the job.
+func TestARunGoesOnWithItsJob(t *testing.T) {
+	s := serve(t, func(*File) {}) // nobody runs its tasks
+	script := filepath.Join(t.TempDir(), "a.R")
+	if err := os.WriteFile(script, []byte("1"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := Schedule{Name: "x", File: script}
+	configs.SetDefaults(&c)
+	w := &scheduled{s: s.Server, file: s.file, c: &c, owner: s.access.self}
+	run := &schedule.Run{ID: "01jd3x7v9qk2m4n6p8r0s2t4v6", Schedule: "x", Attempt: 1, Scheduled: time.Unix(1767225600, 0)}
+	f := func(cause error, state string) {
+		t.Helper()
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(cause)
+		if err := w.Run(ctx, run, func(o schedule.Outcome) { run.Outcome = o }, func(string) {}); !errors.Is(err, cause) {
+			t.Errorf("%v", err)
+		}
+		if job, err := s.c.Job(t.Context(), run.Job); err != nil || job.State != state {
+			t.Errorf("%+v (%v)", job, err)
+		}
+	}
+	f(keeper.ErrHandover, "init")
+	if err := os.Remove(script); err != nil {
+		t.Fatal(err)
+	}
+	f(keeper.ErrHandover, "init")
+	f(keeper.ErrCanceled, "canceled")
 }
 
 // TestASubmissionOfASchedule: arguments keep their order, and the time is R's.
