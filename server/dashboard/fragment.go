@@ -18,8 +18,7 @@ type fragments struct {
 type fragment struct {
 	made chan struct{} // closed when it is
 	at   time.Time
-	html []byte
-	err  error
+	html []byte // nil where it could not be made
 }
 
 // get is what a key stands for, made by f where nobody has lately.
@@ -35,7 +34,10 @@ func (c *fragments) get(key string, f func() ([]byte, error)) ([]byte, error) {
 	if one != nil {
 		c.mu.Unlock()
 		<-one.made
-		return one.html, one.err
+		if one.html != nil {
+			return one.html, nil
+		}
+		return f() // it may have failed for who asked: he has gone, say
 	}
 	if c.all == nil {
 		c.all = map[string]*fragment{}
@@ -51,6 +53,9 @@ func (c *fragments) get(key string, f func() ([]byte, error)) ([]byte, error) {
 		c.mu.Unlock()
 		close(one.made)
 	}()
-	one.html, one.err = f()
-	return one.html, one.err
+	html, err := f()
+	if err == nil {
+		one.html = html
+	}
+	return html, err
 }
