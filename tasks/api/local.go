@@ -64,7 +64,7 @@ func ReadLocal(dir string) (Local, error) {
 // home, or has been killed (ErrNoLocal): somebody else may listen at its address now.
 func (l Local) Check() error {
 	if host, err := os.Hostname(); err == nil && l.Host != "" && l.Host != host {
-		return fmt.Errorf("the task server of this data directory is on %s, and this is %s: say where it is with RPIPE_URL", l.Host, host)
+		return fmt.Errorf("the task server of this data directory is on %s, and this is %s: say where it is with RPIPE_URL, or where it is no more, as after a crash there, remove the directory's %s", l.Host, host, localName)
 	}
 	if l.Pid <= 0 {
 		return nil

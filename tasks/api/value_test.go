@@ -147,7 +147,7 @@ func TestAServerThatIsNotHereIsNotAsked(t *testing.T) {
 	if err := (Local{Host: host, Pid: dead.Process.Pid}).Check(); !errors.Is(err, ErrNoLocal) {
 		t.Error(err)
 	}
-	if err := (Local{Host: host + "x", Pid: os.Getpid()}).Check(); err == nil || !strings.Contains(err.Error(), "RPIPE_URL") {
+	if err := (Local{Host: host + "x", Pid: os.Getpid()}).Check(); err == nil || !strings.Contains(err.Error(), "RPIPE_URL") || !strings.Contains(err.Error(), "remove the directory's server.json") {
 		t.Error(err)
 	}
 }

@@ -122,7 +122,8 @@ local_server <- function(dir) {
   here <- Sys.info()[["nodename"]]
   if (nzchar(local$host %||% "") && !identical(local$host, here)) {
     fail(
-      "The task server of ", dir, " is on ", local$host, ", and this is ", here, ": say where it is, by rp_connect(url) or RPIPE_URL.",
+      "The task server of ", dir, " is on ", local$host, ", and this is ", here, ": say where it is, by rp_connect(url) or RPIPE_URL. ",
+      "Where it is no more, as after a crash there, remove ", path, ".",
       class = "rpipe_elsewhere"
     )
   }

@@ -45,7 +45,7 @@ test_that("server.json of another machine is an error, of a process that has end
   put(host = here, pid = ended)
   expect_null(rpipe:::local_server(dir))
   put(host = "elsewhere", pid = Sys.getpid())
-  expect_error(rpipe:::local_server(dir), "on elsewhere.*RPIPE_URL", class = "rpipe_elsewhere")
+  expect_error(rpipe:::local_server(dir), "on elsewhere.*RPIPE_URL.*remove .*server.json", class = "rpipe_elsewhere")
   writeLines("{", file.path(dir, "server.json"))
   expect_null(rpipe:::local_server(dir))
 })
