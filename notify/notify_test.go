@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -215,8 +216,8 @@ func TestNobodyThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() // takes connections and never answers
-	dir := t.TempDir()
+	defer l.Close()                           // takes connections and never answers
+	dir := filepath.Join(t.TempDir(), "a[b]") // no pattern
 	n, _ := notifier(t, dir, map[string]Target{"ops": target("http://"+l.Addr().String(), nil)})
 	for range 3 {
 		if err := n.Send([]string{"ops"}, failed); err != nil {
@@ -243,7 +244,7 @@ func TestNobodyThere(t *testing.T) {
 
 func TestWhatIsLeftOfATargetThatIsGone(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"01x.json": `{"id":"01x","target":"gone"}`, "01y.json": "{", "01z.json": `{"id":"../z","target":"ops"}`} {
+	for name, text := range map[string]string{"01x.json": `{"id":"01x","target":"gone"}`, "01y.json": "{", "01z.json": `{"id":"../z","target":"ops"}`, "02x.json.new": "{"} {
 		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
@@ -31,22 +30,38 @@ func (n *Notifier) keep(target string, m Message) *letter {
 
 func (n *Notifier) path(l *letter) string { return filepath.Join(n.o.Dir, l.ID+".json") }
 
+// unfinished ends the name of a file that is being written.
+const unfinished = ".new"
+
 // store writes a letter's file. Where it cannot be written the message goes out all the
 // same, and only a restart loses it.
 func (n *Notifier) store(l *letter) {
 	if n.o.Dir == "" {
 		return
 	}
+	fresh := n.path(l) + unfinished
 	data, err := json.Marshal(l)
 	if err == nil {
-		err = os.WriteFile(n.path(l)+".new", data, 0o600)
+		err = writeSynced(fresh, data)
 	}
 	if err == nil {
-		err = os.Rename(n.path(l)+".new", n.path(l))
+		err = os.Rename(fresh, n.path(l))
 	}
 	if err != nil {
+		os.Remove(fresh)
 		n.log.Warn("a notification is not kept: a restart would lose it", "target", l.Target, "error", err)
 	}
+}
+
+// writeSynced writes a file that is there after a power failure too: what it tells of is
+// marked as told then.
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (n *Notifier) drop(l *letter) {
@@ -66,12 +81,20 @@ func (n *Notifier) load() error {
 	if err := os.MkdirAll(n.o.Dir, 0o700); err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
-	names, err := filepath.Glob(filepath.Join(n.o.Dir, "*.json"))
+	files, err := os.ReadDir(n.o.Dir) // by name, and so by time
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
-	slices.Sort(names) // by time
-	for _, name := range names {
+	for _, file := range files {
+		name := filepath.Join(n.o.Dir, file.Name())
+		switch filepath.Ext(name) {
+		case unfinished: // the process died as it wrote it
+			os.Remove(name)
+			continue
+		case ".json":
+		default:
+			continue
+		}
 		l := new(letter)
 		data, err := os.ReadFile(name)
 		if err == nil {
