@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -36,9 +37,13 @@ func (r *reign) decide(ctx context.Context, name string) error {
 	}
 	looked, before := r.looked[name]
 	continuous := before && now.Sub(looked) <= punctual
-	r.looked[name] = now
 	next := e.plan.Next(t.Cursor)
 	if next.IsZero() || next.After(now) {
+		if ahead := t.Cursor.Sub(now); ahead > punctual && (!before || looked.After(now)) {
+			r.log.Warn("schedules: the clock was set back, and nothing is due before the time until which it is decided: pause and resume the schedule if it is to begin now",
+				"schedule", name, "until", t.Cursor, "clock", now)
+		}
+		r.looked[name] = now
 		return nil
 	}
 	var runs []*schedule.Run
@@ -50,13 +55,13 @@ func (r *reign) decide(ctx context.Context, name string) error {
 		}
 	} else {
 		cursor = e.plan.Last(next, now)
-		runs, made = r.missed(e, next, cursor, now)
+		runs, made = e.missed(next, cursor, now)
 	}
 	if err := r.create(ctx, runs...); err != nil {
 		return err
 	}
 	hit("fire-cursor")
-	return r.changeTimer(ctx, name, func(t *timer) error {
+	err := r.changeTimer(ctx, name, func(t *timer) error {
 		if !t.Cursor.Before(cursor) {
 			return errUnchanged
 		}
@@ -66,6 +71,17 @@ func (r *reign) decide(ctx context.Context, name string) error {
 		}
 		return nil
 	})
+	if err != nil { // what cannot be written down for long is missed
+		return err
+	}
+	r.looked[name] = now
+	switch {
+	case made != nil:
+		r.log.Info("schedules: times were missed, and are made up for", "schedule", name, "from", next, "to", cursor)
+	case slices.ContainsFunc(runs, func(run *schedule.Run) bool { return run.State == schedule.Missed }):
+		r.log.Warn("schedules: times were missed", "schedule", name, "from", next, "to", cursor, "catch_up", e.Timing.CatchUp)
+	}
+	return nil
 }
 
 // due is the run of a time that has come.
@@ -81,7 +97,7 @@ func (e *entry) due(at time.Time, cause schedule.Cause, now time.Time) *schedule
 
 // missed says what becomes of the times from first to last, which nobody has looked at.
 // The last one may just have come.
-func (r *reign) missed(e *entry, first, last, now time.Time) (runs []*schedule.Run, made *Range) {
+func (e *entry) missed(first, last, now time.Time) (runs []*schedule.Run, made *Range) {
 	to := last.Add(time.Nanosecond)
 	fresh := now.Sub(last) <= punctual
 	switch {
@@ -94,7 +110,6 @@ func (r *reign) missed(e *entry, first, last, now time.Time) (runs []*schedule.R
 		return runs, nil
 	}
 	if e.Timing.CatchUp == "all" {
-		r.log.Info("schedules: times were missed, and are made up for", "schedule", e.Name, "from", first, "to", last)
 		made = e.span(schedule.ByCatchUp, first, to)
 		made.ID = idFor(now, "catch_up", e.Name, first.String(), to.String())
 		return runs, made
@@ -115,7 +130,6 @@ func (r *reign) missed(e *entry, first, last, now time.Time) (runs []*schedule.R
 		}
 		runs = append(runs, run)
 	}
-	r.log.Warn("schedules: times were missed", "schedule", e.Name, "from", first, "to", last, "catch_up", e.Timing.CatchUp)
 	return runs, nil
 }
 

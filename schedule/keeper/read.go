@@ -57,7 +57,7 @@ func (k *Keeper) schedule(name string) Schedule {
 			s.Paused = e.Timing.Paused
 		}
 		if !s.Paused {
-			s.Next = e.plan.Next(k.now())
+			s.Next = e.plan.Next(t.from(k.now()))
 		}
 	}
 	for _, r := range k.mirror.of[name] {
@@ -87,11 +87,12 @@ func (k *Keeper) Next(name string, n int) ([]time.Time, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t, _ := k.timerOf(name); t != nil && t.Paused {
+	t, _ := k.timerOf(name)
+	if t != nil && t.Paused {
 		return nil, nil
 	}
 	var out []time.Time
-	for at := e.plan.Next(k.now()); !at.IsZero() && len(out) < n; at = e.plan.Next(at) {
+	for at := e.plan.Next(t.from(k.now())); !at.IsZero() && len(out) < n; at = e.plan.Next(at) {
 		out = append(out, at)
 	}
 	return out, nil

@@ -40,6 +40,15 @@ func (t *timer) clone() *timer {
 	return &c
 }
 
+// from is the time after which the next is due: now, or until when it is decided, where
+// the clock was set back. t may be nil.
+func (t *timer) from(now time.Time) time.Time {
+	if t != nil && t.Cursor.After(now) {
+		return t.Cursor
+	}
+	return now
+}
+
 // definition is what the times of a schedule follow from: where it changes, times before
 // the change are none that were missed.
 func definition(t *schedule.Timing) string {
