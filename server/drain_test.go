@@ -4,13 +4,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/configs"
+	"github.com/rpipe-dev/rpipe/tasks/api"
 )
 
 // TestADrainGivesBackWhatItCannotFinish: a task that runs for longer than the grace is
@@ -54,6 +58,48 @@ func TestADrainGivesBackWhatItCannotFinish(t *testing.T) {
 	ended(t, s.c, j.ID)
 	if got := values(t, s, j.ID); got != `"done"` {
 		t.Error(got)
+	}
+}
+
+// TestADrainLetsPipelinesFinish: a run that is done within the grace is not left to the next
+// start.
+func TestADrainLetsPipelinesFinish(t *testing.T) {
+	begun, open := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		once.Do(func() { close(begun) })
+		<-open
+		w.Write([]byte(`{"v": 1}`))
+	}))
+	defer web.Close()
+	f := config(t.TempDir())
+	f.Pipelines.Dir = pipelineFiles(t, map[string]string{"slow.yaml": "version: 1\nsource: {range: {to: 3, column: i}}\nstages:\n" +
+		"  - fetch: {url: '" + web.URL + "/{i}', response: {columns: {v: {path: v, type: int64}}}}\nsink: {csv: {path: out}}\n"})
+	s := begin(t, f, Options{})
+	status, _, body := s.ask(t, "POST", "/v1/pipelines/slow/run", "")
+	var run api.PipelineRun
+	if err := json.Unmarshal([]byte(body), &run); err != nil || status != 201 {
+		t.Fatal(status, body)
+	}
+	<-begun
+	s.DrainLater()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Wait() }()
+	select {
+	case err := <-ended:
+		t.Errorf("the drain did not wait: %v", err)
+		ended <- err
+	case <-time.After(1500 * time.Millisecond): // it would be over in a third of that
+	}
+	close(open)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	s.close()
+	s = begin(t, f, Options{})
+	defer s.close()
+	if run = get[api.PipelineRun](t, s, "/v1/pipeline-runs/"+run.ID); run.State != "COMPLETE" || run.Rows != 3 {
+		t.Errorf("%+v", run)
 	}
 }
 

@@ -168,8 +168,8 @@ func (s *Server) DrainLater() {
 	})
 }
 
-// Drain makes the server unready, ends streams and waiting requests, lets other requests
-// and the tasks under way finish, and ends the server. When ctx ends first, the rest is
+// Drain makes the server unready, ends streams and waiting requests, lets other requests, the
+// tasks and the runs of pipelines under way finish, and ends the server. When ctx ends first, the rest is
 // cancelled, and tasks go back to their queue.
 func (s *Server) Drain(ctx context.Context) {
 	s.drained.Do(func() {
@@ -184,6 +184,9 @@ func (s *Server) Drain(ctx context.Context) {
 			case <-s.nodeDone:
 			case <-ctx.Done():
 			}
+		}
+		if s.pipelines != nil {
+			s.pipelines.Finish(ctx) // Close leaves those that go on to the next start
 		}
 		err := s.front.Shutdown(ctx)
 		s.drainAPIs(ctx)

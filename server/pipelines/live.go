@@ -1,6 +1,8 @@
 package pipelines
 
 import (
+	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ type live struct {
 	run   *pipeline.Run
 	name  string
 	nodes []pipeline.Node
+	ends  bool // by itself, as its source does
 
 	quit, done chan struct{}
 	mu         sync.Mutex
@@ -35,7 +38,7 @@ const (
 
 // show has a run seen until hide.
 func (s *Set) show(id string, f *pipeline.File, r *pipeline.Run) *live {
-	l := &live{run: r, name: f.Name, nodes: f.Graph(), quit: make(chan struct{}), done: make(chan struct{})}
+	l := &live{run: r, name: f.Name, nodes: f.Graph(), ends: !f.Endless(), quit: make(chan struct{}), done: make(chan struct{})}
 	go l.sample()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,6 +67,23 @@ func (s *Set) Running(name string) (ids []string) {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// Finish waits for the runs under way here that end by themselves, for as long as ctx does.
+func (s *Set) Finish(ctx context.Context) {
+	s.mu.Lock()
+	under := slices.Collect(maps.Values(s.live))
+	s.mu.Unlock()
+	for _, l := range under {
+		if !l.ends {
+			continue
+		}
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Live is where a run stands that is under way here; nil for others.
