@@ -37,7 +37,7 @@ launch <- function(command, args, autoclose = TRUE, dir = NULL) {
     the$bases[[as.character(pid)]] <- base
     end <- paste0("kill -TERM ", pid, " 2>/dev/null")
     the$keepers[[as.character(pid)]] <- pipe(paste0(
-      "trap '' INT TSTP; ",
+      "trap '' INT TSTP HUP TERM QUIT; ", # which a terminal or timeout(1) sends to all that is in the session's group
       "(while kill -0 ", Sys.getpid(), "; do sleep 2; done; kill -KILL $$; ", end, ") </dev/null >/dev/null 2>&1 & ",
       "echo $! $$ >", shQuote(paste0(base, ".keeper")), "; read x; kill -KILL $!; ", end, "; :"
     ), "w")

@@ -58,15 +58,16 @@ test_that("what is to be done once is not asked for again, where it may have bee
 
 test_that("a server ends with the session that started it", {
   local_rpipe()
-  ends <- function(...) {
+  ends <- function(..., by = "tools::pskill(Sys.getpid(), 9L)", command = character()) {
     data <- tempfile("own")
     script <- tempfile(fileext = ".R")
     writeLines(c(
       load_this_package(),
       sprintf("con <- rp_start(workers = 1, data = %s)", deparse(data)),
-      "cat(con$process$pid, '\\n')", ..., "tools::pskill(Sys.getpid(), 9L)"
+      "cat(con$process$pid, '\\n')", ..., by
     ), script)
-    out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = TRUE))
+    command <- c(command, file.path(R.home("bin"), "Rscript"), "--vanilla", script)
+    out <- suppressWarnings(system2(command[1L], command[-1L], stdout = TRUE))
     pid <- as.integer(out[1L])
     expect_false(is.na(pid))
     expect_true(eventually(function() !rpipe:::is_alive(pid)))
@@ -75,6 +76,9 @@ test_that("a server ends with the session that started it", {
   file <- tempfile()
   on.exit(tools::pskill(as.integer(readLines(file)), 9L))
   ends(sprintf("system(\"sleep 600 >/dev/null 2>&1 & echo $! >'%s'\")", file)) # which has what the session has open
+  if (nzchar(Sys.which("setsid"))) { # a terminal that is closed, or timeout(1), tell all that is in a group
+    for (signal in c("HUP", "TERM")) ends(by = sprintf("system('kill -%s 0')", signal), command = c("setsid", "-w"))
+  }
 })
 
 test_that("ids are ULIDs, and leave the session's random numbers alone", {
