@@ -43,6 +43,35 @@ func TestSchedulesAfterABrokenPipeline(t *testing.T) {
 	eventually(t, func() bool { return names() == "a last next other" })
 }
 
+// A pipeline whose file has an error at the start is not gone.
+func TestAScheduleStaysWhileItsFileIsBroken(t *testing.T) {
+	const good = "version: 1\nsource: {range: {to: 3}}\nsink: {csv: {path: out, if_exists: append}}\nschedule: {cron: '@yearly'}\n"
+	dir, data := pipelineFiles(t, map[string]string{"a.yaml": good}), t.TempDir()
+	f := config(data)
+	f.Pipelines.Dir = dir
+	schedules := func(s *site) []api.Schedule { return get[api.Schedules](t, s, "/v1/schedules").Schedules }
+	for i, text := range []string{good, "nonsense: 1\n", good} {
+		if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s := begin(t, f, Options{})
+		if i == 0 {
+			if _, err := s.c.PauseSchedule(t.Context(), "a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text != good { // and what is asked of it is refused, with the reason
+			if status, _, body := s.ask(t, "POST", "/v1/schedules/a/run", "{}"); status != 409 || !strings.Contains(body, "has an error") {
+				t.Errorf("%d %s", status, body)
+			}
+		}
+		if all := schedules(s); len(all) != 1 || all[0].Gone || !all[0].Paused {
+			t.Errorf("%q: %+v", text, all)
+		}
+		s.close()
+	}
+}
+
 // What a schedule comes after may be as new as itself; one that cannot be leaves the
 // schedules as they were, and pipelines are taken all the same.
 func TestReloadOfSchedulesAndPipelines(t *testing.T) {

@@ -265,16 +265,20 @@ func (s *Server) putSchedules() error {
 	for _, more := range s.scheduleSources {
 		all = append(all, more()...)
 	}
-	return s.keeper.Set(s.withoutOrphans(all))
+	all, held := s.withoutOrphans(all)
+	return s.keeper.Set(all, held...)
 }
 
 // withoutOrphans leaves out what comes after a pipeline whose file has an error, and what
-// comes after that: a file that is broken keeps nothing else from running.
-func (s *Server) withoutOrphans(all []keeper.Entry) []keeper.Entry {
+// comes after that: a file that is broken keeps nothing else from running. These, and it,
+// are held.
+func (s *Server) withoutOrphans(all []keeper.Entry) (_ []keeper.Entry, held []string) {
 	out := map[string]bool{}
 	list, _ := s.pipelines.List()
 	for i := range list {
-		out[list[i].Name] = list[i].State == pipelines.Broken
+		if list[i].State == pipelines.Broken {
+			out[list[i].Name] = true
+		}
 	}
 	for _, e := range all { // a schedule may have the name
 		delete(out, e.Name)
@@ -291,7 +295,7 @@ func (s *Server) withoutOrphans(all []keeper.Entry) []keeper.Entry {
 			return true
 		})
 	}
-	return all
+	return all, slices.Collect(maps.Keys(out))
 }
 
 // renewSchedules gives the keeper what the file and s.scheduleSources say now.

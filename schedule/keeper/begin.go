@@ -189,7 +189,7 @@ func (r *reign) takeOver(ctx context.Context) error {
 	away := running[:0]
 	r.mu.Lock()
 	for _, run := range running {
-		if r.Keeper.running[run.ID] == nil {
+		if r.Keeper.running[run.ID] == nil && !r.held[run.Schedule] {
 			away = append(away, run)
 		}
 	}

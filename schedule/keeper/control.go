@@ -15,9 +15,14 @@ import (
 // configured is a schedule that can still be changed.
 func (k *Keeper) configured(name string) (*entry, error) {
 	t, e := k.timerOf(name)
+	k.mu.Lock()
+	held := k.held[name]
+	k.mu.Unlock()
 	switch {
 	case e != nil:
 		return e, nil
+	case t != nil && held:
+		return nil, &ConflictError{fmt.Sprintf("schedule %s cannot be run: its file, or that of one that it comes after, has an error", name)}
 	case t != nil:
 		return nil, &ConflictError{fmt.Sprintf("schedule %s is no longer configured: only its history is left", name)}
 	}

@@ -111,13 +111,13 @@ func (r *reign) forsake(ctx context.Context) error {
 	r.mu.Lock()
 	var gone []string
 	for name, t := range r.mirror.timers {
-		if r.entries[name] == nil && !t.Gone {
+		if r.entries[name] == nil && !r.held[name] && !t.Gone {
 			gone = append(gone, name)
 		}
 	}
 	var waiting []*schedule.Run
 	for _, run := range r.mirror.runs {
-		if r.entries[run.Schedule] == nil && (run.State == schedule.Waiting || run.State == schedule.Retrying) {
+		if r.entries[run.Schedule] == nil && !r.held[run.Schedule] && (run.State == schedule.Waiting || run.State == schedule.Retrying) {
 			waiting = append(waiting, &run.Run)
 		}
 	}

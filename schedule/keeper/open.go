@@ -33,8 +33,9 @@ type Keeper struct {
 	mu      sync.Mutex
 	mirror  mirror
 	entries map[string]*entry
-	order   []string // of entries: each after those that it comes after
-	set     bool     // Set was called
+	order   []string        // of entries: each after those that it comes after
+	held    map[string]bool // configured, and not to be run
+	set     bool            // Set was called
 	running map[string]*attempt
 	closed  bool
 }
@@ -121,14 +122,20 @@ func (k *Keeper) Close() error {
 // Abdicate ends leading: this server begins no run any more, and those that it has go on.
 func (k *Keeper) Abdicate() { k.abdicate() }
 
-// Set replaces the schedules, also later, at a reload: what runs goes on.
-func (k *Keeper) Set(entries []Entry) error {
+// Set replaces the schedules, also later, at a reload: what runs goes on. Those of held are
+// there and cannot be run now, as their file has an error: what waits of them, and runs
+// that a server left, wait until they can.
+func (k *Keeper) Set(entries []Entry, held ...string) error {
 	all, order, err := together(entries)
 	if err != nil {
 		return err
 	}
+	waiting := map[string]bool{}
+	for _, name := range held {
+		waiting[name] = true
+	}
 	k.mu.Lock()
-	k.entries, k.order, k.set = all, order, true
+	k.entries, k.order, k.held, k.set = all, order, waiting, true
 	k.mu.Unlock()
 	k.nudge()
 	return nil

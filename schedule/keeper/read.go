@@ -51,7 +51,7 @@ func (k *Keeper) schedule(name string) Schedule {
 		s.Kind, s.From, s.Owner = t.Kind, t.From, t.Owner
 		s.Paused, s.PausedBy, s.Failing, s.Backfills = t.Paused, t.PausedBy, t.Failing, slices.Clone(t.Ranges)
 	}
-	if s.Gone = e == nil; e != nil {
+	if s.Gone = e == nil && !k.held[name]; e != nil {
 		s.Kind, s.From, s.Owner, s.Timing = e.Kind, e.From, e.Owner, e.Timing
 		if t == nil {
 			s.Paused = e.Timing.Paused
