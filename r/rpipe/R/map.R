@@ -269,6 +269,7 @@ run_map <- function(m, progress) {
     send_groups(m, cut_groups(all, max(1, m$group)), probe = FALSE)
   }
   follow_map(m, bar, workers)
+  check_done(m)
   finished <- TRUE
   tell_retried(m)
 }
@@ -295,7 +296,22 @@ follow_map <- function(m, bar, workers) {
     } else {
       break
     }
+    if (any(unlist(w$missing) %in% names(m$active))) {
+      fail("Task ", w$missing[[1L]], " of this map is no more: somebody has deleted it.", class = "rpipe_deleted")
+    }
     bar$update(sum(m$done) + ended_elements(m, w), m$n)
+  }
+}
+
+# check_done is an error where an element has neither a value nor an error.
+check_done <- function(m) {
+  left <- which(!m$done)
+  if (length(left)) {
+    fail(
+      "There is nothing of ", element_text(left[1L]), if (length(left) > 1L) paste(" and", length(left) - 1L, "more"),
+      ": somebody has deleted or retried tasks of this map meanwhile.",
+      class = "rpipe_deleted"
+    )
   }
 }
 

@@ -105,6 +105,23 @@ test_that("one element that kills its process does not take its group along", {
   expect_null(got[[3]])
 })
 
+test_that("what somebody else deletes meanwhile is an error, and neither waited for nor left out", {
+  local_rpipe()
+  wait <- rpipe:::wait_once
+  first <- TRUE
+  mock("wait_once", function(con, ids, ...) {
+    w <- wait(con, ids, ...)
+    if (first && isTRUE(w$done)) {
+      first <<- FALSE
+      rp_delete(paste0(sub("[.].*", "", ids[1L]), ".1"), con = con)
+    }
+    w
+  })
+  expect_error(suppressMessages(rp_lapply(1:2, identity)), "is no more", class = "rpipe_deleted")
+  first <- TRUE
+  expect_error(suppressMessages(rp_lapply(1:2, identity, group = 1)), "element 1", class = "rpipe_deleted")
+})
+
 test_that("an interrupt cancels, and what was done is kept", {
   local_rpipe()
   done <- tempfile()
