@@ -37,9 +37,11 @@ func (s *Server) writeLog(w http.ResponseWriter, r *http.Request, who *who, read
 	}
 	after := lastEventID(r)
 	if text := q.Get("after"); text != "" {
-		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
 			return invalidField("after", strconv.Quote(text)+" is not the number of a line")
 		}
+		after = max(after, n) // a browser that comes back asks by the address that it had
 	}
 	form, ok := accepts(r, api.Lines, api.JSON, api.Text, api.Stream)
 	if !ok {

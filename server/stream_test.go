@@ -80,6 +80,9 @@ func TestAJobIsFollowedToItsEnd(t *testing.T) {
 	if rest, _ := f(func(fn func(*api.LogLine) error) error { return s.c.Log(t.Context(), task, last, false, fn) }); len(rest) != 0 {
 		t.Errorf("%q", rest)
 	}
+	if _, _, body := s.ask(t, "GET", "/v1/tasks/"+task+"/log?after=0", "", "Last-Event-ID", strconv.FormatUint(last, 10)); body != "" {
+		t.Errorf("who comes back is told again: %q", body)
+	}
 	if status, _, body := s.ask(t, "GET", "/v1/tasks/"+task+"/log", "", "Accept", "text/plain"); status != 200 || !strings.HasPrefix(body, "line 2") {
 		t.Errorf("%d %q", status, body)
 	}

@@ -5,8 +5,12 @@ package server
 import (
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rpipe-dev/rpipe/configs"
@@ -54,6 +58,39 @@ func setStage(t *testing.T) *stage {
 	submit(t, s.c, `{"name":"nightly","fun":"Sys.time","delay":"3h","queue":"reports"}`)
 	ended(t, s.c, s.failed.ID, s.mixed.ID)
 	return s
+}
+
+// TestAPageComesBackWhereItsStreamWasRefused, as a proxy refuses it while the server starts:
+// browsers do not try again by themselves then.
+func TestAPageComesBackWhereItsStreamWasRefused(t *testing.T) {
+	s := serve(t, nil)
+	at, err := s.browserURL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused, passed atomic.Int32
+	var up atomic.Bool
+	forward := httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(at) }}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ui/events" {
+			if !up.Load() {
+				refused.Add(1)
+				w.WriteHeader(http.StatusBadGateway)
+				return
+			}
+			passed.Add(1)
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	tab := browsertest.Open(t, proxy.URL)
+	tab.Go("/ui/")
+	eventually(t, func() bool { return refused.Load() > 0 })
+	up.Store(true)
+	eventually(t, func() bool { return passed.Load() > 0 })
+	submit(t, s.c, `{"name": "came-back", "expr": "1", "queue": "nobody"}`)
+	tab.Wait(`document.querySelector("#inside").innerText.includes("came-back")`)
+	tab.Go("/healthz") // or its stream would keep the proxy from closing
 }
 
 // TestDashboardInABrowser clicks through what a user does on a day.

@@ -65,8 +65,14 @@
         first = false;
       } else if (told.some((t) => topics.includes(t))) look();
     });
-    events.onerror = () => say("stale", "no answer");
+    events.onerror = () => {
+      say("stale", "no answer");
+      if (events?.readyState !== EventSource.CLOSED) return; // the browser tries again
+      events = null; // it does not where it was refused, as by a proxy while the server starts
+      setTimeout(() => { listen(); look(); }, refused);
+    };
   };
+  const refused = 2000;
 
   // Logs are followed as they are written.
   let follower = null, followed = "";
@@ -101,6 +107,12 @@
       log.dataset.after = l.seq;
       if (down) log.scrollTop = log.scrollHeight;
     });
+    follower.onerror = () => {
+      if (follower?.readyState !== EventSource.CLOSED) return;
+      follower = null;
+      followed = "";
+      setTimeout(follow, refused);
+    };
     follower.addEventListener("end", () => {
       follower.close();
       follower = null;
