@@ -169,7 +169,7 @@ func jobRowOf(j *tasks.Job, seq uint64) *jobRow {
 	r := &jobRow{
 		seq: int64(seq), owner: j.Owner, queue: j.Queue, name: j.Name, labels: j.Labels,
 		created: nanos(j.Created), notBefore: nanos(j.NotBefore), ttl: int64(j.ResultTTL), n: int64(j.N), lane: int64(j.Lane),
-		dependsOn: slices.Compact(slices.Sorted(slices.Values(j.DependsOn))), maxRunning: int64(j.MaxRunning), retriedFrom: j.RetriedFrom,
+		dependsOn: needs(j), maxRunning: int64(j.MaxRunning), retriedFrom: j.RetriedFrom,
 		dropped: int64(j.Dropped.Len()), bytes: sizeOf(j.Call.Code), refs: appendRef(nil, j.Call.Code.Ref),
 	}
 	if j.Array {
@@ -188,6 +188,19 @@ func jobRowOf(j *tasks.Job, seq uint64) *jobRow {
 	r.refs = appendRef(r.refs, j.Over.NamesRef)
 	r.bytes += j.Over.Size
 	return r
+}
+
+// needs are the tasks and jobs that j depends on. One that retries tasks waits for none,
+// and has the results of some as arguments all the same.
+func needs(j *tasks.Job) []string {
+	all := slices.Clone(j.DependsOn)
+	for _, a := range j.Call.Args {
+		if a.Task != "" {
+			all = append(all, a.Task)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func sizeOf(v tasks.Value) int64 { return max(v.Size, int64(len(v.Data))) }

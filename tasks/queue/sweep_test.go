@@ -230,6 +230,37 @@ func TestAwaitedStay(t *testing.T) {
 	}
 }
 
+// TestArgumentsOfRetriesStay: who is retried waits for nothing, and yet needs the results
+// that it was given before.
+func TestArgumentsOfRetriesStay(t *testing.T) {
+	r := start(t, noChores)
+	w := r.work("w", byCode)
+	short := r.submit(ann, text("a", func(s *Submission) { s.Job.ResultTTL = time.Millisecond }))
+	r.wait(short.ID)
+	child := r.submit(ann, text("fail", func(s *Submission) { s.Job.Call.Args = []tasks.Arg{{Task: short.ID + ".1"}} }))
+	r.wait(child.ID)
+	w.stop()
+	out, err := r.Retry(within(t), ann, []string{child.ID}, RetryOptions{Queue: "slow"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := r.task(short.ID + ".1").Ended; !time.Now().After(end.Add(2 * time.Millisecond)); {
+		continue // it is as good as over
+	}
+	sweep := func(want tasks.State) {
+		t.Helper()
+		r.leads(func(l *leader) error { return l.expired(within(t), false) })
+		if got := r.task(short.ID + ".1"); got.State != want {
+			t.Errorf("the argument of %+v is %s, want %s", out, got.State, want)
+		}
+	}
+	sweep(tasks.Complete)
+	if _, err := r.Cancel(within(t), ann, []string{out[0].NewID}); err != nil {
+		t.Fatal(err)
+	}
+	sweep(tasks.Missing)
+}
+
 // TestAwaitedByWhatIsNotInTheIndex: a leader whose index is behind, or is just made anew,
 // lets nothing expire.
 func TestAwaitedByWhatIsNotInTheIndex(t *testing.T) {
