@@ -211,18 +211,39 @@ func (s *Set) Watch(ctx context.Context, changed func()) error {
 	again() // what has changed since the start
 	still := time.NewTimer(settle)
 	still.Stop()
-	for {
+	for lost := false; ; {
 		select {
 		case e := <-w.Events:
-			if e.Op != fsnotify.Chmod && isPipeline(filepath.Base(e.Name)) {
+			switch {
+			case e.Op == fsnotify.Chmod:
+			case e.Name == s.o.Dir: // another one may take its place
+				s.log.Warn("the directory of pipeline files is gone: pipelines are as they were until there is one again", "dir", s.o.Dir)
+				lost = true
+				still.Reset(settle)
+			case tells(filepath.Base(e.Name)):
 				still.Reset(settle)
 			}
 		case err := <-w.Errors:
-			s.log.Warn("watching pipeline files: some changes may have been missed", "error", err)
+			s.log.Warn("watching pipeline files: some changes may have been missed, so all are read again", "error", err)
+			still.Reset(settle)
 		case <-still.C:
+			if lost {
+				if err := w.Add(s.o.Dir); err != nil {
+					still.Reset(away)
+					continue
+				}
+				lost = false
+			}
 			again()
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
+
+// away is how often a directory that is gone is looked for.
+const away = time.Second
+
+// tells reports whether pipelines may change with what has this name in the directory:
+// they do with ..data where Kubernetes mounts a ConfigMap, whose files are links through it.
+func tells(name string) bool { return isPipeline(name) || name == "..data" }

@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -105,6 +106,29 @@ func TestFilesAreWatched(t *testing.T) {
 	put(t, s.o.Dir, map[string]string{"b.yaml": plain})
 	wait(t, changed)
 	if names := entries(s); !slices.Equal(names, []string{"a", "b"}) {
+		t.Errorf("entries %v", names)
+	}
+	// Another directory takes its place.
+	if err := os.Rename(s.o.Dir, s.o.Dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s.o.Dir, map[string]string{"..1/c.yaml": plain, "..2/c.yaml": plain + "name: d\n"})
+	link := func(to, from string) {
+		t.Helper()
+		if err := errors.Join(os.Symlink(to, filepath.Join(s.o.Dir, "new")), os.Rename(filepath.Join(s.o.Dir, "new"), filepath.Join(s.o.Dir, from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("..1", "..data")
+	link("..data/c.yaml", "c.yaml")
+	wait(t, changed)
+	for !slices.Equal(entries(s), []string{"c"}) { // it may have been read before all of it was there
+		wait(t, changed)
+	}
+	// As Kubernetes changes a ConfigMap: c.yaml itself is as it was.
+	link("..2", "..data")
+	wait(t, changed)
+	if names := entries(s); !slices.Equal(names, []string{"d"}) {
 		t.Errorf("entries %v", names)
 	}
 	cancel()
