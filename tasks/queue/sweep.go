@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
@@ -221,7 +222,7 @@ func (q *Queue) removeStrays(ctx context.Context, job string) error {
 
 // expired deletes tasks that have been kept for as long as their job says, and that
 // nothing waits for: who depends on them may need their results, and whoever leads next
-// could not tell that they were COMPLETE.
+// could not tell that they were COMPLETE. Those that were retried stay with the retry.
 func (l *leader) expired(ctx context.Context, _ bool) error {
 	var awaited map[string]bool
 	kept := map[key]bool{}
@@ -254,10 +255,17 @@ func (l *leader) expired(ctx context.Context, _ bool) error {
 		if err != nil {
 			return err
 		}
+		ts = present(ts)
+		last := slices.Clone(ts)
+		if err := l.q.follow(ctx, last); err != nil {
+			return err
+		}
 		r := removal{all: map[string]map[int]*tasks.Task{}}
-		for _, t := range present(ts) {
+		for i, t := range ts {
 			switch {
 			case !t.State.Final():
+			case last[i].State != t.State: // it was retried, and the retry is found by it
+				kept[key{t.Job, t.N}] = true
 			case awaited[t.ID()], awaited[t.Job], awaited[t.Origin], t.Origin != "" && awaited[tasks.TaskID(t.Origin, t.RootN)]:
 				kept[key{t.Job, t.N}] = true
 			default:

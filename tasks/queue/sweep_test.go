@@ -261,6 +261,54 @@ func TestArgumentsOfRetriesStay(t *testing.T) {
 	sweep(tasks.Missing)
 }
 
+// TestRetriedStayWithTheirRetries: who has the id of a task that was retried finds its
+// successor by it for as long as that one is kept.
+func TestRetriedStayWithTheirRetries(t *testing.T) {
+	r := start(t, noChores)
+	w := r.work("w", byCode)
+	j := r.submit(ann, text("fail", func(s *Submission) { s.Job.ResultTTL = time.Millisecond }))
+	id := j.ID + ".1"
+	sweep := func(want tasks.State) {
+		t.Helper()
+		for end := time.Now(); !time.Now().After(end.Add(2 * time.Millisecond)); {
+			continue // it is as good as over
+		}
+		r.leads(func(l *leader) error { return l.expired(within(t), false) })
+		ts, err := r.Follow(within(t), ann, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ts[0] == nil {
+			ts[0] = &tasks.Task{State: tasks.Missing}
+		}
+		if ts[0].State != want {
+			t.Errorf("it is %s, want %s", ts[0].State, want)
+		}
+	}
+	r.wait(id)
+	w.stop()
+	if _, err := r.Retry(within(t), ann, []string{id}, RetryOptions{Queue: "slow"}); err != nil {
+		t.Fatal(err)
+	}
+	sweep(tasks.Pending)
+	w = r.work("v", byCode, "slow")
+	r.wait(id)
+	w.stop()
+	if _, err := r.Retry(within(t), ann, []string{id}, RetryOptions{Queue: "slower"}); err != nil {
+		t.Fatal(err)
+	}
+	sweep(tasks.Pending)
+	if _, err := r.Cancel(within(t), ann, []string{id}); err != nil {
+		t.Fatal(err)
+	}
+	sweep(tasks.Moved)
+	sweep(tasks.Missing)
+	rows, _, err := r.Tasks(within(t), ann, index.Filter{})
+	if err != nil || len(rows) != 0 {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
 // TestAwaitedByWhatIsNotInTheIndex: a leader whose index is behind, or is just made anew,
 // lets nothing expire.
 func TestAwaitedByWhatIsNotInTheIndex(t *testing.T) {
