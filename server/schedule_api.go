@@ -158,6 +158,9 @@ func (s *Server) writeRuns(w http.ResponseWriter, r *http.Request, who *who, nam
 	if !who.Admin && !who.Read {
 		f.Owner = who.Owner
 	}
+	if _, ok := s.keeper.ScheduleOf(f.After); f.After != "" && !ok { // or the first page would come again
+		return invalidField("after", "names no run that is kept: begin again without it")
+	}
 	for _, list := range q["state"] {
 		for text := range strings.SplitSeq(list, ",") {
 			state := schedule.State(strings.ToUpper(text))

@@ -66,6 +66,7 @@ func TestWhoMaySeeAndChangeSchedules(t *testing.T) {
 	f("ann", "GET", "/v1/schedules/anns/next?n=0", "", 400)
 	f("ann", "GET", "/v1/runs?state=LOST", "", 400)
 	f("ann", "GET", "/v1/runs?schedule=mine", "", 404)
+	f("ann", "GET", "/v1/runs?after=01jd3x7v9qk2m4n6p8r0s2t4v6", "", 400)
 	f("ann", "POST", "/v1/schedules/anns/backfill", `{"from": "2020-01-01"}`, 400)
 	f("ann", "POST", "/v1/schedules/anns/backfill", `{"from": "2020-01-01", "to": "2019-01-01"}`, 400)
 	f("ann", "POST", "/v1/schedules/anns/backfill", `{"from": "2020-01-02", "to": "2020-12-31"}`, 409)
