@@ -103,6 +103,28 @@ func TestADrainLetsPipelinesFinish(t *testing.T) {
 	}
 }
 
+// TestADrainEndsAReload whose code takes its time: nobody is going to be served by it.
+func TestADrainEndsAReload(t *testing.T) {
+	dir := below(t, map[string]string{"plumber.R": plumber(1), "rpipe.yaml": "workers: {none: true}\ngrace: 1h\napis:\n  - {path: /scores, plumber: {file: plumber.R}}\n"})
+	s := begin(t, loaded(t, dir), Options{})
+	defer s.close()
+	begun := filepath.Join(dir, "begun")
+	put(t, dir, map[string]string{"plumber.R": "file.create('" + begun + "')\nSys.sleep(3600)\n" + plumber(2)})
+	status := make(chan int)
+	go func() {
+		got, _, _ := s.ask(t, "POST", "/v1/reload", "")
+		status <- got
+	}()
+	eventually(t, func() bool { _, err := os.Stat(begun); return err == nil })
+	s.DrainLater()
+	if got := <-status; got != 503 {
+		t.Errorf("the reload is answered %d", got)
+	}
+	if err := s.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCertificatesNameOwners(t *testing.T) {
 	f := func(owner string, units []string, submits, reads, admin bool) {
 		t.Helper()

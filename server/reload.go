@@ -158,8 +158,12 @@ func (s *Server) setAPIs(ctx context.Context, next *File) error {
 // reload answers POST /v1/reload.
 func (s *Server) reload(w http.ResponseWriter, r *http.Request, who *who) error {
 	s.log.Info("the configuration is read again", "by", who.Owner)
-	// What has begun is brought to its end, also where nobody waits for it any more.
-	out, err := s.Reload(context.WithoutCancel(r.Context()))
+	// What has begun is brought to its end, also where nobody waits for it any more; but a
+	// drain does not wait for R code that loads.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	defer context.AfterFunc(s.soft, func() { cancel(ErrDraining) })()
+	out, err := s.Reload(ctx)
 	var wrong *ConfigError
 	if errors.As(err, &wrong) {
 		return &api.Fault{Status: http.StatusUnprocessableEntity, Code: "invalid_file", Message: "nothing is changed: " + wrong.Error()}
