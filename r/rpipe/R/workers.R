@@ -37,6 +37,7 @@ rp_worker_spawn <- function(n = 1, max = 1, queues = NULL, config = NULL, join =
   if (is.null(join)) {
     fail("The server lets no workers join, as far as is known here: start it with rp_start(join = TRUE) or rpipe serve --nats-listen, or give `join`, the file that it has written.")
   }
+  if (startsWith(join, "rpipe-join-")) join <- secret_file(join)
   ids <- paste0("r-", vapply(seq_len(n), function(i) substr(new_id(), 11, 20), ""))
   processes <- lapply(ids, function(id) {
     launch("worker", c(
@@ -51,6 +52,16 @@ rp_worker_spawn <- function(n = 1, max = 1, queues = NULL, config = NULL, join =
     fail(conditionMessage(e), "\n", paste(logs, collapse = "\n"), class = "rpipe_timeout")
   })
   ids
+}
+
+# secret_file is a file of this user's alone with a text that is as good as a password:
+# others see the arguments of programs.
+secret_file <- function(text) {
+  path <- tempfile("rpipe-secret")
+  file.create(path)
+  Sys.chmod(path, "0600")
+  writeLines(text, path)
+  path
 }
 
 #' @rdname rp_worker_spawn

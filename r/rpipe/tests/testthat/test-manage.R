@@ -32,6 +32,10 @@ test_that("workers join, answer and stop", {
   expect_true(any(rp_worker_log(id)$event == "ALIVE"))
   rp_worker_stop(id)
   expect_true(eventually(function() !id %in% rp_worker_list()$id))
+  text <- readLines(con$join)
+  id <- rp_worker_spawn(1, queues = "other", join = text)
+  expect_false(any(grepl(text, system2("ps", c("-A", "-ww", "-o", "args="), stdout = TRUE), fixed = TRUE)))
+  rp_worker_stop(id)
   rp_disconnect()
 })
 
