@@ -189,7 +189,7 @@ func (r *reign) takeOver(ctx context.Context) error {
 	away := running[:0]
 	r.mu.Lock()
 	for _, run := range running {
-		if r.Keeper.running[run.ID] == nil && !r.held[run.Schedule] {
+		if r.Keeper.running[run.ID] == nil && (!r.held[run.Schedule] || run.Stop != "") {
 			away = append(away, run)
 		}
 	}
@@ -219,6 +219,8 @@ func (r *reign) takeOver(ctx context.Context) error {
 func (r *reign) take(ctx context.Context, run *schedule.Run) error {
 	_, e := r.timerOf(run.Schedule)
 	switch {
+	case e == nil && run.Stop != "":
+		return r.end(ctx, run, schedule.Died, "the server that ran it is gone, and it was cancelled by "+run.Stop)
 	case e == nil:
 		return r.end(ctx, run, schedule.Died, "the server that ran it is gone, and its schedule is no longer configured")
 	case run.Taken >= maxTaken:

@@ -43,6 +43,19 @@ func TestHeld(t *testing.T) {
 	k.forward(time.Minute)
 	k.set(s, other, e)
 	k.await(s, "job", "23:58 COMPLETE, 23:59 COMPLETE, 00:01 COMPLETE, 00:02 COMPLETE")
+
+	// One that is cancelled does not wait for it.
+	run := &schedule.Run{ID: newID(), Schedule: "job", Scheduled: midnight.Add(-time.Hour), State: schedule.Running, Created: midnight, Started: midnight, Attempt: 1, Server: "c"}
+	if err := s.Set([]Entry{other}, "job"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.create(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Cancel(t.Context(), run.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	k.await(s, "job", "23:00 DIED, 23:58 COMPLETE, 23:59 COMPLETE, 00:01 COMPLETE, 00:02 COMPLETE")
 	k.set(s, other)
 	eventually(t, "it is gone", func() bool { got, _ := s.Get("job"); return got.Gone })
 }
