@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/server/audit"
 	"github.com/rpipe-dev/rpipe/server/session"
@@ -37,6 +39,7 @@ type access struct {
 	host     string   // of this machine
 	names    []string // by which it is asked, too
 	recheck  time.Duration
+	denied   *prometheus.CounterVec // by reason; nil counts nothing
 }
 
 // who is a client that was let in.

@@ -175,6 +175,7 @@ func (a *access) verify(r *http.Request, secret string) (tokens.Token, error) {
 func (a *access) lookUp(r *http.Request, secret string) (t tokens.Token, wait time.Duration, err error) {
 	client := guesserOf(r)
 	if d := a.guesses.wait(client, secret); d > 0 {
+		a.deny(limited)
 		return t, d, nil
 	}
 	t, err = a.tokens.Verify(secret)
@@ -197,6 +198,13 @@ func (a *access) lookUp(r *http.Request, secret string) (t tokens.Token, wait ti
 	return t, 0, err
 }
 
+// deny counts somebody who was refused.
+func (a *access) deny(reason string) {
+	if a.denied != nil {
+		a.denied.WithLabelValues(reason).Inc()
+	}
+}
+
 // tokensOfAPIs is what the policies of mounted APIs look tokens up in: who guesses there
 // waits as he does at the server's own paths.
 type tokensOfAPIs struct{ a *access }
@@ -207,6 +215,9 @@ func (t tokensOfAPIs) Verify(secret string) (tokens.Token, error) { return t.a.t
 // VerifyFor implements front.WatchedTokens.
 func (t tokensOfAPIs) VerifyFor(r *http.Request, secret string) (tokens.Token, error) {
 	found, wait, err := t.a.lookUp(r, secret)
+	if errors.Is(err, tokens.ErrUnknown) {
+		t.a.deny(unauthenticated)
+	}
 	if wait > 0 {
 		return found, &fault.Fault{Status: http.StatusTooManyRequests, Reason: "too_many_failures", Message: guessed, RetryAfter: wait}
 	}

@@ -13,6 +13,7 @@ func (s *Server) openFront() error {
 	s.metrics = metrics.New()
 	s.metrics.SetVersion(s.version)
 	s.meters = newMeters()
+	s.access.denied = s.meters.denied
 	for _, m := range append(s.meters.all(), &collector{s}) {
 		if err := s.metrics.Prometheus().Register(m); err != nil {
 			return fmt.Errorf("metrics: %w", err)

@@ -380,6 +380,9 @@ func TestGuessingAtAPIs(t *testing.T) {
 	now = now.Add(time.Second)
 	f(200, other)
 	f(401, "rpt_guess")
+	if n, m := counted(t, s.meters.denied.WithLabelValues(unauthenticated)), counted(t, s.meters.denied.WithLabelValues(limited)); n != 3 || m != 2 {
+		t.Errorf("%v unknown tokens and %v waits are counted", n, m)
+	}
 }
 
 // TestGuessingFromEverywhere is slowed down as a whole.

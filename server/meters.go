@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,11 +51,12 @@ func newMeters() *meters {
 		attempts: counter("rpipe_task_attempts_total", "Attempts of tasks that have ended, by cause: done, error, timeout, cancelled, signal, exit, out_of_memory, cpu_limit, worker_stopped, host_lost or start.", "cause"),
 		wait:     timer("rpipe_task_wait_seconds", "How long tasks that have ended had waited, from when they might have begun to their begin; those of one attempt alone."),
 		run:      timer("rpipe_task_run_seconds", "How long the last attempt of tasks that have ended took."),
-		denied:   counter("rpipe_auth_failures_total", "Requests that were refused for who asked, by reason: unauthenticated (401), forbidden (403) or limited (429).", "reason"),
+		denied:   counter("rpipe_auth_failures_total", "Requests that were refused for who asked, by reason: unauthenticated (401; of mounted APIs, unknown tokens), forbidden (403) or limited (429, after too many unknown tokens).", "reason"),
 	}
 	for _, cause := range []string{tasks.CauseDone, tasks.CauseError, tasks.CauseTimeout, tasks.CauseHost} {
 		m.attempts.WithLabelValues(cause)
 	}
+	m.denied.WithLabelValues(limited)
 	for _, reason := range denials {
 		m.denied.WithLabelValues(reason)
 	}
@@ -118,9 +120,14 @@ func (n *names) label(name string) string {
 	return name
 }
 
-var denials = map[int]string{
-	http.StatusUnauthorized: "unauthenticated", http.StatusForbidden: "forbidden", http.StatusTooManyRequests: "limited",
-}
+// Reasons of denied. That somebody has to wait with his tokens is counted where they are
+// looked up: 429 is said of full queues, too.
+const (
+	unauthenticated = "unauthenticated"
+	limited         = "limited"
+)
+
+var denials = map[int]string{http.StatusUnauthorized: unauthenticated, http.StatusForbidden: "forbidden"}
 
 // observer hears of requests before the next one does.
 type observer struct {
@@ -130,7 +137,9 @@ type observer struct {
 
 // Done implements front.Observer.
 func (o observer) Done(x *exchange.Exchange, r *http.Request, status int, written int64, took time.Duration) {
-	if reason := denials[status]; reason != "" {
+	// What a mounted API says of its users is its own business.
+	own := x.API == "" || slices.Contains(ownNames, x.API)
+	if reason := denials[status]; reason != "" && own {
 		o.m.denied.WithLabelValues(reason).Inc()
 	}
 	o.next.Done(x, r, status, written, took)

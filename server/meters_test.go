@@ -2,12 +2,15 @@ package server
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/rpipe-dev/rpipe/proxy/admin"
+	"github.com/rpipe-dev/rpipe/proxy/exchange"
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/queue"
 )
@@ -64,6 +67,25 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 	if len(got) != maxLabels || got[0].Name != "q249" || got[len(got)-1].Name != other || sum != 249*250/2 {
 		t.Errorf("%d queues, first %s, last %s, %d tasks", len(got), got[0].Name, got[len(got)-1].Name, sum)
+	}
+}
+
+// TestRefusalsAreTheServersOwn: an API's own 401, or a queue that is full, is nobody who tries
+// tokens, of which an alert is made.
+func TestRefusalsAreTheServersOwn(t *testing.T) {
+	m := newMeters()
+	o := observer{m, admin.NewRecorder(0)}
+	r := httptest.NewRequest("GET", "/", nil)
+	for _, x := range []struct {
+		api    string
+		status int
+	}{{"tasks", 401}, {"tasks", 429}, {"prices", 401}, {"prices", 403}, {"prices", 429}, {"", 401}, {"tasks", 403}} {
+		o.Done(&exchange.Exchange{API: x.api}, r, x.status, 0, 0)
+	}
+	for reason, want := range map[string]float64{unauthenticated: 2, "forbidden": 1, limited: 0} {
+		if n := counted(t, m.denied.WithLabelValues(reason)); n != want {
+			t.Errorf("%s: %v, want %v", reason, n, want)
+		}
 	}
 }
 
