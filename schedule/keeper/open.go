@@ -88,12 +88,29 @@ func Open(ctx context.Context, b *broker.Broker, o Options) (*Keeper, error) {
 		return nil, context.Cause(ctx)
 	}
 	k.group.Go(func() { k.stayPresent(long) })
-	k.group.Go(func() {
-		if err := b.Lead(leading, role, k.lead); err != nil && leading.Err() == nil {
-			k.log.Error("schedules: this server cannot lead any more", "err", err)
-		}
-	})
+	k.group.Go(func() { k.stand(leading, b.Lead) })
 	return k, nil
+}
+
+// restAfter is how long there is between attempts to lead that the engine has ended, as it
+// was away for long.
+const restAfter = time.Second
+
+// stand stands for leader until ctx ends.
+func (k *Keeper) stand(ctx context.Context, lead func(context.Context, string, func(context.Context) error) error) {
+	for ctx.Err() == nil {
+		err := lead(ctx, role, k.lead)
+		if ctx.Err() != nil || errors.Is(err, broker.ErrClosed) {
+			return
+		}
+		k.log.Error("schedules: this server cannot stand for leader now, and tries again", "err", err)
+		t := time.NewTimer(restAfter)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+	}
 }
 
 // Close hands the runs under way over to another server, or to the next start of this one.
