@@ -31,3 +31,35 @@ func TestAServerStandsForLeaderAgain(t *testing.T) {
 		t.Errorf("it stood %d times", tries)
 	}
 }
+
+// TestRecordsAreFollowedAgain where the engine ended it; who never had them all is told.
+func TestRecordsAreFollowedAgain(t *testing.T) {
+	k := newKit(t)
+	s := k.server("a")
+	away := errors.New("the engine is away")
+	ctx, cancel := context.WithCancel(t.Context())
+	done, tries, again := make(chan error, 1), 0, make(chan struct{})
+	go func() {
+		done <- s.keepUp(ctx, func(ctx context.Context, level func()) error {
+			level()
+			if tries++; tries == 1 {
+				return away
+			}
+			close(again)
+			<-ctx.Done()
+			return ctx.Err()
+		}, func() {})
+	}()
+	select {
+	case <-again:
+	case <-time.After(time.Minute):
+		t.Fatal("not within a minute")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := s.keepUp(t.Context(), func(context.Context, func()) error { return away }, func() {}); !errors.Is(err, away) {
+		t.Errorf("%v", err)
+	}
+}

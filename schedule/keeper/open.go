@@ -73,9 +73,8 @@ func Open(ctx context.Context, b *broker.Broker, o Options) (*Keeper, error) {
 	k.work, k.handOff = context.WithCancelCause(context.WithoutCancel(ctx))
 	level, failed := make(chan struct{}), make(chan error, 1)
 	k.group.Go(func() {
-		if err := k.follow(long, sync.OnceFunc(func() { close(level) })); err != nil && long.Err() == nil {
+		if err := k.keepUp(long, k.follow, sync.OnceFunc(func() { close(level) })); err != nil {
 			failed <- err
-			k.log.Error("schedules: records are no longer followed", "err", err)
 		}
 	})
 	select {
@@ -92,24 +91,46 @@ func Open(ctx context.Context, b *broker.Broker, o Options) (*Keeper, error) {
 	return k, nil
 }
 
-// restAfter is how long there is between attempts to lead that the engine has ended, as it
-// was away for long.
+// restAfter is how long there is between attempts at what the engine has ended, as it was
+// away for long.
 const restAfter = time.Second
+
+func rest(ctx context.Context) {
+	t := time.NewTimer(restAfter)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// keepUp follows the records until ctx ends. The error is that it never had all of them.
+func (k *Keeper) keepUp(ctx context.Context, follow func(context.Context, func()) error, level func()) error {
+	had := false
+	for {
+		err := follow(ctx, func() { had = true; level() })
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !had:
+			return err
+		case errors.Is(err, broker.ErrClosed):
+			return nil
+		}
+		k.log.Error("schedules: records were not followed for a moment", "err", err)
+		rest(ctx)
+	}
+}
 
 // stand stands for leader until ctx ends.
 func (k *Keeper) stand(ctx context.Context, lead func(context.Context, string, func(context.Context) error) error) {
-	for ctx.Err() == nil {
+	for {
 		err := lead(ctx, role, k.lead)
 		if ctx.Err() != nil || errors.Is(err, broker.ErrClosed) {
 			return
 		}
 		k.log.Error("schedules: this server cannot stand for leader now, and tries again", "err", err)
-		t := time.NewTimer(restAfter)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-		}
+		rest(ctx)
 	}
 }
 
