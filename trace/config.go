@@ -2,8 +2,10 @@ package trace
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/configs"
@@ -98,12 +100,12 @@ func (c Config) from(getenv func(string) string) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("%sHEADERS: %w", otlp, err)
 	}
+	all := make(map[string]configs.Secret, len(headers)) // not the file's own: that is compared at a reload
 	for k, v := range headers {
-		if c.Headers == nil {
-			c.Headers = map[string]configs.Secret{}
-		}
-		c.Headers[k] = configs.Secret(v)
+		all[k] = configs.Secret(v)
 	}
+	maps.Copy(all, c.Headers)
+	c.Headers = all
 	if c.CA == "" {
 		c.CA = first(otlp+"TRACES_CERTIFICATE", otlp+"CERTIFICATE")
 	}
@@ -114,20 +116,14 @@ func (c Config) from(getenv func(string) string) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	for k, v := range attributes {
-		if k == "service.name" {
-			if c.ServiceName == "" {
-				c.ServiceName = v
-			}
-			continue
-		}
-		if c.Attributes == nil {
-			c.Attributes = map[string]string{}
-		}
-		c.Attributes[k] = v
+	if c.ServiceName == "" {
+		c.ServiceName = attributes["service.name"]
 	}
+	delete(attributes, "service.name")
+	maps.Copy(attributes, c.Attributes)
+	c.Attributes = attributes
 	if s := first("OTEL_TRACES_SAMPLER_ARG"); s != "" {
-		if _, err := fmt.Sscan(s, &c.Sample); err != nil || c.Sample < 0 || c.Sample > 1 {
+		if c.Sample, err = strconv.ParseFloat(s, 64); err != nil || !(c.Sample >= 0 && c.Sample <= 1) { // NaN is neither
 			return c, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG: %q is no number between 0 and 1", s)
 		}
 	}

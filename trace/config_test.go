@@ -3,6 +3,8 @@ package trace
 import (
 	"strings"
 	"testing"
+
+	"github.com/rpipe-dev/rpipe/configs"
 )
 
 func TestTheEnvironmentSaysWhatTheFileDoesNot(t *testing.T) {
@@ -38,6 +40,16 @@ func TestTheEnvironmentSaysWhatTheFileDoesNot(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 
+	filled := file
+	filled.Headers, filled.Attributes = map[string]configs.Secret{"a": "file"}, map[string]string{"team": "file"}
+	c = f(filled, "http://a:1", "http", "OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1", "OTEL_EXPORTER_OTLP_HEADERS=a=b,d=e", "OTEL_RESOURCE_ATTRIBUTES=team=x,zone=y")
+	if c.Headers["a"] != "file" || c.Headers["d"] != "e" || c.Attributes["team"] != "file" || c.Attributes["zone"] != "y" {
+		t.Errorf("what the file says is overridden, or not added to: %+v", c)
+	}
+	if len(filled.Headers) != 1 || len(filled.Attributes) != 1 {
+		t.Errorf("the file has changed: %v %v", filled.Headers, filled.Attributes)
+	}
+
 	bad := func(want string, env ...string) {
 		t.Helper()
 		_, err := from(file, append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1")...)
@@ -47,7 +59,9 @@ func TestTheEnvironmentSaysWhatTheFileDoesNot(t *testing.T) {
 	}
 	bad("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json")
 	bad("OTEL_EXPORTER_OTLP_HEADERS: item 2", "OTEL_EXPORTER_OTLP_HEADERS=a=b,hunter2")
-	bad("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACES_SAMPLER_ARG=2")
+	for _, share := range []string{"2", "-1", "NaN", "0.5 of all", "0.5,1"} {
+		bad("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACES_SAMPLER_ARG="+share)
+	}
 	if _, err := from(file, "OTEL_EXPORTER_OTLP_ENDPOINT=a:4318"); err == nil || !strings.Contains(err.Error(), "such as http://localhost:4318") {
 		t.Errorf("got %v", err)
 	}
