@@ -184,13 +184,18 @@ func start(t *testing.T, h helper) *process {
 			}
 		}
 	}()
-	t.Cleanup(func() { p.kill() })
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("the end of what %s said:\n%s", h.Name, strings.Join(p.lines[max(0, len(p.lines)-30):], "\n"))
+		}
+	})
 	return p
 }
 
 func (p *process) kill() {
-	p.in.Close()
 	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	p.in.Close()         // after that: at the end of its input it would pause the schedules
 	<-p.done
 	p.cmd.Wait() //nolint:errcheck // it was killed
 }
@@ -340,7 +345,7 @@ func TestTheLeaderIsKilledAgainAndAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	go engine.Start()
-	defer func() { engine.Shutdown(); engine.WaitForShutdown() }()
+	t.Cleanup(func() { engine.Shutdown(); engine.WaitForShutdown() }) // after the servers
 	if !engine.ReadyForConnections(time.Minute) {
 		t.Fatal("the engine is not ready")
 	}
