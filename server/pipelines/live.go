@@ -39,6 +39,7 @@ const (
 // show has a run seen until hide.
 func (s *Set) show(id string, f *pipeline.File, r *pipeline.Run) *live {
 	l := &live{run: r, name: f.Name, nodes: f.Graph(), ends: !f.Endless(), quit: make(chan struct{}), done: make(chan struct{})}
+	l.keep() // before somebody asks for figures since then
 	go l.sample()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,22 +103,31 @@ func (l *live) sample() {
 	t := time.NewTicker(sampling)
 	defer t.Stop()
 	for {
-		l.keep(sample{time.Now(), l.run.Snapshot().Stages})
 		select {
 		case <-t.C:
+			l.keep()
 		case <-l.quit:
 			return
 		}
 	}
 }
 
-func (l *live) keep(s sample) {
+// keep keeps a sample of now.
+func (l *live) keep() {
+	now := sample{time.Now(), l.run.Snapshot().Stages}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.samples = append(l.samples, s)
+	l.samples = append(l.samples, now)
 	if len(l.samples) > window+1 {
 		l.samples = l.samples[1:]
 	}
+}
+
+// oldest is the sample since which rates are.
+func (l *live) oldest() sample {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.samples[0]
 }
 
 // figures are those of the run now.
@@ -138,10 +148,7 @@ func (l *live) figures(now time.Time) *api.PipelineLive {
 	if s.R != nil {
 		out.R = &api.PipelineR{Up: s.R.Up, Busy: s.R.Busy, Memory: s.R.Memory, Died: s.R.Died}
 	}
-	l.mu.Lock()
-	before := l.samples[0]
-	l.mu.Unlock()
-	most := -1
+	before, most := l.oldest(), -1
 	for i, r := range s.Stages {
 		n := figuresOf(r, reading(before.parts, r.Name), now.Sub(before.at), i == 0)
 		n.Kind = "fan-out" // unless the file has it

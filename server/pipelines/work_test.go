@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -213,5 +214,35 @@ func TestDeadLettersRunAgain(t *testing.T) {
 		if err != nil || len(out.Sinks) != 1 || out.Sinks[0].Rows != 60 || out.Sinks[0].AllRows != 60 {
 			t.Errorf("%+v %v", out, err)
 		}
+	}
+}
+
+// Who asks for a run's figures as it begins gets them.
+func TestFiguresOfARunThatBegins(t *testing.T) {
+	s := set(t, map[string]string{"p.yaml": plain})
+	stop, seen := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				seen <- n
+				return
+			default:
+			}
+			if s.Live("mine") != nil {
+				n++
+			}
+			runtime.Gosched()
+		}
+	}()
+	for n := range 20 {
+		if _, err := s.doOnce(t.Context(), "p", "mine", day(1+n), Input{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if <-seen == 0 {
+		t.Error("no figures were ever there")
 	}
 }
