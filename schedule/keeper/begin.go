@@ -94,6 +94,10 @@ func (s *standing) settle(ctx context.Context, open []schedule.Run) error {
 	return nil
 }
 
+// maxQueued is how many runs of one schedule wait with overlap: queue, where they take
+// longer than the time between them.
+var maxQueued = 100 // a variable for tests
+
 // lineUp decides about a run that came by itself.
 func (s *standing) lineUp(ctx context.Context, run *schedule.Run) error {
 	if run.NotBefore.After(s.now) {
@@ -112,6 +116,10 @@ func (s *standing) lineUp(ctx context.Context, run *schedule.Run) error {
 	case "cancel_old":
 		if err := s.cancelOld(ctx, run, ok); err != nil {
 			return err
+		}
+	case "queue":
+		if len(s.waiting) >= maxQueued {
+			return s.end(ctx, run, schedule.Skipped, fmt.Sprintf("%d runs waited already, and no more are queued", len(s.waiting)))
 		}
 	case "skip":
 		for _, other := range slices.Concat(s.active, s.waiting) {

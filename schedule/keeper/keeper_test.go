@@ -75,6 +75,22 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
+// TestAQueueHasAnEnd: of a schedule that is slower than its times only so many wait.
+func TestAQueueHasAnEnd(t *testing.T) {
+	defer func(n int) { maxQueued = n }(maxQueued)
+	maxQueued = 2
+	gate, seen := make(chan struct{}), ""
+	k, w := newKit(t), &work{do: until(gate)}
+	s := k.server("a", minutely(w, func(t *schedule.Timing) { t.Overlap = "queue" }))
+	for _, want := range []string{"00:01 RUNNING", ", 00:02 WAITING", ", 00:03 WAITING", ", 00:04 SKIPPED"} {
+		k.forward(time.Minute)
+		seen += want
+		k.await(s, "job", seen)
+	}
+	close(gate)
+	k.await(s, "job", "00:01 COMPLETE, 00:02 COMPLETE, 00:03 COMPLETE, 00:04 SKIPPED")
+}
+
 // TestCatchUp: no server is up for three times; then for so long that even the last was
 // long ago.
 func TestCatchUp(t *testing.T) {
