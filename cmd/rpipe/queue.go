@@ -136,7 +136,11 @@ func knownQueues(ctx context.Context, server *client.Client, names []string) err
 	}
 	for _, name := range names {
 		if !known[name] {
-			return fmt.Errorf("there is no queue %s: no task, worker or setting names it; there are %s; --create takes it all the same", name, strings.Join(all, ", "))
+			there := "there is none yet"
+			if len(all) > 0 {
+				there = "there are " + strings.Join(all, ", ")
+			}
+			return fmt.Errorf("there is no queue %s: no task, worker or setting names it; %s; --create takes it all the same", name, there)
 		}
 	}
 	return nil
