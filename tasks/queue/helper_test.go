@@ -169,12 +169,12 @@ func (r *rig) becomes(id string, want tasks.State) *tasks.Task {
 func (r *rig) queued(queue string, want int64) {
 	r.t.Helper()
 	ctx := within(r.t)
-	for {
+	for last := int64(-1); ; {
 		n, err := r.b.Queued(ctx, queue)
 		if err != nil {
-			r.t.Fatalf("%d messages in %s, want %d: %v", n, queue, want, err)
+			r.t.Fatalf("%d messages in %s, want %d: %v", last, queue, want, err)
 		}
-		if n == want {
+		if last = n; n == want {
 			return
 		}
 	}

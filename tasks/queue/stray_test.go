@@ -134,3 +134,28 @@ func TestKeyOfDeletedJob(t *testing.T) {
 		t.Error("the job that lost is still there")
 	}
 }
+
+// TestMessagesAreRecalled: a sweep that sent messages by what it had read finds those that
+// were taken back meanwhile.
+func TestMessagesAreRecalled(t *testing.T) {
+	r := start(t, noChores)
+	j := r.submit(ann, text("a", over(5)))
+	var sent []*tasks.Task
+	for n := 1; n <= j.N; n++ {
+		sent = append(sent, r.task(tasks.TaskID(j.ID, n)))
+	}
+	held, moved := r.task(sent[1].ID()), r.task(sent[2].ID())
+	held.Held, moved.Queue = true, "other"
+	r.put(held)
+	r.put(moved)
+	if _, err := r.Cancel(within(t), ann, []string{sent[3].ID()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.push(within(t), sent[3:4]); err != nil { // after Cancel has taken it back
+		t.Fatal(err)
+	}
+	r.queued(tasks.DefaultQueue, 5)
+	f := index.Filter{States: []tasks.State{tasks.Pending}, Limit: 10, Oldest: true}
+	r.leads(func(l *leader) error { return l.recall(within(t), f, sent) })
+	r.queued(tasks.DefaultQueue, 2)
+}

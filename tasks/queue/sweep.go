@@ -9,6 +9,7 @@ import (
 
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
 	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/broker"
 	"github.com/rpipe-dev/rpipe/tasks/index"
 )
 
@@ -61,10 +62,59 @@ func (l *leader) pushAll(ctx context.Context, queue string, before time.Time) er
 		if err := l.q.push(ctx, ts); err != nil {
 			return err
 		}
+		if err := l.recall(ctx, f, ts); err != nil {
+			return err
+		}
 		if f.After = next; next == "" {
 			return nil
 		}
 	}
+}
+
+// recall takes messages back that were sent by what f found before, of tasks that were
+// withheld, ended or moved meanwhile: whoever did that took back what was there by then.
+func (l *leader) recall(ctx context.Context, f index.Filter, sent []*tasks.Task) error {
+	if len(sent) == 0 {
+		return nil
+	}
+	if err := l.q.level(ctx); err != nil {
+		return err
+	}
+	rows, _, err := l.q.index.Tasks(ctx, f)
+	if err != nil {
+		return err
+	}
+	wait := map[broker.Work]bool{}
+	for _, r := range rows {
+		wait[broker.Work{Queue: r.Queue, Lane: r.Lane, Job: r.Job, N: r.N}] = !r.Held
+	}
+	var doubtful []*tasks.Task
+	for _, t := range sent {
+		if !wait[work(t)] {
+			doubtful = append(doubtful, t)
+		}
+	}
+	return l.q.recall(ctx, doubtful)
+}
+
+// recall takes messages of tasks back that do not wait there any more, by their records.
+func (q *Queue) recall(ctx context.Context, sent []*tasks.Task) error {
+	keys := make([]key, len(sent))
+	for i, t := range sent {
+		keys[i] = key{t.Job, t.N}
+	}
+	now, err := q.tasksAt(ctx, keys)
+	if err != nil {
+		return err
+	}
+	var away []*tasks.Task
+	for i, t := range sent {
+		if n := now[i]; n == nil || n.Held || n.State != tasks.Pending && n.State != tasks.Running || n.Queue != t.Queue || n.Lane != t.Lane {
+			away = append(away, t)
+		}
+	}
+	q.withdraw(ctx, workOf(away))
+	return nil
 }
 
 // lost takes tasks from workers that have not been heard of for LostAfter. Mostly their
@@ -194,11 +244,16 @@ func (q *Queue) complete(ctx context.Context, job string) error {
 				}
 			}
 		}
+		var made []*tasks.Task
 		_, err = q.keepTasks(ctx, missing, func(n int) *tasks.Task {
 			t := j.New(n)
 			t.Held = t.State == tasks.Pending && held
+			made = append(made, t)
 			return t
 		})
+		if err == nil { // where the submission goes on, they may have come further by now
+			err = q.recall(ctx, made)
+		}
 		if err != nil {
 			return err
 		}
