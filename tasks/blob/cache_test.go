@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/filelock"
 )
 
 func open(t *testing.T, o Options) *Store {
@@ -352,4 +354,48 @@ func TestManyUseACacheThatIsTooSmall(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// A file that is being written has its lock from the start, also where others look at
+// it just then; it keeps it under its own name, and so is not evicted while it is in use.
+func TestTemporaryFilesAreLocked(t *testing.T) {
+	c, err := openCache(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					c.sweep()
+				}
+			}
+		})
+	}
+	var made []*temp
+	for range 500 {
+		f, err := c.create()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.discard()
+		made = append(made, f)
+	}
+	close(stop)
+	looking.Wait()
+	for _, f := range made {
+		other, err := os.Open(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := filelock.Take(other); !errors.Is(err, filelock.ErrBusy) {
+			t.Errorf("somebody else may take it: %v", err)
+		}
+		other.Close()
+	}
 }

@@ -26,8 +26,10 @@ func (c *cache) create() (*temp, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = filelock.Share(f) // without locks its age tells
-	return &temp{File: f}, nil
+	for errors.Is(filelock.Share(f), filelock.ErrBusy) {
+		time.Sleep(time.Millisecond) // somebody looks whether it was abandoned, and tells nobody when he has
+	}
+	return &temp{File: f}, nil // without locks its age tells
 }
 
 // discard closes the file, and removes it unless it was kept.
