@@ -4,6 +4,7 @@ package rpool
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,6 +37,29 @@ func TestFloodsOfOutput(t *testing.T) {
 	}
 	if got := printed(t, p, `cat("then")`); got != "then" {
 		t.Errorf("the next request printed %q", got)
+	}
+}
+
+// What R has written before it fails is in the last lines, though nobody has read it yet.
+func TestLastLinesAreThoseUpToNow(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	o, err := newOutput(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.finish()
+	for i := range 300 {
+		line := fmt.Sprintf("line %d\n", i)
+		if _, err := w.WriteString(line); err != nil {
+			t.Fatal(err)
+		}
+		if got := o.lastLines(); !strings.HasSuffix(got, line) {
+			t.Fatalf("after %q: %q", line, got)
+		}
 	}
 }
 

@@ -191,8 +191,9 @@ func (o *output) end() (text string, dropped int) {
 	return text, o.dropped
 }
 
-// lastLines is the end of all output, from the beginning of a line.
+// lastLines is the end of all output up to now, from the beginning of a line.
 func (o *output) lastLines() string {
+	o.empty()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b := o.tail
