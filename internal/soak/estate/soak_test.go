@@ -45,7 +45,7 @@ func TestNothingIsLostWhateverGoesWrong(t *testing.T) {
 	calm()
 	e.await(patience)
 	e.fill(ctx)
-	samples := e.watch(ctx, *long/3)
+	samples := e.watch(ctx, *long/2)
 
 	cancel()
 	load.Wait()
