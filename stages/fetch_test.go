@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -326,12 +327,13 @@ func TestRowsThatFail(t *testing.T) {
 func TestARepeatedRunAsksNothingOfACache(t *testing.T) {
 	var asked atomic.Int32
 	url := handle(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, `{"v": %d}`, asked.Add(1))
+		asked.Add(1)
+		fmt.Fprintf(w, `{"v": %s0}`, path.Base(r.URL.Path))
 	})
 	env := (&Env{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}).For("fetch")
 	for range 2 {
 		c := fetchOf(t, "url: "+url+"/{id}\nin_flight: 1\ncache: {path: kept}")
-		want(t, runFetch(t.Context(), t, c, env, records(t, `{"id": 1}`, `{"id": 2}`, `{"id": 1}`)), `{id:1 v:1}`, `{id:2 v:2}`, `{id:1 v:1}`)
+		want(t, runFetch(t.Context(), t, c, env, records(t, `{"id": 1}`, `{"id": 2}`, `{"id": 1}`)), `{id:1 v:10}`, `{id:2 v:20}`, `{id:1 v:10}`)
 	}
 	if asked.Load() != 2 {
 		t.Errorf("asked %d times", asked.Load())
