@@ -56,19 +56,25 @@ func run(dir, durability string) (err error) {
 		return err
 	}
 	var running sync.WaitGroup
-	var failed [2]error
-	running.Go(func() { failed[0] = x.Run(ctx, b) })
+	var failed error
+	running.Go(func() { failed = x.Run(ctx, b) })
 	q, err := queue.Open(ctx, b, s, x, queue.Options{Sweep: 200 * time.Millisecond, LostAfter: time.Second})
 	if err != nil {
 		return err
 	}
 	w := fakenode.Worker{ID: fmt.Sprint("w", os.Getpid()), Broker: b, Runs: outcome}
-	running.Go(func() { failed[1] = w.Run(ctx, tasks.DefaultQueue) })
+	running.Go(func() {
+		for ctx.Err() == nil { // it ends at the first thing that goes wrong
+			if err := w.Run(ctx, tasks.DefaultQueue); err != nil {
+				fmt.Fprintln(os.Stderr, "served: the worker begins again:", err)
+			}
+		}
+	})
 	err = serve(ctx, q)
 	stop()
 	err = cmp.Or(err, q.Close())
 	running.Wait()
-	return errors.Join(err, failed[0], failed[1], x.Close(), s.Close(), b.Close())
+	return errors.Join(err, failed, x.Close(), s.Close(), b.Close())
 }
 
 // outcome fails the first time for every seventh task of a job that is to fail.
