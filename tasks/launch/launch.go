@@ -17,7 +17,7 @@ import (
 // Demand is what there is to do, and who does it already.
 type Demand struct {
 	Tasks   int64               // that wait or run
-	Workers map[string]struct{} // scheduler's ids of the jobs whose workers are connected
+	Workers map[string]struct{} // scheduler's ids of the jobs whose workers are connected, or were since the last look
 }
 
 // Options say how many workers may be wanted, and how they are submitted.
@@ -125,15 +125,18 @@ func (l *Launcher) Run(ctx context.Context) error {
 // Step looks once, and submits what is missing. What the scheduler or the server do
 // not answer now, they may the next time: that is logged. The error is for ever.
 func (l *Launcher) Step(ctx context.Context) error {
+	// The scheduler first: whoever has ended by then had connected before.
+	states, err := l.states(ctx)
+	if err != nil {
+		l.o.Log.Warn("the scheduler does not say what became of the jobs", "error", err)
+		return nil
+	}
 	demand, err := l.o.Demand(ctx)
 	if err != nil {
 		l.o.Log.Warn("the task server does not say what there is to do", "error", err)
 		return nil
 	}
-	if err := l.look(ctx, demand); err != nil {
-		l.o.Log.Warn("the scheduler does not say what became of the jobs", "error", err)
-		return nil
-	}
+	l.look(ctx, states, demand)
 	if l.failures >= maxFailures {
 		return fmt.Errorf("launch: the last %d jobs ended before their workers had connected; nothing more is submitted: %w", l.failures, l.last)
 	}
@@ -156,15 +159,16 @@ func (l *Launcher) wanted(d Demand) int {
 	return int(min(max(jobs, int64(l.o.Min)), int64(l.o.Max)))
 }
 
-// look finds out which jobs are there still.
-func (l *Launcher) look(ctx context.Context, d Demand) error {
+// states asks the scheduler for its jobs.
+func (l *Launcher) states(ctx context.Context) (map[string]state, error) {
 	if len(l.jobs) == 0 {
-		return nil
+		return nil, nil
 	}
-	states, err := l.o.Scheduler.states(ctx, slices.Sorted(maps.Keys(l.jobs)))
-	if err != nil {
-		return err
-	}
+	return l.o.Scheduler.states(ctx, slices.Sorted(maps.Keys(l.jobs)))
+}
+
+// look finds out which jobs are there still, and which came to nothing.
+func (l *Launcher) look(ctx context.Context, states map[string]state, d Demand) {
 	now := l.now()
 	for id, j := range l.jobs {
 		if _, ok := d.Workers[id]; ok && !j.connected {
@@ -190,7 +194,6 @@ func (l *Launcher) look(ctx context.Context, d Demand) error {
 			delete(l.jobs, id)
 		}
 	}
-	return nil
 }
 
 func (l *Launcher) fail(err error) {

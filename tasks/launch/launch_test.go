@@ -128,6 +128,43 @@ func TestJobsThatComeToNothing(t *testing.T) {
 	}
 }
 
+// One that finds nothing to do is there for less than the time between two looks.
+func TestAWorkerThatEndsAtOnce(t *testing.T) {
+	s, dir := slurm(t)
+	demand := &Demand{Tasks: 1}
+	l := launcher(t, s, dir, demand, nil)
+	for id := 101; id < 101+2*maxFailures; id++ {
+		step(t, l, 1)
+		set(t, dir, fmt.Sprint(id), "COMPLETED")
+		demand.Workers = map[string]struct{}{fmt.Sprint(id): {}}
+	}
+	if l.failures != 0 {
+		t.Errorf("%d failures", l.failures)
+	}
+}
+
+// A worker that connects while the scheduler is asked is no failure of its job.
+func TestTheSchedulerIsAskedFirst(t *testing.T) {
+	s, dir := slurm(t)
+	var l *Launcher
+	l = launcher(t, s, dir, nil, func(o *Options) {
+		o.Demand = func(context.Context) (Demand, error) {
+			d := Demand{Tasks: 1, Workers: map[string]struct{}{}}
+			for id := range l.jobs { // it connects, and ends
+				d.Workers[id] = struct{}{}
+				set(t, dir, id, "COMPLETED")
+			}
+			return d, nil
+		}
+	})
+	for range 2 * maxFailures {
+		step(t, l, 1)
+	}
+	if l.failures != 0 {
+		t.Errorf("%d failures", l.failures)
+	}
+}
+
 func TestAWorkerThatDoesNotConnect(t *testing.T) {
 	s, dir := slurm(t)
 	l := launcher(t, s, dir, &Demand{Tasks: 1}, nil)

@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
+
+	"github.com/sourcegraph/conc"
 
 	"github.com/rpipe-dev/rpipe/tasks"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
@@ -34,7 +38,8 @@ func StartLauncher(ctx context.Context, o Options, l launch.Options) (*Launcher,
 	if len(queues) == 0 {
 		queues = []string{tasks.DefaultQueue}
 	}
-	l.Demand = func(ctx context.Context) (launch.Demand, error) { return demand(ctx, b, queues) }
+	seen := &sightings{broker: b, queues: queues, log: l.Log, jobs: make(map[string]struct{})}
+	l.Demand = seen.demand
 	launcher, err := launch.New(l)
 	if err != nil {
 		_ = b.Close()
@@ -44,6 +49,11 @@ func StartLauncher(ctx context.Context, o Options, l launch.Options) (*Launcher,
 	ctx, s.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(s.done)
+		watching, end := context.WithCancel(ctx)
+		var watcher conc.WaitGroup
+		defer watcher.Wait()
+		defer end()
+		watcher.Go(func() { seen.watch(watching) })
 		s.err = launcher.Run(ctx)
 	}()
 	return s, nil
@@ -73,27 +83,72 @@ func JoinFile(join, dir string) (string, error) {
 	return path, nil
 }
 
-// demand is what waits or runs of queues, and which jobs have a worker that is connected.
-func demand(ctx context.Context, b *broker.Broker, queues []string) (launch.Demand, error) {
-	d := launch.Demand{Workers: make(map[string]struct{})}
-	for _, q := range queues {
-		n, err := b.Queued(ctx, q)
+// sightings are the jobs whose workers were seen. They are watched as they come: one that
+// finds nothing to do may connect and end between two looks, and its job has not failed.
+type sightings struct {
+	broker *broker.Broker
+	queues []string
+	log    *slog.Logger // nil discards
+
+	mu   sync.Mutex
+	jobs map[string]struct{} // seen since the last demand
+}
+
+// watch notes workers until ctx ends.
+func (s *sightings) watch(ctx context.Context) {
+	for {
+		err := s.broker.Watch(ctx, tasks.WorkerKeys, func(_ string, data []byte) error {
+			s.note(data)
+			return nil
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if s.log != nil {
+			s.log.Warn("workers that connect are not seen for a moment", "error", err)
+		}
+		select {
+		case <-time.After(watchAgain):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// watchAgain is how long after a failure workers are watched again.
+const watchAgain = time.Second
+
+func (s *sightings) note(data []byte) {
+	var w tasks.Worker
+	if json.Unmarshal(data, &w) != nil || w.Job == "" || !shared(w.Queues, s.queues) {
+		return // no data: it has gone
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.jobs[w.Job] = struct{}{}
+}
+
+// demand is what waits or runs of the queues, and which jobs have a worker that is
+// connected, or had one since the last demand.
+func (s *sightings) demand(ctx context.Context) (launch.Demand, error) {
+	var d launch.Demand
+	for _, q := range s.queues {
+		n, err := s.broker.Queued(ctx, q)
 		if err != nil {
 			return d, fmt.Errorf("worker: how much is queued in %s: %w", q, err)
 		}
 		d.Tasks += n
 	}
-	present, err := b.Present(ctx, tasks.WorkerKeys)
+	present, err := s.broker.Present(ctx, tasks.WorkerKeys)
 	if err != nil {
 		return d, fmt.Errorf("worker: which workers are there: %w", err)
 	}
 	for _, data := range present {
-		var w tasks.Worker
-		if json.Unmarshal(data, &w) != nil || w.Job == "" || !shared(w.Queues, queues) {
-			continue
-		}
-		d.Workers[w.Job] = struct{}{}
+		s.note(data)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.Workers, s.jobs = s.jobs, make(map[string]struct{})
 	return d, nil
 }
 
