@@ -409,3 +409,46 @@ func TestAnotherJobOfTheSameID(t *testing.T) {
 	f(true)
 	f(false)
 }
+
+// TestASmallerJobOfTheSameID has no place for some of the tasks of the one before, which are
+// gone all the same, and are no damage.
+func TestASmallerJobOfTheSameID(t *testing.T) {
+	f := func(seen bool) {
+		t.Helper()
+		path, s := tempIndex(t), newStream()
+		j := &tasks.Job{ID: jobID(1), Owner: "anna", Created: began, N: 5, Queue: "default"}
+		s.job(j)
+		for n := 1; n <= j.N; n++ {
+			s.task(j.New(n))
+		}
+		if seen {
+			x := feed(t, path, s)
+			x.sync(s)
+			x.stop()
+		}
+		for n := 1; n <= j.N; n++ {
+			s.drop(j.New(n))
+		}
+		next := *j
+		next.N, next.Created = 2, began.Add(time.Minute)
+		s.job(&next)
+		for n := 1; n <= next.N; n++ {
+			s.task(next.New(n))
+		}
+		s.some(2, 4)
+		x := feed(t, path, s)
+		x.sync(s)
+		if ids := x.ids(); len(ids) != 11 {
+			t.Errorf("tasks in their order: %v", ids)
+		}
+		row, _, err := x.Job(context.Background(), j.ID)
+		if err != nil || row.N != 2 || row.Counts[tasks.Pending] != 2 {
+			t.Errorf("%+v, %v", row, err)
+		}
+		if n := x.Status().Damaged; n != 0 {
+			t.Errorf("%d records count as damaged", n)
+		}
+	}
+	f(true)
+	f(false)
+}

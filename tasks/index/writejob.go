@@ -60,7 +60,7 @@ func (w *writer) same(j *job, r *jobRow) (bool, error) {
 // describe takes over what the record says.
 func (w *writer) describe(j *job, r *jobRow) (err error) {
 	if j.time != 0 && (j.created != r.created || j.room <= r.n) {
-		if err := w.move(j, r.n+1); err != nil {
+		if err := w.move(j, max(r.n+1, j.room)); err != nil { // as many as those have that are still to be heard gone
 			return err
 		}
 	}

@@ -56,7 +56,9 @@ func (w *writer) putTasks(changes []*change) error {
 			}
 		}
 		if int64(c.n) >= j.room {
-			w.damaged++
+			if !c.gone { // or it was of a larger job of the same id
+				w.damaged++
+			}
 			continue
 		}
 		all = append(all, work{pos: j.base + int64(c.n), job: j, change: c})
