@@ -10,4 +10,4 @@ const (
 	killWithin = 20 * time.Second
 )
 
-var many = script{15, 94_000} // a million tasks
+var many = script{15, 96_000} // a million tasks
