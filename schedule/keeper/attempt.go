@@ -195,7 +195,11 @@ func (k *Keeper) settle(e *entry, r *schedule.Run, err, cause error) {
 	default:
 		r.State = schedule.Error
 	}
-	if r.Attempt <= e.Timing.Retries {
+	switch {
+	case r.Attempt > e.Timing.Retries:
+	case r.Stop != "": // somebody has cancelled it as it failed
+		r.State, r.Reason, r.Error = schedule.Canceled, "by "+r.Stop, ""
+	default:
 		r.State, r.NotBefore, r.Ended = schedule.Retrying, k.now().Add(e.Timing.Retry(r.Attempt)), time.Time{}
 	}
 }
