@@ -40,10 +40,11 @@ type held struct {
 	id     string
 	d      *broker.Delivery
 	job    *job
-	env    string    // name@version that the task runs in
-	before []byte    // its record before the claim, for undoing it; nil where it cannot be
-	since  time.Time // of the claim
-	nonce  string    // of the lease
+	env    string             // name@version that the task runs in
+	doc    *tasks.Environment // env as it was at the claim; nil where there was none
+	before []byte             // its record before the claim, for undoing it; nil where it cannot be
+	since  time.Time          // of the claim
+	nonce  string             // of the lease
 	took   time.Duration
 	span   trace.Span // of the attempt
 	done   time.Time  // when R was, and what it returned was kept
@@ -239,6 +240,7 @@ type found struct {
 	task tasks.Task
 	job  *job
 	env  string
+	doc  *tasks.Environment
 	lost bool // RUNNING, and its worker does not have it
 }
 
@@ -256,7 +258,7 @@ func (n *Node) take(f *found, lease tasks.Lease, now time.Time) (*held, *broker.
 		n.jobs.release(f.job)
 		return nil, nil
 	}
-	h := &held{id: t.ID(), d: f.d, job: f.job, env: f.env, before: f.rec.Data, since: now}
+	h := &held{id: t.ID(), d: f.d, job: f.job, env: f.env, doc: f.doc, before: f.rec.Data, since: now}
 	lease.Nonce = nuid.Next()
 	wasRunning := t.State == tasks.Running
 	if _, err := t.Take(f.job.Job, lease, now); err != nil {

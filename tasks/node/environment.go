@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/rpipe-dev/rpipe/internal/tempdir"
@@ -27,12 +26,12 @@ const envsKept = 32
 type envCache struct {
 	n    *Node
 	mu   sync.Mutex
-	news map[string]newest // by name
-	envs map[string]*env   // by name@version
-	ages []string          // of envs, the oldest first
-	turn int               // counts refreshes
-	dir  string            // of sources
-	temp *tempdir.Dir      // dir, where R runs as another user
+	docs map[string]known // by subject of their records
+	envs map[string]*env  // by dirName
+	ages []string         // of envs, the oldest first
+	turn int              // counts refreshes
+	dir  string           // of sources
+	temp *tempdir.Dir     // dir, where R runs as another user
 }
 
 // open makes the directory of sources: where R runs as another user, one that it may
@@ -49,11 +48,10 @@ func (c *envCache) open() (err error) {
 	return os.Chmod(c.dir, 0o711) // the names in it are not to be listed
 }
 
-// newest is what the record of a name said last.
-type newest struct {
-	seq     uint64
-	version int
-	doc     *tasks.Environment
+// known is what a record said last.
+type known struct {
+	seq uint64
+	doc *tasks.Environment
 }
 
 type env struct {
@@ -63,34 +61,40 @@ type env struct {
 
 func envKey(name string, version int) string { return name + "@" + strconv.Itoa(version) }
 
-// learn is the version in the record of an environment; 0 where there is none.
-func (c *envCache) learn(name string, r broker.Record) int {
+// dirName tells a version from all others, also from one of the same name and number that
+// was made before, and deleted.
+func dirName(doc *tasks.Environment) string {
+	return doc.Name + "-" + strconv.Itoa(doc.Version) + "-" + strconv.FormatInt(doc.Created.UnixMilli(), 36)
+}
+
+// learn is an environment by its record; nil where there is none.
+func (c *envCache) learn(r broker.Record) *tasks.Environment {
 	if r.Seq == 0 || len(r.Data) == 0 {
-		return 0
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.news[name]; ok && known.seq == r.Seq {
-		return known.version
+	if last, ok := c.docs[r.Subject]; ok && last.seq == r.Seq {
+		return last.doc
 	}
 	doc := new(tasks.Environment)
 	if err := json.Unmarshal(r.Data, doc); err != nil {
-		c.n.log.Error("the record of an environment cannot be read", "environment", name, "error", err)
-		return 0
+		c.n.log.Error("the record of an environment cannot be read", "record", r.Subject, "error", err)
+		return nil
 	}
-	if c.news == nil {
-		c.news = make(map[string]newest)
+	if c.docs == nil {
+		c.docs = make(map[string]known)
 	}
-	c.news[name] = newest{r.Seq, doc.Version, doc}
-	c.n.note("ENVIR", envKey(name, doc.Version))
-	return doc.Version
+	c.docs[r.Subject] = known{r.Seq, doc}
+	c.n.note("ENVIR", envKey(doc.Name, doc.Version))
+	return doc
 }
 
 // refresh forgets all, so that files are read anew.
 func (c *envCache) refresh() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.envs, c.ages, c.news = nil, nil, nil
+	c.envs, c.ages, c.docs = nil, nil, nil
 	c.turn++
 }
 
@@ -104,8 +108,9 @@ func (c *envCache) close() {
 	}
 }
 
-// get is the environment name@version for the pool, with its sources as files.
-func (c *envCache) get(ctx context.Context, key string) (*rpool.Environment, error) {
+// get is an environment for the pool, with its sources as files.
+func (c *envCache) get(ctx context.Context, doc *tasks.Environment) (*rpool.Environment, error) {
+	key := dirName(doc)
 	c.mu.Lock()
 	e := c.envs[key]
 	if e == nil {
@@ -127,41 +132,11 @@ func (c *envCache) get(ctx context.Context, key string) (*rpool.Environment, err
 	if e.ready != nil {
 		return e.ready, nil
 	}
-	doc, err := c.document(ctx, key)
-	if err == nil {
-		e.ready, err = c.n.materialise(ctx, doc, turn)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("environment %s: %w", key, err)
+	var err error
+	if e.ready, err = c.n.materialise(ctx, doc, turn); err != nil {
+		return nil, fmt.Errorf("environment %s: %w", envKey(doc.Name, doc.Version), err)
 	}
 	return e.ready, nil
-}
-
-// document is what was said of an environment.
-func (c *envCache) document(ctx context.Context, key string) (*tasks.Environment, error) {
-	name, number, _ := strings.Cut(key, "@")
-	version, err := strconv.Atoi(number)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	known := c.news[name]
-	c.mu.Unlock()
-	if known.doc != nil && known.version == version {
-		return known.doc, nil
-	}
-	if version == 0 && name == tasks.DefaultEnv {
-		return &tasks.Environment{Name: name}, nil
-	}
-	r, err := c.n.b.Get(ctx, tasks.EnvSubject(name, version))
-	if errors.Is(err, broker.ErrNotFound) || err == nil && len(r.Data) == 0 {
-		return nil, errors.New("there is none of this name and version: rpipe env set makes one")
-	}
-	if err != nil {
-		return nil, err
-	}
-	doc := new(tasks.Environment)
-	return doc, json.Unmarshal(r.Data, doc)
 }
 
 // materialise is the environment as the pool takes it.
@@ -215,7 +190,7 @@ func (n *Node) source(ctx context.Context, doc *tasks.Environment, i int) (strin
 	if name == "/" || name == "." {
 		name = "source.R"
 	}
-	dir := filepath.Join(n.envs.dir, doc.Name+"-"+strconv.Itoa(doc.Version), strconv.Itoa(i+1))
+	dir := filepath.Join(n.envs.dir, dirName(doc), strconv.Itoa(i+1))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}

@@ -115,6 +115,50 @@ func TestEnvironments(t *testing.T) {
 	}
 }
 
+// TestEnvironmentsMadeAnew: what is remembered of a version that was deleted is not used for
+// another one of its name and number, nor once there is none.
+func TestEnvironmentsMadeAnew(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	w.worker(Options{})
+	made := func(text string, at time.Time) {
+		t.Helper()
+		ref, err := w.s.PutBytes(t.Context(), []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.set(tasks.Environment{Name: "models", Version: 1, Created: at, Sources: []tasks.Source{{Name: "which.R", Ref: ref}}})
+	}
+	submitted := func(env string) *tasks.Job {
+		t.Helper()
+		c := expr("which")
+		c.Env = env
+		return w.submit(tasks.Job{Call: c})
+	}
+	says := func(want string) {
+		t.Helper()
+		for _, env := range []string{"models", "models@1"} {
+			if got := w.shown(w.await(submitted(env), 1, tasks.Complete)); got != want {
+				t.Errorf("%s is %s, want %s", env, got, want)
+			}
+		}
+	}
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	made("which <- 'first'", noon)
+	says("first")
+	for _, version := range []int{1, 0} {
+		if _, err := w.b.Write(t.Context(), broker.Write{Subject: tasks.EnvSubject("models", version), Any: true, Delete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, env := range []string{"models", "models@1"} {
+		if f := w.await(submitted(env), 1, tasks.Error).Failure; f.Cause != tasks.CauseStart || !strings.Contains(f.Message, "there is none of this name and version") {
+			t.Errorf("%s: %+v", env, f)
+		}
+	}
+	made("which <- 'again'", noon.Add(time.Minute))
+	says("again")
+}
+
 // Files that an environment names are read anew when the worker is told to.
 func TestRefresh(t *testing.T) {
 	w := newWorld(t, broker.Options{})

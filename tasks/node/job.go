@@ -144,6 +144,9 @@ func (c *jobCache) close() {
 	c.jobs = nil
 }
 
+// envSubject is where the record of the job's environment is.
+func (j *job) envSubject() string { return tasks.EnvSubject(j.envName, j.envVersion) }
+
 // key tells the job from others, of the same id too.
 func (j *job) key() string { return j.ID + "-" + strconv.FormatInt(j.Created.UnixNano(), 36) }
 

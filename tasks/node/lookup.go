@@ -24,20 +24,20 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 			q.ask(tasks.TaskSubject(d.Job, d.N))
 		}
 		q.ask(tasks.QueueSubject(d.Queue))
-		env := tasks.DefaultEnv // which a job that is not known has, mostly
+		env := tasks.EnvSubject(tasks.DefaultEnv, 0) // which a job that is not known has, mostly
 		if jobs[i] = n.jobs.hold(d.Job); jobs[i] == nil {
 			q.ask(tasks.JobSubject(d.Job))
 		} else {
-			env = jobs[i].envName
+			env = jobs[i].envSubject()
 		}
-		q.ask(tasks.EnvSubject(env, 0))
+		q.ask(env)
 	}
 	err := q.answer(ctx)
 	unread := make([]error, len(ds))
 	for i, d := range ds {
 		if err == nil && jobs[i] == nil {
 			if jobs[i], unread[i] = n.jobs.learn(q.at(tasks.JobSubject(d.Job))); jobs[i] != nil {
-				q.ask(tasks.EnvSubject(jobs[i].envName, 0))
+				q.ask(jobs[i].envSubject())
 			}
 		}
 	}
@@ -76,8 +76,8 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 			continue
 		}
 		version := f.job.envVersion
-		if version == 0 {
-			version = n.envs.learn(f.job.envName, q.at(tasks.EnvSubject(f.job.envName, 0)))
+		if f.doc = n.envs.learn(q.at(f.job.envSubject())); f.doc != nil {
+			version = f.doc.Version
 		}
 		f.env = envKey(f.job.envName, version)
 		all = append(all, f)
@@ -89,7 +89,7 @@ func (n *Node) lookUp(ctx context.Context, ds []*broker.Delivery) ([]*found, err
 func (n *Node) relearn(ctx context.Context, q *question, f *found) (ok bool) {
 	var err error
 	if f.job, err = n.jobs.again(ctx, f.job); err == nil && f.job != nil {
-		q.ask(tasks.EnvSubject(f.job.envName, 0))
+		q.ask(f.job.envSubject())
 		err = q.answer(ctx)
 	}
 	switch {

@@ -213,7 +213,7 @@ func (n *Node) useQueues(ctx context.Context, told bool) error {
 func (n *Node) eval(code string) (any, error) {
 	ctx, cancel := context.WithTimeout(n.hard, evalFor+10*time.Second)
 	defer cancel()
-	env, err := n.envs.get(ctx, envKey(tasks.DefaultEnv, n.newest(ctx, tasks.DefaultEnv)))
+	env, err := n.envs.get(ctx, n.defaultEnv(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -245,11 +245,12 @@ func rdataText(s string) rdata.Value {
 	return &rdata.Character{Offsets: []int64{0, int64(len(s))}, Data: []byte(s)}
 }
 
-// newest is the newest version of an environment; 0 where there is none.
-func (n *Node) newest(ctx context.Context, name string) int {
-	r, err := n.b.Get(ctx, tasks.EnvSubject(name, 0))
-	if err != nil {
-		return 0
+// defaultEnv is the newest version of the environment default.
+func (n *Node) defaultEnv(ctx context.Context) *tasks.Environment {
+	if r, err := n.b.Get(ctx, tasks.EnvSubject(tasks.DefaultEnv, 0)); err == nil {
+		if doc := n.envs.learn(r); doc != nil {
+			return doc
+		}
 	}
-	return n.envs.learn(name, r)
+	return &tasks.Environment{Name: tasks.DefaultEnv}
 }

@@ -175,7 +175,13 @@ func (n *Node) environment(ctx context.Context, h *held) (*rpool.Environment, er
 	if h.job.envErr != nil {
 		return nil, h.job.envErr
 	}
-	return n.envs.get(ctx, h.env)
+	switch {
+	case h.doc != nil:
+		return n.envs.get(ctx, h.doc)
+	case h.env == envKey(tasks.DefaultEnv, 0):
+		return n.envs.get(ctx, &tasks.Environment{Name: tasks.DefaultEnv})
+	}
+	return nil, fmt.Errorf("environment %s: there is none of this name and version: rpipe env set makes one", h.env)
 }
 
 // keep is a result as it stands in a record: what is large is a blob.
