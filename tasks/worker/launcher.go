@@ -129,10 +129,18 @@ func (s *sightings) note(data []byte) {
 }
 
 // demand is what waits or runs of the queues, and which jobs have a worker that is
-// connected, or had one since the last demand.
+// connected, or had one since the last demand. Nobody takes from a queue that is paused:
+// workers for it would end idle, and be submitted again and again.
 func (s *sightings) demand(ctx context.Context) (launch.Demand, error) {
 	var d launch.Demand
 	for _, q := range s.queues {
+		paused, err := isPaused(ctx, s.broker, q)
+		if err != nil {
+			return d, fmt.Errorf("worker: whether queue %s is paused: %w", q, err)
+		}
+		if paused {
+			continue
+		}
 		n, err := s.broker.Queued(ctx, q)
 		if err != nil {
 			return d, fmt.Errorf("worker: how much is queued in %s: %w", q, err)
@@ -150,6 +158,18 @@ func (s *sightings) demand(ctx context.Context) (launch.Demand, error) {
 	defer s.mu.Unlock()
 	d.Workers, s.jobs = s.jobs, make(map[string]struct{})
 	return d, nil
+}
+
+func isPaused(ctx context.Context, b *broker.Broker, queue string) (bool, error) {
+	var c tasks.QueueConfig
+	r, err := b.Get(ctx, tasks.QueueSubject(queue))
+	if errors.Is(err, broker.ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(r.Data, &c)
+	}
+	return c.Paused, err
 }
 
 func shared(a, b []string) bool {
