@@ -104,6 +104,22 @@ func TestJobsFollowTheQueue(t *testing.T) {
 	}
 }
 
+// TestCommandsThatHang: one that its time has ended is not waited for, nor what it has started.
+func TestCommandsThatHang(t *testing.T) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := command(ctx, []string{"sh", "-c", "sleep 20; true"}); err == nil {
+		t.Error("it has ended well")
+	}
+	if out, err := command(t.Context(), []string{"sh", "-c", "sleep 20 & echo 101"}); err != nil || out != "101\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
 func TestAtLeastMin(t *testing.T) {
 	s, dir := slurm(t)
 	step(t, launcher(t, s, dir, &Demand{}, func(o *Options) { o.Min = 2 }), 2)

@@ -145,12 +145,20 @@ func (s *Scheduler) remove(ctx context.Context, ids ...string) error {
 	return err
 }
 
+// lastWords is how long what a command has started may keep its output open when it has
+// ended, or was killed: sites wrap commands in scripts.
+const lastWords = time.Second
+
 // command runs one and returns what it printed.
 func command(ctx context.Context, args []string) (string, error) {
 	c := exec.CommandContext(ctx, args[0], args[1:]...)
+	c.WaitDelay = lastWords
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	out, err := c.Output()
+	if errors.Is(err, exec.ErrWaitDelay) { // it has ended well, and something that it started goes on
+		err = nil
+	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", fmt.Errorf("launch: %s is not in the PATH: is this a machine from which jobs are submitted?", args[0])
 	}
