@@ -57,9 +57,8 @@ value_of_result <- function(r, id) {
 fetch_values <- function(con, ids) {
   values <- list()
   for (id in ids) {
-    n <- as.integer(sub(".*[.]", "", id))
     if (is_task(id)) {
-      r <- results_of(con, sub("[.].*", "", id), n, 1L)
+      r <- results_of(con, sub("[.].*", "", id), as.integer(sub(".*[.]", "", id)), 1L)
       new <- stats::setNames(list(value_of_result(r[[1L]], id)), NA)
     } else {
       r <- results_of(con, id)

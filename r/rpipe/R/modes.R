@@ -170,15 +170,31 @@ rp_read <- function(path) {
   base <- if (dir.exists(path)) path else dirname(path)
   files <- files[!grepl("(^|/)[._]", files)]
   if (!length(files)) fail("There are no files of an output below ", path, ".")
-  bind_rows(lapply(files, function(f) {
-    d <- read_part(file.path(base, f))
-    keys <- grep("=", strsplit(dirname(f), "/", fixed = TRUE)[[1L]], fixed = TRUE, value = TRUE)
-    for (k in keys) {
-      text <- curl::curl_unescape(sub("^[^=]*=", "", k))
-      d[[sub("=.*", "", k)]] <- rep(if (text == "__HIVE_DEFAULT_PARTITION__") NA else utils::type.convert(text, as.is = TRUE), nrow(d))
-    }
+  keys <- lapply(strsplit(dirname(files), "/", fixed = TRUE), grep, pattern = "=", fixed = TRUE, value = TRUE)
+  columns <- lapply(stats::setNames(nm = unique(sub("=.*", "", unlist(keys)))), function(name) {
+    partition_column(vapply(keys, function(k) {
+      value <- sub("^[^=]*=", "", k[match(name, sub("=.*", "", k))])
+      if (is.na(value) || value == "__HIVE_DEFAULT_PARTITION__") NA_character_ else curl::curl_unescape(value)
+    }, ""))
+  })
+  bind_rows(lapply(seq_along(files), function(i) {
+    d <- read_part(file.path(base, files[i]))
+    for (name in sub("=.*", "", keys[[i]])) d[[name]] <- rep(columns[[name]][i], nrow(d))
     d
   }))
+}
+
+# partition_column is the column of what the names of directories say. All of it decides
+# about the type; R's own idea of numbers takes the airline 9E for one, and T for TRUE.
+partition_column <- function(text) {
+  known <- text[!is.na(text)]
+  if (all(grepl("^-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?$", known))) {
+    utils::type.convert(text, as.is = TRUE)
+  } else if (all(tolower(known) %in% c("true", "false"))) {
+    as.logical(text)
+  } else {
+    text
+  }
 }
 
 read_part <- function(file) {

@@ -61,6 +61,23 @@ test_that("partitions are read as columns", {
   expect_error(rp_read(tempfile()), "nothing")
 })
 
+test_that("all partitions together decide about the type of their column", {
+  read <- function(values) {
+    dir <- tempfile()
+    for (v in values) {
+      dir.create(file.path(dir, paste0("carrier=", v)), recursive = TRUE)
+      saveRDS(data.frame(a = 1L), file.path(dir, paste0("carrier=", v), "x.rds"))
+    }
+    rp_read(dir)$carrier
+  }
+  expect_identical(read(c("9E", "AA")), c("9E", "AA")) # 9E is a number for R
+  expect_identical(read("9E"), "9E")
+  expect_identical(read(c("1", "x%2Fy")), c("1", "x/y"))
+  expect_identical(read(c("F", "T")), c("F", "T"))
+  expect_identical(read(c("false", "true")), c(FALSE, TRUE))
+  expect_identical(read(c("-1.5", "2")), c(-1.5, 2))
+})
+
 test_that("Parquet of a pipeline is read, with its types and partitions", {
   local_rpipe()
   skip_if_not(requireNamespace("nanoparquet", quietly = TRUE) || requireNamespace("arrow", quietly = TRUE), "neither nanoparquet nor arrow is here")

@@ -13,6 +13,13 @@ test_that("expressions and calls have results", {
   expect_identical(rp_results(list(p = rp_submit(1), q = rp_submit(2))), list(p = 1, q = 2))
 })
 
+test_that("a job is collected by its name, in silence", {
+  local_rpipe()
+  rp_lapply(1:2, identity, group = 1, options = rp_options(name = "of two"))
+  expect_silent(got <- rp_results(rp_restore("of two")))
+  expect_length(got, 2L)
+})
+
 test_that("errors keep class, call and traceback", {
   local_rpipe()
   h <- rp_submit({
