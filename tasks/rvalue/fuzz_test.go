@@ -3,6 +3,7 @@ package rvalue
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/rpipe-dev/rpipe/rdata"
@@ -64,8 +65,10 @@ func FuzzStream(f *testing.F) {
 		if js, err := ToJSON(b, nil); err == nil && !json.Valid(js) {
 			t.Fatalf("shown as %s", js)
 		}
-		if s := Summary(b); s == "" || len(s) > 1000 || bytes.ContainsRune([]byte(s), '\n') {
-			t.Fatalf("summary %q", s)
+		if v, err := decode(b, expanding(1<<20)); err == nil {
+			if s := describe(v); s == "" || len(s) > 1000 || strings.ContainsRune(s, '\n') {
+				t.Fatalf("described as %q", s)
+			}
 		}
 		if n, err := Normalize(b); err == nil && len(n) > 0 {
 			if again, err := Normalize(n); err != nil || !bytes.Equal(n, again) {

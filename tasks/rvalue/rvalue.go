@@ -1,6 +1,6 @@
 // Package rvalue turns R values, which the task queue keeps as whole streams of R's
 // serialization, into what stands at its edges and back: JSON, the elements of an array
-// job, a line of text.
+// job.
 //
 // Streams may be of version 2 or 3, big-endian or native, and compressed as .rds files
 // are; those that come out are native, of version 2, and not compressed. Input may come
@@ -75,12 +75,20 @@ func whole(b []byte, most int64) ([]byte, error) {
 	return b, nil
 }
 
-func decode(stream []byte) (rdata.Value, error) {
+// expanding are limits where no more is made than so many bytes of what is short as R
+// writes it: 1:1e8, for one, comes in a hundred.
+func expanding(most int64) *rdata.Limits {
+	l := *limits
+	l.MaxExpand = min(l.MaxExpand, most)
+	return &l
+}
+
+func decode(stream []byte, lim *rdata.Limits) (rdata.Value, error) {
 	b, err := plain(stream)
 	if err != nil {
 		return nil, fmt.Errorf("value of R: %w", err)
 	}
-	v, err := rdata.Unmarshal(b, limits)
+	v, err := rdata.Unmarshal(b, lim)
 	if err != nil {
 		return nil, fmt.Errorf("value of R: %w", err)
 	}

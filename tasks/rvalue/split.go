@@ -6,6 +6,9 @@ import (
 	"github.com/rpipe-dev/rpipe/rdata"
 )
 
+// elementBytes is how much each element, or row, may be that a compact sequence makes.
+const elementBytes = 64
+
 // Split cuts a list, a vector or a data.frame (by columns) into its elements, as x[[i]]
 // has them, each a whole stream. names is nil where there are none. Elements of a list
 // are not decoded, so they may be anything; those that share an environment get a copy
@@ -27,9 +30,7 @@ func Split(stream []byte, most int) (elements [][]byte, names []string, err erro
 		}
 		return elements, namesIn(attrs, len(elements)), few(len(elements), most)
 	}
-	lim := *limits
-	lim.MaxExpand = min(lim.MaxExpand, 64*int64(most)+1<<10)
-	v, err := rdata.Unmarshal(b, &lim)
+	v, err := rdata.Unmarshal(b, expanding(elementBytes*int64(most)+1<<10))
 	if err != nil {
 		return nil, nil, fmt.Errorf("value of R: %w", err)
 	}
@@ -75,7 +76,7 @@ func namesIn(as rdata.Attributes, n int) []string {
 // stream. names are the row names, nil where they are numbers. More than most rows are
 // an error.
 func Rows(stream []byte, most int) (rows [][]byte, names []string, err error) {
-	v, err := decode(stream)
+	v, err := decode(stream, expanding(elementBytes*int64(most)+1<<10))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,7 +20,7 @@ import (
 // FromJSON makes the same value of it where it has no other attributes, but that it
 // cannot tell integers from doubles without a fraction.
 func ToJSON(stream, dst []byte) ([]byte, error) {
-	v, err := decode(stream)
+	v, err := decode(stream, expanding(2*MaxJSON)) // of which more would not fit into the JSON
 	if err != nil {
 		return dst, err
 	}
@@ -40,7 +40,7 @@ type writer struct {
 	err  error
 }
 
-var errLong = fmt.Errorf("the value takes more than %d MiB as JSON; get it as R's serialization", MaxJSON>>20)
+var errLong = fmt.Errorf("the value takes more than %d MiB as JSON", MaxJSON>>20)
 
 // full reports whether nothing more may be written.
 func (w *writer) full() bool {

@@ -8,33 +8,17 @@ import (
 	"github.com/rpipe-dev/rpipe/rdata"
 )
 
-// Of a Summary: elements shown, and bytes of a string that are.
+// Of a value in one line: elements shown, and bytes of a string that are.
 const (
 	shown     = 5
 	shownText = 40
 )
 
-// maxSummary is how long a stream may be that Summary decodes.
-const maxSummary = 16 << 20
+// describe is a value in one line, much as str() has it: "num [1:100] 1 2 3 4 5 …",
+// "'data.frame': 3 obs. of 2 variables: x, y".
+func describe(v rdata.Value) string { return cutAt(line(v), 500) }
 
-// Summary is a value in one line, much as str() has it: "num [1:100] 1 2 3 4 5 …",
-// "'data.frame': 3 obs. of 2 variables: x, y". Of a large one it says type and bytes.
-func Summary(stream []byte) string {
-	if len(stream) > maxSummary {
-		kind, err := rdata.StreamKind(stream)
-		if err != nil {
-			return fmt.Sprintf("%d bytes", len(stream))
-		}
-		return fmt.Sprintf("%v of %d bytes", kind, len(stream))
-	}
-	v, err := decode(stream)
-	if err != nil {
-		return "not readable: " + err.Error()
-	}
-	return cutAt(describe(v), 500)
-}
-
-func describe(v rdata.Value) string {
+func line(v rdata.Value) string {
 	if n, ok := rdata.Rows(v); ok {
 		text := fmt.Sprintf("'data.frame': %d obs. of %d variables", n, v.Len())
 		return text + listed(v, v.Len())

@@ -8,7 +8,7 @@ import (
 	"github.com/rpipe-dev/rpipe/rdata"
 )
 
-func TestSummary(t *testing.T) {
+func TestDescribe(t *testing.T) {
 	class := func(names ...string) rdata.Attribute {
 		return rdata.Attribute{Name: "class", Value: rdata.NewCharacter(names)}
 	}
@@ -43,23 +43,9 @@ func TestSummary(t *testing.T) {
 		{wide, "'data.frame': 2 obs. of 30 variables: " + strings.Repeat("v", 30) + ", " + strings.Repeat("v", 31) + ", " + strings.Repeat("v", 32) + ", " + strings.Repeat("v", 33) + ", " + strings.Repeat("v", 34) + ", …"},
 		{&rdata.Symbol{Name: "x"}, "symbol x"},
 	} {
-		b, err := encode(c.v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := Summary(b); got != c.want {
+		if got := describe(c.v); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
-	}
-	if got := Summary([]byte("nonsense")); !strings.HasPrefix(got, "not readable: value of R: ") {
-		t.Error(got)
-	}
-	b, err := encode(&rdata.Raw{Values: make([]byte, maxSummary)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := Summary(b); got != "raw of 16777238 bytes" {
-		t.Error(got)
 	}
 }
 
