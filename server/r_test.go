@@ -221,6 +221,27 @@ func TestPartialResults(t *testing.T) {
 	unzip(t, s, j.ID)
 }
 
+// TestValuesThatAreNotMadeJSON: they would be too long or nest too deep, however short R's
+// form of them is, and are there in that. The others of the job come all the same.
+func TestValuesThatAreNotMadeJSON(t *testing.T) {
+	s := withR.get(t)
+	j := submit(t, s.c, `{"fun": "function(n) switch(n, factor(rep(strrep('x', 200), 1e6)), 1:1e8, Reduce(function(a, b) list(a), 1:1100, 1), 'short')", "over": [1, 2, 3, 4], "name": "long"}`)
+	ended(t, s.c, j.ID)
+	for _, n := range []string{".1", ".2", ".3"} {
+		if f := s.fault(t, 406, "GET", "/v1/tasks/"+j.ID+n+"/result", ""); !strings.Contains(f.Message, "ask with Accept: "+api.R) {
+			t.Errorf("%+v", f)
+		}
+	}
+	got := strings.Fields(values(t, s, j.ID))
+	if len(got) != 4 || !strings.HasPrefix(got[0], `{"$ref":"`) || !strings.HasPrefix(got[1], `{"$ref":"`) || !strings.HasPrefix(got[2], `{"$r":"`) || got[3] != `"short"` {
+		t.Errorf("%.100q", got)
+	}
+	status, _, body := s.ask(t, "GET", "/v1/jobs/by-name/long/results", "")
+	if status != 200 || !strings.Contains(body, `{"$ref":"`) || !strings.HasSuffix(body, `,"short"]}`+"\n") {
+		t.Errorf("%d %.300s", status, body)
+	}
+}
+
 // unzip looks into a download.
 func unzip(t *testing.T, s *site, job string) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,10 +44,10 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request, who *who) err
 	}
 	w.Header().Set("X-Rpipe-Task", t.ID())
 	if form == api.JSON {
-		if t.Result.Size > maxJSON {
-			return &api.Fault{Status: http.StatusNotAcceptable, Code: "not_acceptable", Message: fmt.Sprintf("the value has %s, and JSON is made of at most %s: ask with Accept: %s", bytesText(t.Result.Size), bytesText(maxJSON), api.R)}
-		}
 		text, err := s.valueJSON(r.Context(), t.Result)
+		if no := (*notJSON)(nil); errors.As(err, &no) {
+			return &api.Fault{Status: http.StatusNotAcceptable, Code: "not_acceptable", Message: no.Error() + ": ask with Accept: " + api.R}
+		}
 		if err != nil {
 			return err
 		}
@@ -76,33 +77,45 @@ func noValue(t *tasks.Task) error {
 	return &api.Fault{Status: http.StatusConflict, Code: "failed", Message: message}
 }
 
-// valueJSON is a value as JSON.
+// valueJSON is a value as JSON; a *notJSON error says that it is to be had in R's form alone.
 func (s *Server) valueJSON(ctx context.Context, v tasks.Value) ([]byte, error) {
-	if v.IsZero() {
+	switch {
+	case v.IsZero():
 		return []byte("null"), nil
+	case v.Size > maxJSON:
+		return nil, &notJSON{fmt.Errorf("it has %s, and JSON is made of at most %s", bytesText(v.Size), bytesText(maxJSON))}
 	}
 	stream, err := s.queue.Bytes(ctx, v, maxJSON)
 	if err != nil {
 		return nil, err
 	}
 	if stream, err = rvalue.Within(stream, maxJSON); err != nil {
-		return nil, fmt.Errorf("a value as JSON: %w", err)
+		return nil, &notJSON{err}
 	}
 	text, err := rvalue.ToJSON(stream, nil)
 	if err != nil {
-		return nil, fmt.Errorf("a value as JSON: %w", err)
+		return nil, &notJSON{err}
 	}
 	return text, nil
 }
 
-// document is a value in a document: JSON, or its reference where it is too large or has
-// none.
+// notJSON is why a value is not made JSON: it would be too long, or is damaged.
+type notJSON struct{ why error }
+
+func (e *notJSON) Error() string { return "the value as JSON: " + e.why.Error() }
+func (e *notJSON) Unwrap() error { return e.why }
+
+// document is a value in a document: JSON, or, where it is not made JSON, its reference, or
+// R's form of a short one that has none.
 func (s *Server) document(ctx context.Context, v tasks.Value) (*api.Value, error) {
-	if v.Size > maxJSON && v.Ref != "" {
-		return &api.Value{Ref: v.Ref}, nil
-	}
 	text, err := s.valueJSON(ctx, v)
-	if err != nil {
+	var no *notJSON
+	switch {
+	case errors.As(err, &no) && v.Ref != "":
+		return &api.Value{Ref: v.Ref}, nil
+	case errors.As(err, &no):
+		return &api.Value{R: v.Data}, nil
+	case err != nil:
 		return nil, err
 	}
 	return &api.Value{JSON: text}, nil

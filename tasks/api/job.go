@@ -111,7 +111,7 @@ type Result struct {
 	N       int      `json:"n" doc:"Its number within the job."`
 	Element string   `json:"element,omitempty" doc:"Name of its element, where elements have names."`
 	State   string   `json:"state" doc:"Its state; of one that was retried, that of the last retry."`
-	Value   *Value   `json:"value,omitempty" doc:"COMPLETE: the value, as JSON."`
+	Value   *Value   `json:"value,omitempty" doc:"COMPLETE: the value, as JSON; of one of more than 64 MiB, or of more than 128 MiB as JSON, its reference, or R's serialization of a short one."`
 	Failure *Failure `json:"failure,omitempty" doc:"Why there is none."`
 }
 

@@ -102,7 +102,7 @@ var Routes = []Route{
 		Query: append([]Param{{Name: "job", Doc: "Of this job."}}, filter...), Out: Counts{}},
 	{Method: "GET", Path: "/v1/tasks/{id}", Op: "getTask", Tag: "tasks", Right: Use, Summary: "A task", Out: Task{}, Faults: []int{404}},
 	{Method: "GET", Path: "/v1/tasks/{id}/result", Op: "getResult", Tag: "tasks", Right: Use, Summary: "The value of a task",
-		Doc: "As JSON, or with Accept: application/x-r-serialize as R serialized it. 409 where it has not ended or has no value; the message says why. Follows a retry.", Out: Value{}, OutAs: []string{R}, Faults: []int{404, 406, 409}},
+		Doc: "As JSON, or with Accept: application/x-r-serialize as R serialized it. 406 where it has more than 64 MiB, or more than 128 MiB as JSON, and JSON was asked for. 409 where it has not ended or has no value; the message says why. Follows a retry.", Out: Value{}, OutAs: []string{R}, Faults: []int{404, 406, 409}},
 	{Method: "GET", Path: "/v1/tasks/{id}/log", Op: "getLog", Tag: "tasks", Right: Use, Summary: "What a task printed",
 		Doc:   "Lines of JSON, or plain text with Accept: text/plain, or server-sent events with Accept: text/event-stream.",
 		Query: []Param{follow, since}, Out: LogLine{}, OutAs: []string{Lines, Text, Stream}, Faults: []int{404, 503}},
