@@ -42,8 +42,9 @@ const (
 	backupVersion = 1
 )
 
-// Backup writes the whole store into the new directory dir, while it is in use. What
-// changes meanwhile may be in it or not. The directory is there as a whole or not at all.
+// Backup writes the whole store into the new directory dir, or in the place of an empty
+// one, while it is in use. What changes meanwhile may be in it or not. The directory is
+// there as a whole or not at all.
 func (b *Broker) Backup(ctx context.Context, dir string) error {
 	if err := b.backup(ctx, dir); err != nil {
 		return fmt.Errorf("backup to %s: %w", dir, err)
@@ -52,8 +53,10 @@ func (b *Broker) Backup(ctx context.Context, dir string) error {
 }
 
 func (b *Broker) backup(ctx context.Context, dir string) error {
-	if _, err := os.Lstat(dir); err == nil {
-		return errors.New("it exists already: take a new directory")
+	if info, err := os.Lstat(dir); err == nil {
+		if !info.IsDir() || os.Remove(dir) != nil {
+			return errors.New("it exists already, and is no empty directory: take a new one")
+		}
 	}
 	part := dir + ".part"
 	if err := os.RemoveAll(part); err != nil {

@@ -98,6 +98,17 @@ func TestBackupAndRestore(t *testing.T) {
 	if err := b.Backup(ctx, dir); err == nil {
 		t.Error("a second backup went into the same directory")
 	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := b.Backup(ctx, file)
+	if text, _ := os.ReadFile(file); err == nil || string(text) != "mine" {
+		t.Errorf("a backup in the place of a file, with %q in it: %v", text, err)
+	}
+	if err := b.Backup(ctx, t.TempDir()); err != nil {
+		t.Errorf("into an empty directory: %v", err)
+	}
 	if err := b.Restore(ctx, dir); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("restore into a store that is not empty: %v", err)
 	}
