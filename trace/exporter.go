@@ -74,7 +74,7 @@ func New(ctx context.Context, c Config, s Service) (*Tracer, error) {
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithSpanProcessor(&gate{t.out, sdk.NewBatchSpanProcessor(t.out,
 			sdk.WithMaxQueueSize(queued), sdk.WithExportTimeout(sendWithin), sdk.WithBatchTimeout(2*time.Second))}),
-		sdk.WithResource(resource.NewSchemaless(attrs...)),
+		sdk.WithResource(resource.NewSchemaless(clean(attrs)...)),
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(c.Sample))),
 		sdk.WithRawSpanLimits(limits),
 	)

@@ -15,6 +15,7 @@ package trace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -67,7 +68,7 @@ func (t *Tracer) Start(ctx context.Context, name string, kind Kind) (context.Con
 	if t == nil {
 		return ctx, Span{}
 	}
-	ctx, s := t.tracer.Start(ctx, name, otel.WithSpanKind(kind))
+	ctx, s := t.tracer.Start(ctx, valid(name), otel.WithSpanKind(kind))
 	if !s.IsRecording() {
 		return ctx, Span{} // the context says to those below that it is not sampled
 	}
@@ -79,7 +80,7 @@ func (t *Tracer) StartAt(ctx context.Context, name string, kind Kind, at time.Ti
 	if t == nil {
 		return ctx, Span{}
 	}
-	ctx, s := t.tracer.Start(ctx, name, otel.WithSpanKind(kind), otel.WithTimestamp(at))
+	ctx, s := t.tracer.Start(ctx, valid(name), otel.WithSpanKind(kind), otel.WithTimestamp(at))
 	if !s.IsRecording() {
 		return ctx, Span{}
 	}
@@ -92,7 +93,7 @@ func Start(ctx context.Context, name string) (context.Context, Span) {
 	if !above.IsRecording() {
 		return ctx, Span{}
 	}
-	ctx, s := above.TracerProvider().Tracer(scope).Start(ctx, name)
+	ctx, s := above.TracerProvider().Tracer(scope).Start(ctx, valid(name))
 	return ctx, Span{s}
 }
 
@@ -102,7 +103,7 @@ func (s Span) Part(name string, from, to time.Time, attrs ...Attr) {
 		return
 	}
 	ctx := otel.ContextWithSpan(context.Background(), s.s)
-	_, part := s.s.TracerProvider().Tracer(scope).Start(ctx, name, otel.WithTimestamp(from), otel.WithAttributes(attrs...))
+	_, part := s.s.TracerProvider().Tracer(scope).Start(ctx, valid(name), otel.WithTimestamp(from), otel.WithAttributes(clean(attrs)...))
 	part.End(otel.WithTimestamp(to))
 }
 
@@ -127,21 +128,21 @@ func (s Span) On() bool { return s.s != nil }
 // Name changes the span's name.
 func (s Span) Name(name string) {
 	if s.s != nil {
-		s.s.SetName(name)
+		s.s.SetName(valid(name))
 	}
 }
 
 // Set adds attributes.
 func (s Span) Set(attrs ...Attr) {
 	if s.s != nil {
-		s.s.SetAttributes(attrs...)
+		s.s.SetAttributes(clean(attrs)...)
 	}
 }
 
 // Event notes that something happened now.
 func (s Span) Event(name string, attrs ...Attr) {
 	if s.s != nil {
-		s.s.AddEvent(name, otel.WithAttributes(attrs...))
+		s.s.AddEvent(valid(name), otel.WithAttributes(clean(attrs)...))
 	}
 }
 
@@ -166,8 +167,7 @@ func (s Span) End(err error) {
 		class, message, stack := known.Exception()
 		s.fail(class, message, stack)
 	default:
-		s.s.RecordError(err)
-		s.s.SetStatus(codes.Error, short(err.Error()))
+		s.fail(fmt.Sprintf("%T", err), err.Error(), "")
 	}
 	s.s.End()
 }
@@ -184,22 +184,8 @@ func (s Span) fail(class, message, stack string) {
 	if stack != "" {
 		attrs = append(attrs, String("exception.stacktrace", stack))
 	}
-	s.s.AddEvent("exception", otel.WithAttributes(attrs...))
+	s.s.AddEvent("exception", otel.WithAttributes(clean(attrs)...))
 	s.s.SetStatus(codes.Error, short(message))
-}
-
-// longest is how much of a message is the status of a span.
-const longest = 512
-
-func short(s string) string {
-	if len(s) <= longest {
-		return s
-	}
-	for n := longest; ; n-- {
-		if s[n]&0xc0 != 0x80 { // not within a character
-			return s[:n] + "…"
-		}
-	}
 }
 
 // ID is the trace that ctx is part of, in hex; "" for none.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -82,6 +83,34 @@ func TestSpansReachACollector(t *testing.T) {
 				t.Errorf("counts %+v", got)
 			}
 		})
+	}
+}
+
+// TestTextsOfAnyKindReachTheCollector, or else one span keeps those beside it from there,
+// too: what a client asks for need not be UTF-8, nor what R says.
+func TestTextsOfAnyKindReachTheCollector(t *testing.T) {
+	to := otlptest.Start(t)
+	tr := start(t, trace.Config{Endpoint: to.HTTP, Protocol: "http", Sample: 1, Attributes: map[string]string{"team": "a\xff"}})
+	ctx, root := tr.Start(t.Context(), "a\xff", trace.Server)
+	attrs := []trace.Attr{trace.String("url.path", "/\xff"), trace.Strings("all", []string{"é", "b\xff"}), trace.Int("n", 3)}
+	root.Set(attrs...)
+	root.Event("e\xff", attrs...)
+	root.Part("part\xff", time.Now(), time.Now(), attrs...)
+	_, below := trace.Start(ctx, "below\xff")
+	below.Name("renamed\xff")
+	below.End(errors.New("no\xff"))
+	root.Fail("c\xff", strings.Repeat("\xbf", 1000), "s\xff")
+	root.End(nil)
+	if err := tr.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	spans := to.Await(t, "a\uFFFD", "part\uFFFD", "renamed\uFFFD")
+	got := otlptest.Find(spans, "a\uFFFD")
+	if got.Attrs["url.path"] != "/\uFFFD" || got.Attrs["n"] != "3" || got.Resource["team"] != "a\uFFFD" || attrs[0].Value.AsString() != "/\xff" {
+		t.Errorf("got %+v", got)
+	}
+	if below := otlptest.Find(spans, "renamed\uFFFD"); below.Error != "no\uFFFD" {
+		t.Errorf("got %+v", below)
 	}
 }
 
