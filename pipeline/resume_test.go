@@ -156,6 +156,27 @@ func TestAResumeThatCannotBeginKeepsWhatIsOnRecord(t *testing.T) {
 	checkNumbers(t, b, 60)
 }
 
+// TestARecordOfAnotherVersion is not given up, by --fresh neither: its error says what helps.
+func TestARecordOfAnotherVersion(t *testing.T) {
+	dir := t.TempDir()
+	whole := &script{reads: 6}
+	f := begun(t, dir, twoSinks, whole)
+	record := filepath.Join(dir, ".rpipe", "p", "journal.json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(record), 0o700), os.WriteFile(record, []byte(`{"version": 2}`), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := runToEnd(t, f, Options{Fresh: true}); err == nil || !strings.Contains(err.Error(), record+" has version 2") || !strings.Contains(err.Error(), "or move it away") {
+		t.Fatalf("got %v", err)
+	}
+	if err := os.Rename(record, record+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := runToEnd(t, begun(t, dir, twoSinks, whole), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	checkNumbers(t, filepath.Join(dir, "a"), 60)
+}
+
 // passing needs its whole input, and sends on what it has before it has all.
 type passing struct{ stages.Filter }
 

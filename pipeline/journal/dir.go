@@ -64,19 +64,28 @@ func (d *Dir) Spool(stage string) string {
 	return d.show("spool/" + url.PathEscape(stage) + "/")
 }
 
+// mostTries are those of Lock at a directory that others remove: more and it is no race.
+const mostTries = 1000
+
 // Lock keeps other processes of this machine, or of those that share the disk,
 // away until Unlock. On S3 it does nothing: there the conditions of a commit do.
 func (d *Dir) Lock() error {
 	if d.s3 != nil || d.lock != nil {
 		return nil
 	}
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
-		return failed("make directory", d.path, err)
-	}
 	name := filepath.Join(d.path, "lock")
-	for waited := false; ; {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	waited := false
+	for tries := 1; ; tries++ {
+		err := os.MkdirAll(d.path, 0o700)
+		var f *os.File
+		if err == nil {
+			f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		}
 		if err != nil {
+			// Who lets go removes the directory, too.
+			if tries < mostTries && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)) {
+				continue
+			}
 			return failed("lock", d.path, err)
 		}
 		if err := filelock.Take(f); err != nil && !errors.Is(err, filelock.ErrNone) {

@@ -109,7 +109,7 @@ func (d *Dir) Journal(ctx context.Context) (*Journal, error) {
 		return nil, fmt.Errorf("state: %s is no journal of rpipe (%w): move it away, and the run starts anew", d.show(journalName), err)
 	}
 	if j.Version != version {
-		return nil, fmt.Errorf("state: %s has version %d, which this rpipe does not know: go on with the one that wrote it, or start anew with --fresh", d.show(journalName), j.Version)
+		return nil, fmt.Errorf("state: %s has version %d, which this rpipe does not know: go on with the one that wrote it, or move it away, and the run starts anew", d.show(journalName), j.Version)
 	}
 	return j, nil
 }
