@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,10 +126,15 @@ timed out tasks. Results that are there stay, and the job's results are those of
 			all := new(api.Outcomes)
 			for _, id := range ids {
 				out, err := server.Resume(ctx, id)
-				if err != nil {
+				var fault *api.Fault
+				switch {
+				case err == nil:
+					all.Outcomes = append(all.Outcomes, out.Outcomes...)
+				case errors.As(err, &fault) && remoteExit(err) == pipeline.ExitFailed && len(ids) > 1: // the others are told of all the same
+					all.Outcomes = append(all.Outcomes, api.Outcome{ID: id, Error: fault.Code, Message: fault.Message})
+				default:
 					return nil, err
 				}
-				all.Outcomes = append(all.Outcomes, out.Outcomes...)
 			}
 			return all, nil
 		})

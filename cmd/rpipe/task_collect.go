@@ -322,8 +322,16 @@ func copyResult(ctx context.Context, server *client.Client, id string, w io.Writ
 	return err
 }
 
-// saveFile writes a file that appears when it is complete.
+// saveFile writes a file that appears when it is complete. What is no file, such as
+// /dev/stdout or a named pipe, is written to as it is.
 func saveFile(path string, write func(io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
 	f, err := os.CreateTemp(dirOf(path), ".rpipe-*")
 	if err != nil {
 		return err
