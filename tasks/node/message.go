@@ -149,7 +149,7 @@ func (n *Node) setQueues(queues []string) error {
 	ctx, cancel := context.WithTimeout(n.hard, writeFor)
 	defer cancel()
 	n.readQueues(ctx)
-	return n.useQueues(ctx, true)
+	return n.useQueues(ctx)
 }
 
 // readQueues looks which queues are paused, and takes from the others.
@@ -175,25 +175,26 @@ func (n *Node) readQueues(ctx context.Context) {
 		}
 	}
 	n.mu.Lock()
-	changed := len(paused) != len(n.paused)
+	changed := n.behind || len(paused) != len(n.paused)
 	for q := range paused {
 		changed = changed || !n.paused[q]
 	}
 	n.paused = paused
 	n.mu.Unlock()
 	if changed {
-		if err := n.useQueues(ctx, false); err != nil && ctx.Err() == nil {
+		if err := n.useQueues(ctx); err != nil && ctx.Err() == nil {
 			n.log.Warn("queues cannot be changed for now", "error", err)
-			n.mu.Lock()
-			n.paused = nil // try again
-			n.mu.Unlock()
 		}
 	}
 }
 
-// useQueues takes from those queues that are not paused, from now on.
-func (n *Node) useQueues(ctx context.Context, told bool) error {
+// useQueues takes from those queues that are not paused, from now on. Where it fails,
+// readQueues tries it again.
+func (n *Node) useQueues(ctx context.Context) error {
+	n.using.Lock() // whoever is later knows better
+	defer n.using.Unlock()
 	n.mu.Lock()
+	n.behind = true
 	var open []string
 	for _, q := range n.queues {
 		if !n.paused[q] {
@@ -204,6 +205,9 @@ func (n *Node) useQueues(ctx context.Context, told bool) error {
 	if err := n.lanes.SetQueues(ctx, open); err != nil {
 		return err
 	}
+	n.mu.Lock()
+	n.behind = false
+	n.mu.Unlock()
 	n.note("QUEUE", strings.Join(open, ", "))
 	n.giveBack()
 	return nil

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -225,6 +226,23 @@ func TestQueueIsPaused(t *testing.T) {
 	}
 	pause(false)
 	w.await(in, 1, tasks.Complete)
+}
+
+// TestQueuesThatCouldNotBeChanged: where the store was away just then, they are later.
+func TestQueuesThatCouldNotBeChanged(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	n := w.worker(Options{ID: "one"})
+	w.tell("one", tasks.Message{Type: "ping"})
+	away, cancel := context.WithCancel(t.Context())
+	cancel()
+	n.mu.Lock()
+	n.queues = []string{"further"}
+	n.mu.Unlock()
+	if err := n.useQueues(away); err == nil {
+		t.Fatal("the queues were changed")
+	}
+	j := expr("1")
+	w.await(w.submit(tasks.Job{Call: j, Queue: "further"}), 1, tasks.Complete)
 }
 
 func TestProgressAndLongLogs(t *testing.T) {

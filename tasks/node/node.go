@@ -82,6 +82,7 @@ type Node struct {
 	lanes   *broker.Lanes
 	deaf    []func()      // end listen
 	requeue chan struct{} // has an element when the settings of queues are to be read
+	using   sync.Mutex    // held by who changes the queues of lanes
 
 	mu       sync.Mutex // guards what follows
 	changed  *sync.Cond // of what follows
@@ -96,6 +97,7 @@ type Node struct {
 	last     time.Time     // a task was held
 	queues   []string
 	paused   map[string]bool // queues
+	behind   bool            // lanes are not yet of queues
 	pausing  bool            // by a message
 	draining bool
 	stopped  error // why Run returns
