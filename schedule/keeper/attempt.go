@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/schedule"
@@ -18,6 +19,10 @@ const (
 	maxError  = 8 << 10   // bytes of an error in a record
 	maxReport = 512 << 10 // bytes of a report in a record
 	maxFiles  = 1000
+	maxSaid   = 256 << 10 // bytes of a line of a log
+	// maxLine is how many of them are one message. The broker cuts what is longer than
+	// MaxLog, and JSON makes six bytes of some.
+	maxLine = broker.MaxLog / 8
 )
 
 // LogStream is the stream of the lines of a run's log that neither R nor a worker wrote.
@@ -66,15 +71,7 @@ func (k *Keeper) do(ctx context.Context, e *entry, run *schedule.Run) {
 	}
 	// What is written outlives the work, which a cancelled context has ended.
 	keep := context.WithoutCancel(ctx)
-	log := func(line string) {
-		data, err := json.Marshal(tasks.Told{Attempt: run.Attempt, Lines: []tasks.ToldLine{{Time: time.Now().UTC(), Stream: LogStream, Text: line}}})
-		if err == nil {
-			err = k.broker.Log(keep, run.ID, 0, data)
-		}
-		if err != nil {
-			k.log.Warn("schedules: a line of a run's log is lost", "schedule", run.Schedule, "run", run.ID, "err", err)
-		}
-	}
+	log := func(line string) { k.say(keep, run, line) }
 	tell := func(o schedule.Outcome) {
 		err := k.changeRun(keep, run, func(now *schedule.Run) error {
 			if !k.holds(now, run) {
@@ -109,6 +106,29 @@ func (k *Keeper) do(ctx context.Context, e *entry, run *schedule.Run) {
 	}
 	hit("ended")
 	k.finish(keep, e, run, err, cause, log)
+}
+
+// say adds a line to the log of a run, in pieces where it is long.
+func (k *Keeper) say(ctx context.Context, run *schedule.Run, line string) {
+	line = strings.ToValidUTF8(line, "\uFFFD")
+	if len(line) > maxSaid {
+		line = strings.ToValidUTF8(line[:maxSaid], "") + " …"
+	}
+	for more := true; more; more = line != "" {
+		text := line
+		if len(text) > maxLine {
+			text = strings.ToValidUTF8(text[:maxLine], "") // not a part of a character
+		}
+		line = line[len(text):]
+		data, err := json.Marshal(tasks.Told{Attempt: run.Attempt, Lines: []tasks.ToldLine{{Time: time.Now().UTC(), Stream: LogStream, Text: text}}})
+		if err == nil {
+			err = k.broker.Log(ctx, run.ID, 0, data)
+		}
+		if err != nil {
+			k.log.Warn("schedules: a line of a run's log is lost", "schedule", run.Schedule, "run", run.ID, "err", err)
+			return
+		}
+	}
 }
 
 // holds reports whether the record of a run says that this server has the attempt.
