@@ -97,6 +97,49 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// The file alone, as the disk has it where the log was never written there, says that it is
+// open before anything else is in it; and has everything before it says that it was closed.
+func TestMarkedInTime(t *testing.T) {
+	path, s := tempIndex(t), newStream()
+	s.some(1, 100)
+	f := func(x *fed, open bool, tasks int64) {
+		t.Helper()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone := filepath.Join(t.TempDir(), "alone.db")
+		if err := os.WriteFile(alone, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := connect(dsn(alone, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		err = c.query("SELECT boot, (SELECT count(*) FROM tasks) FROM state", nil, func(r []driver.Value) error {
+			if (text(r[0]) != "") != open || number(r[1]) != tasks {
+				t.Errorf("it is marked %q, and has %d tasks of %d", text(r[0]), number(r[1]), tasks)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	x := feed(t, path, newStream())
+	f(x, true, 0)
+	x.stop()
+	x = feed(t, path, s)
+	x.sync(s)
+	if done, err := x.file.settle(); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	f(x, true, 300)
+	x.stop()
+	f(x, false, 300)
+}
+
 func markOpen(path string) error {
 	c, err := connect(dsn(path, false))
 	if err != nil {

@@ -81,8 +81,8 @@ func version() int64 {
 	return int64(h.Sum32() >> 1)
 }
 
-// dsn is the address of the file for the driver. Nothing is synced: what a power cut
-// damages is made anew.
+// dsn is the address of the file for the driver. Nothing is synced while it is fed: what a
+// power cut damages is made anew.
 func dsn(path string, reading bool) string {
 	q := url.Values{"_pragma": {"synchronous(off)", "temp_store(memory)", "busy_timeout(10000)"}}
 	if reading {
@@ -206,12 +206,39 @@ func (f *file) sound() error {
 	if boot != "" && boot != now {
 		return errUnsound
 	}
-	return f.write.exec("UPDATE state SET boot = ?", now)
+	if err := f.write.exec("UPDATE state SET boot = ?", now); err != nil {
+		return err
+	}
+	// On the disk, before there is anything that could be damaged. Where that has no room
+	// the server tells, and what is here can be read.
+	if _, err := f.settle(); damaged(err) {
+		return err
+	}
+	return f.write.run("PRAGMA synchronous = off")
 }
 
+// settle brings all that was written, also long ago, from the log into the file and onto
+// the disk. It is false where another program reads the file just now.
+func (f *file) settle() (done bool, err error) {
+	// SQLite syncs the file where it has something to bring there.
+	if err := f.write.run("PRAGMA synchronous = full; UPDATE state SET seen = seen + 1"); err != nil {
+		return false, err
+	}
+	err = f.write.query("PRAGMA wal_checkpoint", nil, func(r []driver.Value) error {
+		done = number(r[0]) == 0 && number(r[1]) == number(r[2])
+		return nil
+	})
+	return done, err
+}
+
+// close says that the file is whole, as it is once that is true after a power cut, too.
 func (f *file) close() error {
 	err := f.read.Close()
-	return errors.Join(err, f.write.exec("UPDATE state SET boot = ''"), f.write.close())
+	done, unsettled := f.settle()
+	if done && unsettled == nil {
+		unsettled = f.write.exec("UPDATE state SET boot = ''")
+	}
+	return errors.Join(err, unsettled, f.write.close())
 }
 
 // drop closes the file and removes it.
