@@ -70,10 +70,20 @@ func (s Numbers) Index(n int) int {
 	return s.ranges[k].before + n - s.ranges[k].first + 1
 }
 
-// With are these and ns.
+// With are these and ns. It takes as long as there are ranges, however many numbers these
+// have: a job of millions loses a few of its tasks at a time.
 func (s Numbers) With(ns ...int) Numbers {
-	all := slices.Collect(s.All)
-	return NumbersOf(append(all, ns...)...)
+	var all Numbers
+	old, more := s.ranges, NumbersOf(ns...).ranges
+	for len(old)+len(more) > 0 {
+		next := &more
+		if len(more) == 0 || len(old) > 0 && old[0].first <= more[0].first {
+			next = &old
+		}
+		all.add((*next)[0].first, (*next)[0].last)
+		*next = (*next)[1:]
+	}
+	return all
 }
 
 // All calls yield for each, in order.

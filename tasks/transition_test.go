@@ -2,7 +2,9 @@ package tasks
 
 import (
 	"errors"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,6 +168,13 @@ func TestPauses(t *testing.T) {
 	f(Retry{}, CauseWorker, 0, 0, 0, 0, 0)
 }
 
+// TestShortened: a long message is cut between characters.
+func TestShortened(t *testing.T) {
+	if got, want := shortened("a"+strings.Repeat("é", 300), 500), "a"+strings.Repeat("é", 249)+"…"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestTake: a task that RUNS is taken from its worker, or has been lost too often.
 func TestTake(t *testing.T) {
 	j := &Job{ID: "j", N: 1, Retry: Retry{Lost: 2}}
@@ -209,6 +218,10 @@ func TestNumbers(t *testing.T) {
 		if err != nil || again.String() != s.String() || !slices.Equal(slices.Collect(again.All), want) {
 			t.Fatalf("%s became %s, %v", s, again, err)
 		}
+		more := rapid.SliceOf(rapid.IntRange(1, 60)).Draw(t, "more")
+		if got, want := s.With(more...), NumbersOf(append(ns, more...)...); got.String() != want.String() || got.Len() != want.Len() {
+			t.Fatalf("%s with %v is %s, want %s", s, more, got, want)
+		}
 		for i, n := range want {
 			if s.At(i+1) != n || s.Index(n) != i+1 || again.At(i+1) != n {
 				t.Fatalf("number %d of %s is %d, and %d is at %d", i+1, s, s.At(i+1), n, s.Index(n))
@@ -224,6 +237,19 @@ func TestNumbers(t *testing.T) {
 		if err := new(Numbers).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was read", text)
 		}
+	}
+}
+
+// TestManyNumbers: a job of millions whose tasks expire a thousand at a time.
+func TestManyNumbers(t *testing.T) {
+	var s Numbers
+	s.add(1, 10_000_000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s = s.With(10_000_001, 10_000_003)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 || s.String() != "1-10000001,10000003" {
+		t.Errorf("%s took %d bytes", s, took)
 	}
 }
 
