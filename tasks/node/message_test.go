@@ -231,7 +231,7 @@ func TestQueueIsPaused(t *testing.T) {
 // TestQueuesThatCouldNotBeChanged: where the store was away just then, they are later.
 func TestQueuesThatCouldNotBeChanged(t *testing.T) {
 	w := newWorld(t, broker.Options{})
-	n := w.worker(Options{ID: "one"})
+	n := w.worker(Options{ID: "one", AckWait: 3 * time.Second})
 	w.tell("one", tasks.Message{Type: "ping"})
 	away, cancel := context.WithCancel(t.Context())
 	cancel()

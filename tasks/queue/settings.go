@@ -276,9 +276,12 @@ func (q *Queue) checkEnvironment(ctx context.Context, e *tasks.Environment) erro
 			}
 		}
 	}
-	for name := range e.Env {
-		if name == "" || strings.ContainsAny(name, "=\x00") {
+	for name, value := range e.Env {
+		switch {
+		case name == "" || strings.ContainsAny(name, "=\x00"):
 			return invalid("env", "%q is not the name of an environment variable", name)
+		case strings.Contains(value, "\x00"):
+			return invalid("env", "the value of %s has a zero byte, which no process can be given", name)
 		}
 	}
 	return nil

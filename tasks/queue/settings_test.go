@@ -180,6 +180,12 @@ func TestEnvironments(t *testing.T) {
 			t.Errorf("%+v: %v", s, err)
 		}
 	}
+	for _, env := range []map[string]string{{"": "1"}, {"A=B": "1"}, {"A": "1\x002"}} {
+		var wrong *InvalidError
+		if _, err := r.SetEnvironment(within(t), ann, tasks.Environment{Name: "x", Env: env}); !errors.As(err, &wrong) || wrong.Field != "env" {
+			t.Errorf("%q: %v", env, err)
+		}
+	}
 	if err := r.DeleteEnvironment(within(t), ann, "model"); err != nil {
 		t.Error(err)
 	}
