@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rpipe-dev/rpipe/pipeline"
 	"github.com/rpipe-dev/rpipe/schedule"
+	"github.com/rpipe-dev/rpipe/schedule/keeper"
 	"github.com/rpipe-dev/rpipe/sinks"
 )
 
@@ -42,22 +44,34 @@ func (a *attempt) replay(ctx context.Context) error {
 		return err
 	}
 	var sum schedule.Outcome
+	var lost error
 	for _, filter := range filters {
-		if err := a.replayOf(ctx, filter, &sum); err != nil {
+		err := a.replayOf(ctx, filter, &sum)
+		if errors.Is(err, errTimeLost) {
+			lost = errors.Join(lost, err)
+		} else if err != nil {
 			return err
 		}
 	}
-	if len(sum.Report) == 0 {
+	if len(sum.Report) == 0 && lost == nil {
 		a.log.Info("no row of the dead letter is to be run again")
 	}
-	return nil
+	return lost
+}
+
+// errTimeLost keeps rows from the place of another time.
+var errTimeLost = errors.New("which time they are for is not known any more, as the record of the run is gone, of which the schedule's keep says how long it stays")
+
+// timed reports whether the output of a time has a place of its own.
+func (a *attempt) timed() bool {
+	return bytes.Contains(a.version.text, []byte("${run.scheduled_time"))
 }
 
 // filters are those of the replays: one for each run, with its time, where the output
 // of a time has a place of its own.
 func (a *attempt) filters(ctx context.Context) ([]pipeline.DeadFilter, error) {
 	all := pipeline.DeadFilter{Stage: a.input.Replay.Stage, Run: a.input.Replay.Run}
-	if !bytes.Contains(a.version.text, []byte("${run.scheduled_time")) {
+	if !a.timed() {
 		return []pipeline.DeadFilter{all}, nil
 	}
 	f, err := a.load(a.input.Values, "", a.run.Scheduled)
@@ -87,12 +101,18 @@ func (a *attempt) filters(ctx context.Context) ([]pipeline.DeadFilter, error) {
 // replayOf runs the rows that a filter takes, those with other columns after one another.
 func (a *attempt) replayOf(ctx context.Context, filter pipeline.DeadFilter, sum *schedule.Outcome) error {
 	values, scheduled := a.input.Values, a.run.Scheduled
+	lost := false
 	if filter.Run != "" && a.set.o.Run != nil {
-		if of, err := a.set.o.Run(ctx, filter.Run); err == nil {
+		switch of, err := a.set.o.Run(ctx, filter.Run); {
+		case err == nil:
 			scheduled = of.Scheduled
 			if in, err := InputOf(&of); err == nil && len(values) == 0 {
 				values = in.Values
 			}
+		case errors.Is(err, keeper.ErrMissing):
+			lost = a.timed()
+		default:
+			return fmt.Errorf("run %s, whose rows have failed: %w", filter.Run, err)
 		}
 	}
 	f, err := a.load(values, "", scheduled)
@@ -102,6 +122,11 @@ func (a *attempt) replayOf(ctx context.Context, filter pipeline.DeadFilter, sum 
 	replays, err := f.Replays(ctx, filter)
 	if err != nil {
 		return err
+	}
+	if lost && len(replays) > 0 {
+		if scheduled, err = timeOf(filter.Run, replays); err != nil {
+			return err
+		}
 	}
 	for _, r := range replays { // find what cannot be before anything is done
 		if _, err := f.ForReplay(ctx, r); err != nil {
@@ -130,4 +155,21 @@ func (a *attempt) replayOf(ctx context.Context, filter pipeline.DeadFilter, sum 
 		}
 	}
 	return nil
+}
+
+// timeOf is the time that rows of a run are for, as their files say.
+func timeOf(run string, replays []*pipeline.Replay) (time.Time, error) {
+	var times []string
+	for _, r := range replays {
+		for _, f := range r.Files {
+			times = append(times, f.Scheduled...)
+		}
+	}
+	slices.Sort(times)
+	if times = slices.Compact(times); len(times) == 1 {
+		if at, err := time.Parse(time.RFC3339Nano, times[0]); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("rows of run %s: %w: rpipe dlq replay --run %s runs them for the present time", run, errTimeLost, run)
 }

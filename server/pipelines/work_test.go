@@ -172,7 +172,7 @@ func TestDeadLettersRunAgain(t *testing.T) {
 			if r, ok := records[id]; ok {
 				return r, nil
 			}
-			return schedule.Run{}, errors.New("none")
+			return schedule.Run{}, keeper.ErrMissing
 		}
 		g.fail(7, 31)
 		for n := range 2 {
@@ -187,6 +187,7 @@ func TestDeadLettersRunAgain(t *testing.T) {
 			t.Fatalf("%+v %v", d, err)
 		}
 		g.fail()
+		delete(records, "run1") // as records are after a while
 		r, err := s.doOnce(t.Context(), "p", "again", day(9), Input{Replay: &Replay{}})
 		if err != nil || r.out.Rows != 4 {
 			t.Fatalf("%d rows, %v\n%s", r.out.Rows, err, r.text())
@@ -214,6 +215,43 @@ func TestDeadLettersRunAgain(t *testing.T) {
 		if err != nil || len(out.Sinks) != 1 || out.Sinks[0].Rows != 60 || out.Sinks[0].AllRows != 60 {
 			t.Errorf("%+v %v", out, err)
 		}
+	}
+}
+
+// Rows are not put into the place of another time than their own.
+func TestRowsOfATimeThatIsNotKnownDoNotRunAgain(t *testing.T) {
+	g := newGate(t)
+	s := set(t, map[string]string{"p.yaml": strings.Replace(g.gated(""), "path: out,", "path: 'out/${run.scheduled_time}',", 1)})
+	record := schedule.Run{ID: "known", Schedule: "p", Scheduled: day(2)}
+	away := false
+	s.o.Run = func(_ context.Context, id string) (schedule.Run, error) {
+		switch {
+		case away:
+			return schedule.Run{}, errors.New("the engine is away")
+		case id == record.ID:
+			return record, nil
+		}
+		return schedule.Run{}, keeper.ErrMissing
+	}
+	g.fail(7)
+	byHand := schedule.Run{ID: "byhand", Schedule: "p", Scheduled: day(1), Created: day(1), Cause: schedule.ByHand, Attempt: 1} // for no time
+	for _, run := range []schedule.Run{byHand, record} {
+		if err := s.Entries()[0].Work.Run(t.Context(), &run, func(schedule.Outcome) {}, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.fail()
+	away = true
+	if _, err := s.doOnce(t.Context(), "p", "again", day(9), Input{Replay: &Replay{}}); err == nil || !strings.Contains(err.Error(), "away") {
+		t.Errorf("%v", err)
+	}
+	away = false
+	if _, err := s.doOnce(t.Context(), "p", "again", day(9), Input{Replay: &Replay{}}); !errors.Is(err, errTimeLost) || !strings.Contains(err.Error(), "--run byhand") {
+		t.Errorf("%v", err)
+	}
+	d, err := s.DeadLetters(t.Context(), "p", pipeline.DeadFilter{}, 3)
+	if err != nil || len(d.Rows) != 1 || d.Rows[0].Run != "byhand" || len(rows(t, filepath.Join(s.o.Dir, "out"))) != 119 {
+		t.Errorf("left: %+v %v", d, err)
 	}
 }
 
