@@ -69,9 +69,9 @@ func summary(j *index.JobRow) (state string, done bool) {
 			}
 		}
 	}
-	if total := open + begun; total == 0 {
-		open = int64(j.N) // its records are on their way
-	}
+	// Tasks whose records are on their way, or are still to be read where the index is made
+	// anew, have not ended.
+	open += max(int64(j.N-j.Dropped)-open-begun, 0)
 	switch {
 	case open > 0 && begun == 0:
 		return "init", false
