@@ -282,10 +282,17 @@ func Sweep(ctx context.Context, c *client.Client, labels map[string]string) erro
 		if err != nil {
 			return err
 		}
+		gone := 0
 		for _, o := range out.Outcomes {
-			if !o.OK {
+			switch {
+			case !o.OK && o.Error == "not_found": // somebody was faster, such as its time
+				gone++
+			case !o.OK:
 				return fmt.Errorf("job %s of an earlier process of this run: %s", o.ID, o.Message)
 			}
+		}
+		if gone == len(out.Outcomes) {
+			return nil
 		}
 	}
 }

@@ -84,3 +84,37 @@ func TestEnvironmentsAreOfTheirOwner(t *testing.T) {
 		t.Errorf("%s, %v", name, err)
 	}
 }
+
+// TestSweep: jobs that somebody else takes away are none to stop at, as one is that stays.
+func TestSweep(t *testing.T) {
+	f := func(want string, rounds ...string) {
+		t.Helper()
+		deletions := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/v1/jobs":
+				io.WriteString(w, `{"jobs": [{"id": "a"}, {"id": "b"}]}`)
+			case "/v1/cancel":
+				io.WriteString(w, `{"outcomes": []}`)
+			case "/v1/delete":
+				io.WriteString(w, `{"outcomes": [`+rounds[deletions]+`]}`)
+				deletions++
+			}
+		}))
+		defer s.Close()
+		c, err := client.New(client.Options{URL: s.URL, Retries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := Sweep(t.Context(), c, nil); (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if deletions != len(rounds) {
+			t.Errorf("it ended after %d of %d rounds", deletions, len(rounds))
+		}
+	}
+	const deleted, gone, stays = `{"id": "a", "ok": true}`, `{"id": "b", "error": "not_found"}`, `{"id": "b", "error": "forbidden", "message": "it is another's"}`
+	f("", deleted+","+gone, gone+","+gone)
+	f("another's", deleted+","+stays)
+}
