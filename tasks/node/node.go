@@ -70,7 +70,7 @@ type Node struct {
 	own  bool // the pool is ours
 	base tasks.Worker
 
-	lock *os.File // of scratch; nil where it could not be made
+	lock *os.File // of scratch; nil where that is not this worker's
 	jobs jobCache
 	envs envCache
 	diary
@@ -228,7 +228,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err := n.alone(ctx); err != nil {
 		return err
 	}
-	if err := n.openScratch(); err != nil {
+	if err := n.openScratch(ctx); err != nil {
 		n.closeScratch()
 		return fmt.Errorf("node: %w", err)
 	}

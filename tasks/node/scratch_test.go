@@ -5,6 +5,7 @@ package node
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,5 +64,51 @@ func TestFilesOfKilledWorkers(t *testing.T) {
 	n.end()
 	if got := there(); got != "alive other starting " {
 		t.Error(got)
+	}
+}
+
+// Files of a worker are not taken, nor removed, by another one of its name.
+func TestFilesOfOneName(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	dir := t.TempDir()
+	defer func(was time.Duration) { lockFor = was }(lockFor)
+	lockFor = 0
+	worker := func() *Node {
+		t.Helper()
+		n, err := New(w.b, w.s, Options{ID: "one", CacheDir: dir, Base: bare(), Max: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	first := worker()
+	if err := first.openScratch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(first.scratch("result"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := worker().Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another worker has the files in "+first.scratch("")) {
+		t.Errorf("a second one: %v", err)
+	}
+	if _, err := os.Stat(first.scratch("result")); err != nil {
+		t.Error(err)
+	}
+
+	// The next one waits until it has ended, and has a directory of its own then.
+	lockFor = time.Minute
+	next := worker()
+	opened := make(chan error, 1)
+	go func() { opened <- next.openScratch(t.Context()) }()
+	first.closeScratch()
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	if !isAt(next.lock, next.scratch(lockName)) {
+		t.Error("its directory was removed")
+	}
+	next.closeScratch()
+	if _, err := os.Stat(next.scratch("")); err == nil {
+		t.Error("its directory is left")
 	}
 }
