@@ -61,8 +61,7 @@ func (h *history) step() {
 }
 
 func (h *history) submit() {
-	h.made++
-	j := &tasks.Job{ID: jobID(h.made), Name: pickOf(h, "name", jobNames), Owner: pickOf(h, "owner", owners), Created: h.tick(),
+	j := &tasks.Job{ID: h.id(), Name: pickOf(h, "name", jobNames), Owner: pickOf(h, "owner", owners), Created: h.tick(),
 		N: h.number(0, 5), Queue: pickOf(h, "queue", queues), Lane: tasks.Lane(h.number(0, 3)), MaxRunning: h.number(0, 1)}
 	j.Array = j.N != 1
 	j.Call.Code = tasks.Value{Ref: ref(h.number(1, 3)), Size: int64(10 * h.number(0, 5) * max(j.N, 1))}
@@ -88,6 +87,19 @@ func (h *history) submit() {
 			h.putTask(j.New(n))
 		}
 	}
+}
+
+// id is a new one, or that of a job of which nothing is left.
+func (h *history) id() string {
+	if h.made > 0 && h.chance(3) {
+		if id := jobID(h.number(1, h.made)); h.named[id] == nil {
+			delete(h.seen, id)
+			delete(h.thin, id)
+			return id
+		}
+	}
+	h.made++
+	return jobID(h.made)
 }
 
 // change moves a task on.
