@@ -40,6 +40,26 @@ type job struct {
 	plan    *rpool.TaskPlan
 	release []func() // of files that the plan needs
 	blocks  map[int]blob.Block
+	away    error     // why values could not be reached, last
+	awayAt  time.Time // when that was known
+}
+
+// wait locks j.mu. The error is why whoever had it meanwhile could not reach values: who has
+// waited for him has waited long enough.
+func (j *job) wait() error {
+	began := time.Now()
+	j.mu.Lock()
+	if j.awayAt.After(began) {
+		return j.away
+	}
+	return nil
+}
+
+// tried notes why values could not be reached. j.mu is held.
+func (j *job) tried(err error) {
+	if away := new(awayError); errors.As(err, &away) {
+		j.away, j.awayAt = err, time.Now()
+	}
 }
 
 // jobCache are the jobs whose tasks this worker has, or has had lately.
@@ -199,10 +219,13 @@ func (n *Node) element(ctx context.Context, h *held) ([]byte, string, error) {
 		return nil, "", fmt.Errorf("there is none of number %d in %d blocks of %d", i+1, len(j.Over.Blocks), j.Over.PerBlock)
 	}
 	at, i := i/j.Over.PerBlock, i%j.Over.PerBlock
-	j.mu.Lock()
+	away := j.wait()
 	defer j.mu.Unlock()
 	b, known := j.blocks[at]
 	if !known {
+		if away != nil {
+			return nil, "", away
+		}
 		ref := j.Over.Blocks[at]
 		var data []byte
 		err := n.patiently(ctx, func() (err error) {
@@ -211,8 +234,10 @@ func (n *Node) element(ctx context.Context, h *held) ([]byte, string, error) {
 		})
 		if errors.Is(err, blob.ErrTooLarge) {
 			path, err := n.cutOut(ctx, ref, i, h.nonce)
+			j.tried(err)
 			return nil, path, err
 		}
+		j.tried(err)
 		if err != nil {
 			return nil, "", err
 		}
@@ -232,10 +257,13 @@ func (n *Node) element(ctx context.Context, h *held) ([]byte, string, error) {
 
 // plan is the job's, with its arguments at hand.
 func (n *Node) plan(ctx context.Context, j *job) (*rpool.TaskPlan, error) {
-	j.mu.Lock()
+	away := j.wait()
 	defer j.mu.Unlock()
 	if j.plan != nil {
 		return j.plan, nil
+	}
+	if away != nil {
+		return nil, away
 	}
 	p := &rpool.TaskPlan{
 		Key: j.key(), Text: j.Call.Text, Expr: j.Call.Kind == tasks.CallExpr,
@@ -267,6 +295,7 @@ func (n *Node) plan(ctx context.Context, j *job) (*rpool.TaskPlan, error) {
 		for _, f := range release {
 			f()
 		}
+		j.tried(err)
 		return nil, err
 	}
 	j.plan, j.release = p, release

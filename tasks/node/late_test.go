@@ -4,11 +4,14 @@ package node
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks"
+	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
@@ -68,6 +71,57 @@ func TestStoreAway(t *testing.T) {
 	}
 	if err := task.Finish(j, *out, now); err != nil || task.State != tasks.Pending || !task.NotBefore.After(now) || task.Errors+task.Lost != 0 {
 		t.Errorf("%+v, %v", task, err)
+	}
+}
+
+// TestStoreAwayForMany: tasks of one job that wait for the same values do not wait one after
+// the other.
+func TestStoreAwayForMany(t *testing.T) {
+	w := newWorld(t, broker.Options{})
+	dir := filepath.Join(t.TempDir(), "values")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := blob.Open(blob.Options{Dir: dir, Cache: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := New(w.b, s, Options{ID: "one", CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func(was time.Duration) { storeFor = was }(storeFor)
+	storeFor = 500 * time.Millisecond
+	ref := strings.Repeat("a1", 32)
+	code := tasks.Call{Kind: tasks.CallExpr, Text: true, Code: tasks.Value{Ref: ref}}
+	for what, get := range map[string]func(j *job) error{
+		"element": func(j *job) error {
+			_, _, err := n.element(t.Context(), &held{job: j, task: tasks.Task{N: 1}, nonce: "n"})
+			return err
+		},
+		"plan": func(j *job) error {
+			_, err := n.plan(t.Context(), j)
+			return err
+		},
+	} {
+		j := &job{Job: &tasks.Job{Call: code, Over: tasks.Over{Blocks: []string{ref}, PerBlock: 1}}}
+		errs := make(chan error, 3)
+		for range cap(errs) {
+			go func() { errs <- get(j) }()
+		}
+		var first, other *awayError
+		if err := <-errs; !errors.As(err, &first) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for range cap(errs) - 1 {
+			if err := <-errs; !errors.As(err, &other) || other != first {
+				t.Errorf("%s: it found out anew: %v", what, err)
+			}
+		}
 	}
 }
 
