@@ -76,7 +76,8 @@ func namesIn(as rdata.Attributes, n int) []string {
 // stream. names are the row names, nil where they are numbers. More than most rows are
 // an error.
 func Rows(stream []byte, most int) (rows [][]byte, names []string, err error) {
-	v, err := decode(stream, expanding(elementBytes*int64(most)+1<<10))
+	// What cells share, such as the environment of functions, counts too.
+	v, err := decode(stream, expanding(max(elementBytes*int64(most), 2*MaxJSON)))
 	if err != nil {
 		return nil, nil, err
 	}
