@@ -5,12 +5,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rpipe-dev/rpipe/tasks/api"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
@@ -40,6 +42,11 @@ func TestFullDisk(t *testing.T) {
 	}
 	if f := s.fault(t, 507, "POST", "/v1/jobs", `{"fun": "identity", "args": [2]}`); f.Code != "store_full" {
 		t.Errorf("%+v", f)
+	}
+	for _, r := range api.Routes { // what makes new records says so
+		if writes := []string{"submitJob", "retryJob", "resumeJob", "retryTask", "retry", "setEnvironment", "putValue"}; slices.Contains(writes, r.Op) != slices.Contains(r.Faults, 507) {
+			t.Errorf("%s: %v", r.Op, r.Faults)
+		}
 	}
 	if kept, err := s.c.Task(t.Context(), before.ID+".1"); err != nil || kept.State != "PENDING" {
 		t.Errorf("what was there before: %+v, %v", kept, err)
