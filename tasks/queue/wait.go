@@ -200,6 +200,14 @@ func (w *wait) recount(ctx context.Context, p int, rev uint64) error {
 	if row.Counts[tasks.Moved] > 0 {
 		return errRetried
 	}
+	there := int64(0)
+	for _, n := range row.Counts {
+		there += n
+	}
+	// Those that were deleted are not to come, as others that are not there yet are.
+	if gone := min(int64(row.Dropped), int64(w.targets[p].to)-there); gone > 0 {
+		row.Counts[tasks.Missing] = gone
+	}
 	was := w.open[p]
 	if was == 0 {
 		w.ended--

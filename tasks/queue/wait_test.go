@@ -404,3 +404,18 @@ func TestWaitIsOfOneMoment(t *testing.T) {
 		t.Errorf("it was over after %d, %v", told, err)
 	}
 }
+
+// TestWaitForALargeJobWithoutSome: tasks that were deleted are not waited for.
+func TestWaitForALargeJobWithoutSome(t *testing.T) {
+	r := start(t)
+	r.tracked = 2
+	j := r.submit(ann, text("a", over(5)))
+	r.work("w", done)
+	r.wait(j.ID)
+	if out, err := r.Delete(within(t), ann, []string{tasks.TaskID(j.ID, 2), tasks.TaskID(j.ID, 4)}); err != nil || out[0].Err != nil || out[1].Err != nil {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if w, err := r.HowFar(within(t), ann, []string{j.ID}, All); err != nil || !w.Done || w.States[tasks.Complete] != 3 || w.States[tasks.Missing] != 2 {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
