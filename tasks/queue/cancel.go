@@ -110,7 +110,9 @@ func (q *Queue) Cancel(ctx context.Context, who Who, ids []string) ([]Outcome, e
 // cancelJob cancels what has not ended of a job.
 func (q *Queue) cancelJob(ctx context.Context, by string, j *tasks.Job) (n int, err error) {
 	var queued []broker.Work
+	left := j.N - j.Dropped.Len()
 	err = q.eachOf(ctx, j.ID, 1, j.N, func(ts []*tasks.Task) error {
+		left -= len(ts)
 		if err := q.follow(ctx, ts); err != nil {
 			return err
 		}
@@ -128,7 +130,8 @@ func (q *Queue) cancelJob(ctx context.Context, by string, j *tasks.Job) (n int, 
 		}
 		return nil
 	})
-	q.withdrawWhole(ctx, map[string]bool{j.ID: true}, queued)
+	// Tasks that are still being written are not cancelled, and keep their messages.
+	q.withdrawWhole(ctx, map[string]bool{j.ID: left == 0}, queued)
 	return n, err
 }
 

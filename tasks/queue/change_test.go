@@ -322,3 +322,24 @@ func TestJobOfRetry(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestCancelWhileItIsWritten: tasks that a submission has not got to yet keep the messages
+// that they are about to have.
+func TestCancelWhileItIsWritten(t *testing.T) {
+	r := start(t, noChores)
+	for _, written := range []bool{false, true} {
+		j := r.submit(ann, text("a", over(2*few)))
+		last := tasks.TaskSubject(j.ID, j.N)
+		if !written {
+			if _, err := r.b.Write(within(t), broker.Write{Subject: last, Any: true, Delete: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := r.Cancel(within(t), ann, []string{j.ID})
+		want := map[bool]int{true: j.N, false: j.N - 1}[written]
+		if err != nil || out[0].Count != want {
+			t.Fatalf("%+v, %v: want %d", out, err, want)
+		}
+		r.queued(tasks.DefaultQueue, 1) // that of the first job's last
+	}
+}
