@@ -132,3 +132,22 @@ func BenchmarkItemSize(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSplitStream cuts a list of ten frames.
+func BenchmarkSplitStream(b *testing.B) {
+	v, _, _ := benchFrame()
+	l := &List{}
+	for range 10 {
+		l.Values = append(l.Values, v)
+	}
+	data, err := Append(nil, l, Format{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, _, err := SplitStream(data, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package rdata
 
+import "encoding/binary"
+
 // vector walks an item that is neither cells nor in the reference table.
 func (t *transcriber) vector(start int, flags uint32) error {
 	d := t.d
@@ -75,7 +77,10 @@ func (t *transcriber) strings() error {
 	if err != nil {
 		return err
 	}
-	for i := range n {
+	for i := 0; i < n; i++ {
+		if i += t.plainStrings(n - i); i == n {
+			break
+		}
 		flags, err := t.d.word()
 		if err != nil {
 			return err
@@ -90,12 +95,37 @@ func (t *transcriber) strings() error {
 	return nil
 }
 
+// marks are those of an encoding: a string that has one is copied as it is.
+const marks = (levelASCII | levelUTF8 | levelLatin1 | levelBytes) << levelShift
+
+// plainStrings walks the strings at the cursor, at most n, that are copied as they are,
+// and copies them at once. It returns how many they were; an error is left to who walks
+// the next one by itself.
+func (t *transcriber) plainStrings(n int) (passed int) {
+	d := t.d
+	if d.big || t.e != nil && t.e.big {
+		return 0
+	}
+	b, at := d.b, d.p
+	for ; passed < n && len(b)-at >= 8; passed++ {
+		flags, size := binary.LittleEndian.Uint32(b[at:]), int(int32(binary.LittleEndian.Uint32(b[at+4:])))
+		if Kind(flags) != KindChar || flags&marks == 0 || flags&flagAttrs != 0 || size < 0 || size > len(b)-at-8 {
+			break
+		}
+		at += 8 + size
+	}
+	if t.e != nil {
+		t.e.Bytes(b[d.p:at])
+	}
+	d.p = at
+	return passed
+}
+
 // char walks a string after its flags. Marked strings, "bytes" too, stay as they
 // are. Strings without a mark become UTF-8, as the target does not say what
 // "native" was.
 func (t *transcriber) char(flags uint32) error {
 	d := t.d
-	const marks = (levelASCII | levelUTF8 | levelLatin1 | levelBytes) << levelShift
 	if t.e != nil && flags&marks == 0 {
 		s, na, err := d.char(flags)
 		if err != nil {

@@ -27,6 +27,20 @@ func mediaType(r *http.Request) string {
 	return t
 }
 
+// maxAhead is how much memory is taken at once for a body that is said to be so long, and
+// may not come.
+const maxAhead = 16 << 20
+
+// readBody reads the body, all of it.
+func readBody(r *http.Request) ([]byte, error) {
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(min(r.ContentLength, maxAhead)) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(r.Body)
+	return b.Bytes(), err
+}
+
 // readJSON decodes the body, all of it, into a document. An empty body leaves it as it is.
 func (s *Server) readJSON(r *http.Request, into any) error {
 	switch t := mediaType(r); t {
@@ -34,7 +48,7 @@ func (s *Server) readJSON(r *http.Request, into any) error {
 	default:
 		return &api.Fault{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Message: "the body is " + t + ", and " + api.JSON + " is taken"}
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
 		return err
 	}

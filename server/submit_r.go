@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/rpipe-dev/rpipe/rdata"
@@ -20,7 +19,7 @@ const maxFields = 1 << 16
 // document. What is R's own (fun, expr, args, over) stays as R wrote it, undecoded; the
 // rest is turned into the JSON that it would have been, so that there is one set of rules.
 func (s *Server) readR(r *http.Request, into *api.Submission) error {
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
 		return err
 	}
