@@ -154,8 +154,13 @@ func (r Retry) covers(f *Failure) bool {
 	return slices.ContainsFunc(f.Classes, func(c string) bool { return slices.Contains(r.Classes, c) })
 }
 
-// valuesPause is how long a task rests whose values could not be reached.
-const valuesPause = 5 * time.Second
+// valuesPause is how long a task rests whose values could not be reached, the first time;
+// then twice as long each time, to maxValuesPause: where the store refuses for good, what R
+// does for nothing is little.
+const (
+	valuesPause    = 5 * time.Second
+	maxValuesPause = 5 * time.Minute
+)
 
 // pause is how long a task rests before its next attempt.
 func (r Retry) pause(t *Task, cause string) time.Duration {
@@ -163,7 +168,11 @@ func (r Retry) pause(t *Task, cause string) time.Duration {
 	case CauseWorker:
 		return 0
 	case CauseValues: // a minute has been waited, and others may not have to
-		return valuesPause
+		rest := valuesPause
+		for i := len(t.Past) - 2; i >= 0 && t.Past[i].Cause == CauseValues && rest < maxValuesPause; i-- {
+			rest *= 2
+		}
+		return min(rest, maxValuesPause)
 	case CauseError, CauseStart, CauseTimeout:
 	default:
 		if t.Lost == 1 {

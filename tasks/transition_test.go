@@ -166,6 +166,7 @@ func TestPauses(t *testing.T) {
 	f(Retry{Errors: 2, Classes: []string{"simpleError"}}, CauseError, time.Second, end)
 	f(Retry{Lost: 1}, CauseSignal, end)
 	f(Retry{}, CauseWorker, 0, 0, 0, 0, 0)
+	f(Retry{}, CauseValues, 5*time.Second, 10*time.Second, 20*time.Second, 40*time.Second, 80*time.Second, 160*time.Second, 5*time.Minute, 5*time.Minute, 5*time.Minute, 5*time.Minute, 5*time.Minute, 5*time.Minute)
 }
 
 // TestShortened: a long message is cut between characters.
