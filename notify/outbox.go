@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/rpipe-dev/rpipe/internal/durable"
 )
 
 // letter is a message on its way to a target: a file of the outbox.
@@ -46,6 +48,9 @@ func (n *Notifier) store(l *letter) {
 	}
 	if err == nil {
 		err = os.Rename(fresh, n.path(l))
+	}
+	if err == nil {
+		err = durable.SyncDir(n.o.Dir)
 	}
 	if err != nil {
 		os.Remove(fresh)

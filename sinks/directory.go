@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/rpipe-dev/rpipe/internal/durable"
 )
 
 // directory is the place of an output on a file system. Parts are hidden files
@@ -216,7 +218,7 @@ func (d *directory) save(_ context.Context, name string, data []byte) (saved boo
 		os.Remove(temp)
 		return false, err
 	}
-	return true, syncDir(d.dir)
+	return true, durable.SyncDir(d.dir)
 }
 
 // tempMark stands between a file's name and the run in its temporary name.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/rpipe-dev/rpipe/internal/durable"
 )
 
 // storage is the file that a part is written to. It is an interface so that
@@ -78,7 +80,7 @@ func (d *directory) settle(parts []Part) error {
 // one that died may have, a moment before a power cut. A parent that this user
 // may not read was made long ago, by another.
 func (d *directory) syncParent() error {
-	err := syncDir(filepath.Dir(d.dir))
+	err := durable.SyncDir(filepath.Dir(d.dir))
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}

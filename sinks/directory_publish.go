@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/rpipe-dev/rpipe/internal/durable"
 	"github.com/rpipe-dev/rpipe/internal/failpoint"
 )
 
@@ -40,7 +41,7 @@ func (d *directory) publish(_ context.Context, parts []Part, replace bool, shown
 // was empty, and its name was in another of them.
 func syncDirs(dirs map[string]bool) error {
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -124,7 +125,7 @@ func (d *directory) replaceFile(from, to string) error {
 func (d *directory) putBack(run string) error {
 	err := os.Rename(d.abs(tempName(d.file+secondName, run)), d.abs(d.file))
 	if err == nil {
-		err = syncDir(d.dir)
+		err = durable.SyncDir(d.dir)
 	}
 	return err
 }

@@ -4,11 +4,12 @@ package tokens
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/rpipe-dev/rpipe/internal/durable"
 )
 
 // keepOwner gives a file that is to replace the one at path its owner, group and
@@ -39,13 +40,9 @@ func replace(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	d, err := os.Open(filepath.Dir(to))
-	if err != nil {
+	err := durable.SyncDir(filepath.Dir(to))
+	if errors.Is(err, fs.ErrPermission) {
 		return nil // the file is there; that it outlives a power cut is not ours to say
 	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
-		return err
-	}
-	return nil
+	return err
 }

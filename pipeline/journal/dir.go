@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rpipe-dev/rpipe/internal/durable"
 	"github.com/rpipe-dev/rpipe/internal/filelock"
 	"github.com/rpipe-dev/rpipe/store"
 )
@@ -198,7 +199,7 @@ func replaceFile(path string, data []byte) error {
 // syncDirs forces the names in a directory, and its own name, to stable storage.
 func syncDirs(dir string) error {
 	for _, d := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
-		if err := syncDir(d); err != nil {
+		if err := durable.SyncDir(d); err != nil {
 			return err
 		}
 	}

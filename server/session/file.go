@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/durable"
 )
 
 // content is the file.
@@ -80,6 +82,9 @@ func (s *Store) save(now time.Time) error {
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), s.path)
+	}
+	if err == nil {
+		err = durable.SyncDir(filepath.Dir(s.path))
 	}
 	if err != nil {
 		os.Remove(f.Name())

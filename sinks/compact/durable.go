@@ -5,7 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"github.com/rpipe-dev/rpipe/internal/durable"
 )
 
 // writeSynced writes a file in place of another and forces it to disk.
@@ -28,24 +29,7 @@ func syncTree(dir string) error {
 		if err != nil || !e.IsDir() {
 			return err
 		}
-		return syncDir(path)
+		return durable.SyncDir(path)
 	})
-	return errors.Join(err, syncDir(filepath.Dir(dir)))
-}
-
-// syncDir forces the names in a directory to disk. Some file systems have
-// nothing to force, and Windows cannot.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
+	return errors.Join(err, durable.SyncDir(filepath.Dir(dir)))
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rpipe-dev/rpipe/frame/partition"
+	"github.com/rpipe-dev/rpipe/internal/durable"
 	"github.com/rpipe-dev/rpipe/sinks"
 )
 
@@ -70,7 +71,7 @@ func (j *job) exchange(ctx context.Context, old *local, holder sinks.Writer) (er
 	passed("compact-exchanged")
 	j.wrote(parts)
 	// The new output is there. What goes wrong from here on leaves litter alone.
-	err = errors.Join(syncDir(filepath.Dir(old.dir)), adopt(dir, old.dir, carried))
+	err = errors.Join(durable.SyncDir(filepath.Dir(old.dir)), adopt(dir, old.dir, carried))
 	passed("compact-adopted")
 	if err == nil {
 		err = os.RemoveAll(dir)

@@ -3,12 +3,13 @@ package blob
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/rpipe-dev/rpipe/internal/durable"
 )
 
 // directory is a place for blobs that all machines have mounted, where each may have it
@@ -41,20 +42,7 @@ func (d directory) Put(ctx context.Context, name string, r io.Reader) (size int6
 	if err = os.Rename(f.Name(), path); err != nil {
 		return 0, err
 	}
-	return size, syncDirectory(filepath.Dir(path))
-}
-
-// syncDirectory makes a new name survive a power failure.
-func syncDirectory(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrInvalid) {
-		return fmt.Errorf("sync %s: %w", path, err)
-	}
-	return nil
+	return size, durable.SyncDir(filepath.Dir(path))
 }
 
 func (d directory) Open(_ context.Context, name string) (io.ReadCloser, int64, error) {
