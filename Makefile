@@ -31,8 +31,12 @@ servers: ## build the S3 server of the tests into the user's cache, once (a minu
 	@echo "building the S3 server of the tests, unless it is there"
 	@$(GO) run ./internal/s3test/server
 
+# Tests that build the program and kill it depend on all of its sources, which go test does
+# not know: it would take their results from its cache.
+fresh = -count=1
+
 test: setup-test build servers ## all tests, with the real R; under 15 minutes
-	$(GO) test -timeout 15m ./...
+	$(GO) test $(fresh) -timeout 15m ./...
 	tools/testr.sh
 
 test-r: setup-test build ## the tests of the R package alone
@@ -40,13 +44,13 @@ test-r: setup-test build ## the tests of the R package alone
 
 test-long: setup-test build servers ## the long tests as well: many crashes, large inputs
 	@$(GO) run ./internal/s3test/server rclone
-	$(GO) test -timeout 60m -tags long ./...
+	$(GO) test $(fresh) -timeout 60m -tags long ./...
 
 soak: setup-test ## a whole rpipe serve for a minute, while everything goes wrong
-	$(GO) test -tags soak -timeout 20m -v ./internal/soak/estate
+	$(GO) test $(fresh) -tags soak -timeout 20m -v ./internal/soak/estate
 
 race: setup-test servers ## all tests under the race detector
-	$(GO) test -race -timeout 30m ./...
+	$(GO) test $(fresh) -race -timeout 30m ./...
 
 vet: ## go vet, also for the other systems
 	$(GO) vet ./...
