@@ -2,6 +2,8 @@ package rdata
 
 import (
 	"bytes"
+	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -102,5 +104,55 @@ func TestSplitListShares(t *testing.T) {
 	}
 	if _, err := SplitList(append(list, 0), nil); err == nil {
 		t.Error("a byte after the list went unnoticed")
+	}
+}
+
+// TestStringsInRuns: strings that are copied at once come out as those that are walked one
+// by one, whatever stands between them, and a stream that ends too early is an error.
+func TestStringsInRuns(t *testing.T) {
+	words := &Character{}
+	for i := range 40 {
+		switch {
+		case i%7 == 3:
+			words.AppendNA()
+		case i%5 == 0:
+			words.Append("")
+		default:
+			words.Append(strings.Repeat("é", i%3) + "x")
+		}
+	}
+	list := &List{Values: []Value{words, NewCharacter([]string{"a"}), &Character{}, words}}
+	native, err := Append(nil, list, Format{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	xdr, err := Append(nil, list, Format{XDR: true}) // of which no two are copied at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One without a mark, which is not copied as it is, and one of a kind that is none.
+	unmarked := bytes.Clone(native)
+	at := bytes.Index(unmarked, binary.LittleEndian.AppendUint32(nil, charUTF8))
+	binary.LittleEndian.PutUint32(unmarked[at:], uint32(KindChar))
+	for name, b := range map[string][]byte{"native": native, "xdr": xdr, "unmarked": unmarked} {
+		elements, _, err := SplitStream(b, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i, e := range elements {
+			want, err := Append(nil, list.Values[i], Format{})
+			if err != nil || !bytes.Equal(e, want) {
+				t.Errorf("%s: element %d is %x, want %x; %v", name, i+1, e, want, err)
+			}
+		}
+	}
+	for n := range native {
+		if _, _, err := SplitStream(native[:n], nil); err == nil {
+			t.Fatalf("%d of %d bytes are taken for all", n, len(native))
+		}
+	}
+	binary.LittleEndian.PutUint32(native[at:], uint32(KindInteger))
+	if _, _, err := SplitStream(native, nil); err == nil {
+		t.Error("a number is taken for a string")
 	}
 }

@@ -5,13 +5,11 @@ package node
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks"
-	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
@@ -203,15 +201,7 @@ func TestStopNow(t *testing.T) {
 // A store of values that is away for a moment costs no result.
 func TestValuesAreAwayForAMoment(t *testing.T) {
 	w := newWorld(t, broker.Options{})
-	dir := filepath.Join(t.TempDir(), "values")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s, err := blob.Open(blob.Options{Dir: dir, Cache: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s, dir := valuesIn(t)
 	w.s = s
 	n := w.worker(Options{ID: "one"})
 	code, open := gated(t)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -334,3 +336,18 @@ func (w *world) cancel(j *tasks.Job, n int) {
 
 // patient is how long tests wait for what must come.
 const patient = 2 * time.Minute
+
+// valuesIn is a store of values in a directory, which a test may take away.
+func valuesIn(t *testing.T) (s *blob.Store, dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "values")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := blob.Open(blob.Options{Dir: dir, Cache: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, dir
+}

@@ -5,13 +5,11 @@ package node
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rpipe-dev/rpipe/tasks"
-	"github.com/rpipe-dev/rpipe/tasks/blob"
 	"github.com/rpipe-dev/rpipe/tasks/broker"
 )
 
@@ -78,15 +76,7 @@ func TestStoreAway(t *testing.T) {
 // the other.
 func TestStoreAwayForMany(t *testing.T) {
 	w := newWorld(t, broker.Options{})
-	dir := filepath.Join(t.TempDir(), "values")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s, err := blob.Open(blob.Options{Dir: dir, Cache: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, dir := valuesIn(t)
 	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
