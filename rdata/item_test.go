@@ -130,7 +130,7 @@ func TestStringsInRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One without a mark, which is not copied as it is, and one of a kind that is none.
+	// One without a mark, which is not copied as it is.
 	unmarked := bytes.Clone(native)
 	at := bytes.Index(unmarked, binary.LittleEndian.AppendUint32(nil, charUTF8))
 	binary.LittleEndian.PutUint32(unmarked[at:], uint32(KindChar))
@@ -151,7 +151,7 @@ func TestStringsInRuns(t *testing.T) {
 			t.Fatalf("%d of %d bytes are taken for all", n, len(native))
 		}
 	}
-	binary.LittleEndian.PutUint32(native[at:], uint32(KindInteger))
+	binary.LittleEndian.PutUint32(native[at:], charUTF8&^0xff|uint32(KindInteger))
 	if _, _, err := SplitStream(native, nil); err == nil {
 		t.Error("a number is taken for a string")
 	}
