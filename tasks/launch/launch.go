@@ -128,13 +128,11 @@ func (l *Launcher) Step(ctx context.Context) error {
 	// The scheduler first: whoever has ended by then had connected before.
 	states, err := l.states(ctx)
 	if err != nil {
-		l.o.Log.Warn("the scheduler does not say what became of the jobs", "error", err)
-		return nil
+		return l.unanswered(ctx, "the scheduler does not say what became of the jobs", err)
 	}
 	demand, err := l.o.Demand(ctx)
 	if err != nil {
-		l.o.Log.Warn("the task server does not say what there is to do", "error", err)
-		return nil
+		return l.unanswered(ctx, "the task server does not say what there is to do", err)
 	}
 	l.look(ctx, states, demand)
 	if l.failures >= maxFailures {
@@ -149,6 +147,16 @@ func (l *Launcher) Step(ctx context.Context) error {
 		}
 		l.pause = 0
 	}
+	return nil
+}
+
+// unanswered logs what is asked again at the next look. The error is that of a launcher
+// that ends: nobody needs to hear why it had no answer.
+func (l *Launcher) unanswered(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	l.o.Log.Warn(what, "error", err)
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package launch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -216,6 +218,20 @@ func TestSomethingDoesNotAnswer(t *testing.T) {
 	step(t, l, 1) // nobody knows what is there: nothing is added
 	if l.failures != 0 {
 		t.Errorf("%d failures", l.failures)
+	}
+}
+
+// A launcher that is told to end while it asks ends in silence.
+func TestItEndsAsItAsks(t *testing.T) {
+	s, dir := slurm(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var log bytes.Buffer
+	l := launcher(t, s, dir, nil, func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		o.Demand = func(ctx context.Context) (Demand, error) { cancel(); return Demand{}, ctx.Err() }
+	})
+	if err := l.Run(ctx); err != nil || log.Len() > 0 {
+		t.Errorf("%v, and it says %s", err, &log)
 	}
 }
 
